@@ -1,0 +1,66 @@
+"""What the page says while it works: the stage, frames a second and the time left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+STAGES = {
+    "face": "Looking for the face",
+    "matte": "Cutting out the person",
+    "depth": "Estimating depth",
+    "surface": "Integrating the surface",
+    "symmetry": "Mirroring the hidden half",
+    "avatar": "Building the avatar",
+    "track": "Tracking the driving video",
+    "listen": "Listening",
+    "render": "Rendering",
+}
+"""Plain words for the stages that the pipeline reports."""
+
+INTERVAL = 0.2
+"""Least seconds between two messages of one stage."""
+
+
+class Pace:
+    """A progress callback of the pipeline that measures the rate of each stage.
+
+    Args:
+        show: Is given the part of the stage that is done, 0 to 1, and a line about it.
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(self, show: Callable[[float, str], object], clock: Callable[[], float] = time.monotonic) -> None:
+        self._show = show
+        self._clock = clock
+        self._stage = ""
+        self._first = (0.0, 0)  # time and steps of the stage's first report
+        self._shown = 0.0
+        self.frames_per_second: float | None = None  # of the stage at hand
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Take a report of the pipeline: stage, steps done and steps in all."""
+        now = self._clock()
+        if stage != self._stage:
+            self._stage, self._first, self.frames_per_second = stage, (now, done), None
+        elif now > self._first[0] and done > self._first[1]:
+            self.frames_per_second = (done - self._first[1]) / (now - self._first[0])
+        if self._first == (now, done) or done == total or now - self._shown >= INTERVAL:
+            self._shown = now
+            self._show(done / max(total, 1), describe(stage, done, total, self.frames_per_second))
+
+
+def describe(stage: str, done: int, total: int, rate: float | None) -> str:
+    """One line about a stage.
+
+    Example:
+        >>> describe("render", 50, 100, 25.0)
+        'Rendering: 50 of 100 frames, 25.0 frames/s, 2 s left'
+    """
+    name = STAGES.get(stage, stage.capitalize())
+    if total <= 3:
+        return name
+    line = f"{name}: {done} of {total} frames"
+    if rate:
+        line += f", {rate:.1f} frames/s, {(total - done) / rate:.0f} s left"
+    return line

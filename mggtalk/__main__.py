@@ -1,0 +1,8 @@
+"""``python -m mggtalk``: the command line."""
+
+import sys
+
+from mggtalk.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

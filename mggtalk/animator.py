@@ -1,0 +1,137 @@
+"""Frames of one avatar at one size: what the pipeline does per frame, and the calibration of colours that it needs."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mggtalk.avatar import Avatar, to_colour_map
+from mggtalk.face.face_model import FaceModel
+from mggtalk.geometry import head_to_camera, mirror_points, project
+from mggtalk.inpaint.follow import torso_and_background, torso_warp
+from mggtalk.inpaint.inpainter import Inpainter
+from mggtalk.inpaint.plates import Plates
+from mggtalk.motion.deformation import DeformationMLP
+from mggtalk.render import rasterize
+from mggtalk.scene import Camera, Gaussians, MotionFrame
+from mggtalk.sgp.predictor import Driven, SplatSets, SymmetricGaussianPredictor, drive_points
+
+
+class Animator:
+    """Renders an avatar at a fixed size. Holds the resized plates; shares the networks, which it never changes.
+
+    Args:
+        avatar: The prepared portrait.
+        face_model: The landmark 3DMM.
+        deformation: Residual of eq. 9.
+        sgp: Symmetric Gaussian prediction.
+        inpainter: Torso and background completion.
+        size: Side of the frame in pixels.
+        focal_ratio: Focal length over the side.
+    """
+
+    def __init__(
+        self,
+        avatar: Avatar,
+        face_model: FaceModel,
+        deformation: DeformationMLP,
+        sgp: SymmetricGaussianPredictor,
+        inpainter: Inpainter,
+        size: int,
+        focal_ratio: float,
+    ) -> None:
+        self.avatar = avatar
+        self.face_model = face_model
+        self.deformation = deformation
+        self.sgp = sgp
+        self.inpainter = inpainter
+        self.size = size
+        self.focal_ratio = focal_ratio
+        self.plates = resize_plates(avatar.plates, size)
+
+    def drive(self, expression: Tensor) -> Driven:
+        """Eq. 9: points and mesh for ``beta_d [K]``."""
+        avatar = self.avatar
+        driven = drive_points(avatar, self.face_model.vertices(avatar.identity, expression), expression)
+        if self.deformation.untrained:
+            return driven
+        twins = mirror_points(avatar.points[avatar.mirrored])
+        residual = self.deformation(torch.cat([avatar.points, twins]), expression, avatar.expression)
+        visible, mirrored = residual.split([len(avatar.points), len(twins)])
+        return driven._replace(points=driven.points + visible, mirrored=driven.mirrored + mirrored)
+
+    def splats(self, expression: Tensor) -> SplatSets:
+        """Coarse and dense Gaussians for ``beta_d [K]``, head frame."""
+        return self.sgp(self.avatar, self.drive(expression))
+
+    def render(self, splats: Gaussians, frame: MotionFrame) -> Tensor:
+        """Composite splats over torso and background.
+
+        Args:
+            splats: Gaussians in the head frame.
+            frame: Pose to see them from.
+
+        Returns:
+            RGB ``[3, size, size]`` in [0, 1].
+        """
+        camera = Camera.from_pose(frame.rotation, frame.translation, self.size, self.focal_ratio)
+        head = rasterize(splats, camera)
+        warp = torso_warp(self.avatar.plates.follow, self.avatar.source, frame, self.focal_ratio)
+        plate = torso_and_background(self.plates, warp, self.size)
+        image, alpha = head.image.permute(2, 0, 1), head.alpha.reshape(1, self.size, self.size)
+        return self.inpainter(image[None], alpha[None], plate[None])[0]  # [3, size, size]
+
+    @torch.inference_mode()
+    def frame(self, frame: MotionFrame) -> np.ndarray:
+        """One finished frame, uint8 ``[size, size, 3]``."""
+        image = self.render(self.splats(frame.expression).dense, frame)
+        return (image * 255.0 + 0.5).to(torch.uint8).permute(1, 2, 0).contiguous().numpy()  # [size, size, 3]
+
+
+def resize_plates(plates: Plates, size: int) -> Plates:
+    """The plates at the size of the output; the weight map keeps its own."""
+
+    def resize(image: Tensor) -> Tensor:
+        if image.shape[-1] == size:
+            return image
+        return F.interpolate(image[None], size=(size, size), mode="bilinear", antialias=True, align_corners=False)[0]
+
+    return Plates(resize(plates.background), resize(plates.torso), plates.follow)
+
+
+@torch.no_grad()
+def calibrate_colours(avatar: Avatar, animator: Animator, portrait: Tensor, rounds: int = 3) -> Avatar:
+    """Correct the points' colours so that the splats, seen as the portrait was, give the portrait back.
+
+    Splatting blurs; each round renders the source view, and adds to every visible point the error at its place.
+
+    Args:
+        avatar: Avatar with the portrait's own colours.
+        animator: Renders it at the portrait's size.
+        portrait: ``[3, S, S]`` RGB in [0, 1].
+        rounds: Corrections.
+
+    Returns:
+        The avatar with corrected colours of parents and children.
+    """
+    size = portrait.shape[-1]
+    centre = (size / 2, size / 2)
+    driven = animator.drive(avatar.expression)
+    own, child = avatar.colour, avatar.colour + avatar.colour_step
+
+    def place(points: Tensor) -> Tensor:
+        in_camera = head_to_camera(points, avatar.rotation, avatar.translation)
+        return project(in_camera, animator.focal_ratio * size, centre)
+
+    count = len(avatar.points)
+    weight = ((avatar.opacity - 0.8) / 0.19).clamp(0, 1)[:, None]  # soft edges show the background: leave them
+    for _ in range(rounds):
+        current = avatar.with_(colour=own, colour_step=child - own)
+        splats = animator.sgp(current, driven)
+        children = splats.dense.means[count + len(avatar.mirrored) :][:count]
+        error = portrait - animator.render(splats.dense, avatar.source)  # [3, S, S]
+        own = (own + weight * to_colour_map(error, place(driven.points), size)).clamp(-0.2, 1.2)
+        child = (child + weight * to_colour_map(error, place(children), size)).clamp(-0.2, 1.2)
+    return avatar.with_(colour=own, colour_step=child - own)

@@ -1,0 +1,114 @@
+"""An avatar: everything about one portrait that does not change from frame to frame. Made once, savable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mggtalk.errors import MediaError
+from mggtalk.inpaint.plates import Plates
+from mggtalk.motion.deformation import Binding
+from mggtalk.scene import Gaussians, MotionFrame
+from mggtalk.sgp.mouth import MouthSheet
+
+FORMAT = "mggtalk-avatar-1"
+
+
+@dataclass(frozen=True)
+class Avatar:
+    """One person's head in the head frame, and the picture that it came from.
+
+    N counts the visible points (pixels of the position map that show the head, row-major), M the mirrored ones.
+    """
+
+    identity: Tensor  # [I] coefficients of the face model
+    expression: Tensor  # [K] beta_s
+    rotation: Tensor  # [3, 3] source pose
+    translation: Tensor  # [3] source pose, decimetres
+    vertices: Tensor  # [V, 3] face model of the source, head frame
+    mask: Tensor  # [H, W] bool, pixels of the position map that show the head
+    points: Tensor  # [N, 3] P_f
+    colour: Tensor  # [N, 3] RGB of the parents
+    colour_step: Tensor  # [N, 3] RGB of the children less that of their parents
+    opacity: Tensor  # [N] head weight of the pixel
+    binding: Binding  # of the visible points
+    mirrored: Tensor  # [M] index of the visible twin of each mirrored point
+    mirrored_binding: Binding
+    back: Gaussians  # the back of the head; moves with the pose alone
+    mouth: MouthSheet
+    features: Tensor  # [1, C, H, W] identity features F
+    plates: Plates
+    pixel_size: Tensor  # [] decimetres that a map pixel covers at the depth of the head
+    notes: tuple[str, ...] = ()  # what the user should know about this portrait
+
+    @property
+    def source(self) -> MotionFrame:
+        """The portrait's own expression and pose."""
+        return MotionFrame(self.expression, self.rotation, self.translation)
+
+    def position_map(self, points: Tensor) -> Tensor:
+        """Scatter values of the N visible points ``[N, C]`` onto the map ``[C, H, W]``, zero elsewhere."""
+        grid = points.new_zeros(points.shape[1], *self.mask.shape)  # [C, H, W]
+        grid[:, self.mask] = points.T
+        return grid
+
+    def with_(self, **changes: object) -> Avatar:
+        """A copy with some fields replaced."""
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+    def save(self, path: str | Path) -> None:
+        """Write a ``.safetensors`` file that :meth:`load` reads."""
+        tensors: dict[str, Tensor] = {}
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if isinstance(value, Tensor):
+                tensors[entry.name] = value.contiguous()
+            elif entry.name != "notes":
+                for name, part in value._asdict().items():
+                    tensors[f"{entry.name}.{name}"] = part.contiguous()
+        save_file(tensors, str(path), metadata={"format": FORMAT, "notes": "\n".join(self.notes)})
+
+    @staticmethod
+    def load(path: str | Path) -> Avatar:
+        """Read an avatar.
+
+        Raises:
+            MediaError: If the file is not an avatar of this version.
+        """
+        groups = {"binding": Binding, "mirrored_binding": Binding, "back": Gaussians, "mouth": MouthSheet}
+        groups["plates"] = Plates
+        try:
+            with safe_open(str(path), framework="pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (OSError, ValueError) as error:
+            raise MediaError(f"{path} cannot be read as an avatar ({error}).", "Make it with Avatar.save.") from error
+        if metadata.get("format") != FORMAT:
+            found = metadata.get("format", "no format mark")
+            raise MediaError(f"{path} is not an avatar of this version ({found}).", "Prepare the portrait again.")
+        values: dict[str, object] = {name: tensor for name, tensor in tensors.items() if "." not in name}
+        for name, kind in groups.items():
+            values[name] = kind(*(tensors[f"{name}.{part}"] for part in kind._fields))
+        values["notes"] = tuple(line for line in metadata.get("notes", "").split("\n") if line)
+        return Avatar(**values)  # type: ignore[arg-type]
+
+
+def to_colour_map(image: Tensor, grid: Tensor, side: float) -> Tensor:
+    """Sample a square picture at pixel coordinates.
+
+    Args:
+        image: ``[C, S, S]``.
+        grid: ``[..., 2]`` pixel coordinates (x, y).
+        side: S.
+
+    Returns:
+        ``[..., C]``.
+    """
+    flat = grid.reshape(1, 1, -1, 2) / side * 2 - 1
+    values = torch.nn.functional.grid_sample(image[None], flat, padding_mode="border", align_corners=False)
+    return values[0, :, 0].T.reshape(*grid.shape[:-1], image.shape[0])

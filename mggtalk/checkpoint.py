@@ -1,0 +1,158 @@
+"""Reading and writing a pipeline's folder: ``model_index.json``, ``config.json`` and safetensors with checksums."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from mggtalk.config import PipelineConfig
+from mggtalk.dsgr.refine import RefineUNet
+from mggtalk.errors import WeightsMissingError
+from mggtalk.face.face_model import FaceModel
+from mggtalk.face.matte import PersonMatte
+from mggtalk.inpaint.inpainter import Inpainter
+from mggtalk.motion.deformation import DeformationMLP
+from mggtalk.sgp.predictor import SymmetricGaussianPredictor
+
+logger = logging.getLogger(__name__)
+
+EMBEDDED = Path(__file__).resolve().parent.parent / "weights"
+"""The weights that come with the project."""
+
+INDEX = "model_index.json"
+
+NETWORKS: dict[str, Callable[[PipelineConfig], nn.Module]] = {
+    "refine": lambda config: RefineUNet(config.dsgr),
+    "deformation": lambda config: DeformationMLP(config.deformation),
+    "sgp": lambda config: SymmetricGaussianPredictor(config.sgp),
+    "inpainter": lambda config: Inpainter(config.inpaint),
+}
+"""The learned residuals: each is built from the configuration and starts as zero."""
+
+
+def load_components(source: str | Path | None, config: PipelineConfig | None, prior: bool) -> dict[str, Any]:
+    """Components of a pipeline from a folder, a hub id or the embedded weights.
+
+    Raises:
+        WeightsMissingError: If the folder is incomplete or a checksum is wrong.
+    """
+    folder = EMBEDDED if source is None else _folder(source)
+    index = _read_json(folder / INDEX)
+    saved = config_from_dict(PipelineConfig, _read_json(folder / "config.json"))
+    config = config or saved
+    components: dict[str, Any] = {
+        "config": config,
+        "face_model": FaceModel.from_file(_checked(folder, "face_model", index)),
+        "matte": PersonMatte.from_file(_checked(folder, "matte", index)),
+    }
+    for name, build in NETWORKS.items():
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            network = build(config).eval().requires_grad_(False)
+        if name not in index["files"] or prior:
+            logger.info("%s: zero residual (%s)", name, "prior asked for" if prior else "no trained weights")
+        elif build(saved).state_dict().keys() != network.state_dict().keys() or config != saved:
+            logger.warning("%s: zero residual (the weights are of configuration %r)", name, saved.name)
+        else:
+            network.load_state_dict({k: v.float() for k, v in load_file(_checked(folder, name, index)).items()})
+        components[name] = network
+    return components
+
+
+def save_components(
+    folder: str | Path,
+    config: PipelineConfig,
+    face_model: FaceModel,
+    matte: PersonMatte,
+    networks: dict[str, nn.Module],
+) -> None:
+    """Write a folder that :func:`load_components` reads back to the same pipeline."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    face_model.save(folder / "face_model.safetensors")
+    matte.save(folder / "matte.safetensors")
+    for name, network in networks.items():
+        state = {key: value.detach().half().contiguous().cpu() for key, value in network.state_dict().items()}
+        save_file(state, folder / f"{name}.safetensors")
+    (folder / "config.json").write_text(json.dumps(asdict(config), indent=2) + "\n")
+    write_index(folder, config.name)
+
+
+def write_index(folder: Path, name: str) -> None:
+    """Write ``model_index.json``: the class, the configuration's name and the checksum of each weight file."""
+    files = {path.stem: {"file": path.name, "sha256": sha256(path)} for path in sorted(folder.glob("*.safetensors"))}
+    index = {"_class_name": "MGGTalkPipeline", "configuration": name, "files": files}
+    (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n")
+
+
+def sha256(path: Path) -> str:
+    """Checksum of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def config_from_dict(kind: type, values: dict[str, Any]) -> Any:
+    """A frozen configuration from parsed JSON; unknown keys are an error.
+
+    Raises:
+        WeightsMissingError: If a key is not known, which means that the file is of another version.
+    """
+    known = {entry.name: entry for entry in fields(kind)}
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise WeightsMissingError(
+            f"The configuration has unknown keys {', '.join(unknown)}.", "Use weights of this version of mggtalk."
+        )
+    defaults = kind()
+    parsed = {}
+    for name, value in values.items():
+        current = getattr(defaults, name)
+        parsed[name] = config_from_dict(type(current), value) if is_dataclass(current) else value
+    return kind(**parsed)
+
+
+def _folder(source: str | Path) -> Path:
+    """A local folder, or a hub repository brought into the cache."""
+    if Path(source).is_dir():
+        return Path(source)
+    try:
+        return Path(snapshot_download(str(source)))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise WeightsMissingError(
+            f"{source} is no folder, and the hub gave no model of that name ({type(error).__name__}).",
+            "Give a folder written by save_pretrained, or leave it out for the embedded weights.",
+        ) from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, json.JSONDecodeError) as error:
+        raise WeightsMissingError(
+            f"{path} cannot be read ({type(error).__name__}).", "Restore the weights folder."
+        ) from error
+
+
+def _checked(folder: Path, name: str, index: dict[str, Any]) -> Path:
+    """Path of a weight file whose checksum is right."""
+    entry = index["files"].get(name)
+    path = folder / (entry["file"] if entry else f"{name}.safetensors")
+    if not entry or not path.is_file():
+        raise WeightsMissingError(f"{path} is missing.", "Restore the weights folder from the repository.")
+    found = sha256(path)
+    if found != entry["sha256"]:
+        raise WeightsMissingError(
+            f"{path} has checksum {found[:12]}…, expected {entry['sha256'][:12]}….",
+            "The file is damaged or a Git LFS pointer; fetch it again.",
+        )
+    return path

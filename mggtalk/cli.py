@@ -1,0 +1,142 @@
+"""The command line: ``python -m mggtalk reenact|talk|orbit|track|evaluate|verify``.
+
+Exit status 0 on success; 2 with one line on stderr when the user's input is at fault; 130 when interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from mggtalk.cli_options import (
+    OneLineParser,
+    add_driver_face,
+    add_model,
+    add_output,
+    add_portrait,
+    add_speech,
+    attach_dashed_values,
+    yaw_range,
+)
+from mggtalk.cli_progress import StageBars
+from mggtalk.errors import MGGTalkError
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: Without the program's name; those of the process by default.
+
+    Returns:
+        The exit status.
+    """
+    try:
+        options = build_parser().parse_args(attach_dashed_values(sys.argv[1:] if arguments is None else arguments))
+        logging.basicConfig(level=logging.INFO if options.verbose else logging.ERROR, format="%(name)s: %(message)s")
+        from mggtalk import cli_commands  # after parsing: --help and typing errors need not wait for torch
+
+        with StageBars() as on_progress:
+            lines = getattr(cli_commands, options.run)(options, on_progress)
+    except MGGTalkError as error:
+        sys.stderr.write(f"mggtalk: error: {error}\n")
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        sys.stderr.write("mggtalk: interrupted\n")
+        return INTERRUPTED
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; ``run`` names the function in :mod:`mggtalk.cli_commands`."""
+    parser = OneLineParser(prog="mggtalk", description="One portrait talks, in 3D.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    add_reenact(commands.add_parser("reenact", help="drive a portrait by a video or a motion file"))
+    add_talk(commands.add_parser("talk", help="drive a portrait by speech"))
+    add_orbit(commands.add_parser("orbit", help="look at a portrait from a moving viewpoint"))
+    add_track(commands.add_parser("track", help="turn a driving video into a motion file"))
+    add_evaluate(commands.add_parser("evaluate", help="measure self-reenactment on a folder of clips"))
+    add_verify(commands.add_parser("verify", help="read the provenance mark of a video or still"))
+    return parser
+
+
+def add_reenact(parser: argparse.ArgumentParser) -> None:
+    """Options of ``reenact``."""
+    add_portrait(parser)
+    driver = parser.add_mutually_exclusive_group(required=True)
+    driver.add_argument("--driving", metavar="VIDEO", help="video whose motion is put on the portrait")
+    driver.add_argument("--motion", metavar="MOTION.npz", help="motion file, in its place")
+    add_driver_face(parser)
+    parser.add_argument(
+        "--pose",
+        choices=("relative", "absolute"),
+        default="relative",
+        help="relative: the driver's changes on the portrait's own pose (default); absolute: the driver's pose",
+    )
+    add_output(parser)
+    add_model(parser)
+    parser.set_defaults(run="reenact")
+
+
+def add_talk(parser: argparse.ArgumentParser) -> None:
+    """Options of ``talk``."""
+    add_portrait(parser)
+    parser.add_argument("--audio", required=True, metavar="SPEECH", help="recording, or a video with sound")
+    parser.add_argument("--motion", metavar="MOTION.npz", help="motion file that moves the head")
+    add_speech(parser)
+    add_output(parser)
+    add_model(parser)
+    parser.set_defaults(run="talk")
+
+
+def add_orbit(parser: argparse.ArgumentParser) -> None:
+    """Options of ``orbit``."""
+    add_portrait(parser)
+    driver = parser.add_mutually_exclusive_group()
+    driver.add_argument("--driving", metavar="VIDEO", help="video whose expressions are shown")
+    driver.add_argument("--audio", metavar="SPEECH", help="recording that is spoken, in its place")
+    driver.add_argument("--motion", metavar="MOTION.npz", help="motion file, in its place")
+    add_driver_face(parser)
+    add_speech(parser)
+    parser.add_argument(
+        "--yaw", type=yaw_range, default=(-30.0, 30.0), metavar="A:B", help="least and greatest yaw (default -30:30)"
+    )
+    parser.add_argument("--ply", metavar="HEAD.ply", help="also write the head as Gaussian splats")
+    add_output(parser)
+    add_model(parser)
+    parser.set_defaults(run="orbit")
+
+
+def add_track(parser: argparse.ArgumentParser) -> None:
+    """Options of ``track``."""
+    parser.add_argument("--driving", required=True, metavar="VIDEO", help="video to track")
+    add_driver_face(parser)
+    parser.add_argument(
+        "--out", required=True, metavar="MOTION.npz", help="motion file to write (or .safetensors)"
+    )
+    add_model(parser)
+    parser.set_defaults(run="track")
+
+
+def add_evaluate(parser: argparse.ArgumentParser) -> None:
+    """Options of ``evaluate``."""
+    parser.add_argument("--clips", required=True, metavar="DIR", help="folder of videos")
+    parser.add_argument("--csv", metavar="FILE", help="table with the columns clip and split; its val rows are used")
+    parser.add_argument("--out", metavar="DIR", help="folder for the report")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="measure each N-th frame (default 1)")
+    parser.add_argument("--size", type=int, default=256, metavar="PIXELS", help="side of the frames (default 256)")
+    add_model(parser)
+    parser.set_defaults(run="measure")
+
+
+def add_verify(parser: argparse.ArgumentParser) -> None:
+    """Options of ``verify``."""
+    parser.add_argument("file", metavar="FILE", help="video or still to look at")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log what happens")
+    parser.set_defaults(run="verify")

@@ -1,0 +1,191 @@
+"""What the commands do. Each checks what it was given first, then works, and returns lines for the user."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+from mggtalk.avatar import Avatar
+from mggtalk.errors import OptionError
+from mggtalk.evaluation import evaluate, markdown
+from mggtalk.media import check_readable, check_writable, read_mark
+from mggtalk.media.files import temporary_beside
+from mggtalk.motion.motion_file import SUFFIXES, save_motion
+from mggtalk.motion.retarget import PoseMode
+from mggtalk.performance import Performance, around, check_driver, check_yaw, from_motion_file, from_speech, from_video
+from mggtalk.pipeline import SIZES, MGGTalkPipeline
+from mggtalk.scene import Gaussians
+from mggtalk.talking_video import Progress
+
+STDERR = 2
+"""The file descriptor, which compiled libraries write to."""
+
+
+def reenact(options: argparse.Namespace, on_progress: Progress) -> list[str]:
+    """Drive a portrait by a video or a motion file.
+
+    Args:
+        options: Of the command line.
+        on_progress: Called with stage, steps done and steps in all.
+
+    Returns:
+        Lines for the user: notes, then the paths written.
+    """
+    check_video_options(options)
+    check_inputs(options)
+    pipe, avatar = open_portrait(options, on_progress)
+    performance = drive(pipe, options, on_progress)
+    return write_video(pipe, avatar, performance, options.pose, options, on_progress)
+
+
+def talk(options: argparse.Namespace, on_progress: Progress) -> list[str]:
+    """Drive a portrait by speech, and its head by a motion file if there is one. Like :func:`reenact`."""
+    check_video_options(options)
+    check_inputs(options)
+    pipe, avatar = open_portrait(options, on_progress)
+    performance = from_speech(pipe, options.audio, options.seed, options.language, options.motion, on_progress)
+    return write_video(pipe, avatar, performance, "relative", options, on_progress)
+
+
+def orbit(options: argparse.Namespace, on_progress: Progress) -> list[str]:
+    """Show a portrait from a moving viewpoint, still or driven. Like :func:`reenact`."""
+    check_video_options(options)
+    yaw = check_yaw(*options.yaw)
+    if options.ply is not None:
+        check_writable(options.ply, (".ply",))
+    check_inputs(options)
+    pipe, avatar = open_portrait(options, on_progress)
+    driven = any((options.driving, options.audio, options.motion))
+    performance = around(pipe, avatar, yaw, drive(pipe, options, on_progress) if driven else None)
+    lines = write_video(pipe, avatar, performance, "absolute", options, on_progress)
+    if options.ply is not None:
+        save_ply(pipe.splat(avatar, performance.motion[0]), Path(options.ply))
+        lines.append(options.ply)
+    return lines
+
+
+def track(options: argparse.Namespace, on_progress: Progress) -> list[str]:
+    """Turn a driving video into a motion file. Like :func:`reenact`."""
+    check_writable(options.out, SUFFIXES)
+    check_inputs(options)
+    pipe = load_pipeline(options)
+    motion = pipe.track(options.driving, options.driver_face, on_progress)
+    save_motion(motion, options.out)
+    return [*as_notes(motion.notes), options.out]
+
+
+def measure(options: argparse.Namespace, on_progress: Progress) -> list[str]:
+    """Evaluate self-reenactment on a folder of clips; the lines are the report."""
+    if options.csv is not None:
+        check_readable(options.csv, "table")
+    pipe = load_pipeline(options)
+    evaluation = evaluate(pipe, options.clips, options.csv, options.out, options.every, options.size, on_progress)
+    return markdown(evaluation).splitlines()
+
+
+def verify(options: argparse.Namespace, on_progress: Progress) -> list[str]:
+    """Read the provenance mark of a video or still; without one it is an error."""
+    mark = read_mark(options.file)
+    if mark is None:
+        raise OptionError(
+            f"{options.file!r} carries no mark of MGGTalk.",
+            "Look elsewhere: it was not made by MGGTalk, or it lost its mark when it was converted.",
+        )
+    return [f"{options.file}: {mark}"]
+
+
+def check_video_options(options: argparse.Namespace) -> None:
+    """Check the size and the path of the video to write.
+
+    Raises:
+        OptionError: If the size is not allowed.
+        MediaError: If the path cannot be written.
+    """
+    low, high = SIZES
+    if options.size % 2 or not low <= options.size <= high:
+        raise OptionError(f"The size is {options.size}.", f"Choose an even number from {low} to {high}.")
+    check_writable(options.out, (".mp4",))
+
+
+def check_inputs(options: argparse.Namespace) -> None:
+    """Open every file that is named, before any work.
+
+    Raises:
+        MediaError: If one is missing or cannot be read.
+        MotionFileError: If the motion file is none.
+    """
+    named = vars(options)
+    if "portrait" in named:
+        check_readable(options.portrait, "image")
+    check_driver(named.get("driving"), named.get("audio"), named.get("motion"))
+
+
+def load_pipeline(options: argparse.Namespace) -> MGGTalkPipeline:
+    """Load the pipeline that the options name."""
+    with nullcontext() if options.verbose else quiet_libraries():
+        return MGGTalkPipeline.from_pretrained(options.weights, prior=options.prior)
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Drop what compiled libraries write to stderr: the face networks announce their threads when they are loaded."""
+    kept = os.dup(STDERR)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), STDERR)
+        yield
+    finally:
+        os.dup2(kept, STDERR)
+        os.close(kept)
+
+
+def open_portrait(options: argparse.Namespace, on_progress: Progress) -> tuple[MGGTalkPipeline, Avatar]:
+    """Load the pipeline and prepare the portrait."""
+    on_progress("load", 0, 1)
+    pipe = load_pipeline(options)
+    return pipe, pipe.prepare(options.portrait, options.crop, options.face, on_progress)
+
+
+def drive(pipe: MGGTalkPipeline, options: argparse.Namespace, on_progress: Progress) -> Performance:
+    """The performance that the options name: a video, a recording or a motion file."""
+    if options.driving is not None:
+        return from_video(pipe, options.driving, options.driver_face, on_progress)
+    if options.motion is not None:
+        return from_motion_file(options.motion)
+    return from_speech(pipe, options.audio, options.seed, options.language, None, on_progress)
+
+
+def write_video(
+    pipe: MGGTalkPipeline,
+    avatar: Avatar,
+    performance: Performance,
+    pose: PoseMode,
+    options: argparse.Namespace,
+    on_progress: Progress,
+) -> list[str]:
+    """Render and write the video.
+
+    Returns:
+        Notes on portrait and motion, then the path.
+    """
+    motion, sound = performance
+    pipe.animate(avatar, motion, options.size, pose, sound, on_progress).save(options.out)
+    return [*as_notes((*avatar.notes, *motion.notes)), options.out]
+
+
+def as_notes(notes: Iterable[str]) -> list[str]:
+    """Mark lines as remarks, to be told from results."""
+    return [f"note: {note}" for note in notes]
+
+
+def save_ply(splats: Gaussians, path: Path) -> None:
+    """Write splats; the file appears when it is complete."""
+    partial = temporary_beside(path, ".ply")
+    try:
+        splats.save_ply(str(partial))
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,102 @@
+"""Options of the command line: their types, and the parser that reports on one line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn
+
+from mggtalk.errors import OptionError
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """A parser whose complaints are :class:`OptionError`, so that they take one line like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what argparse would have printed with the usage.
+
+        Raises:
+            OptionError: Always.
+        """
+        raise OptionError(f"{message[:1].upper()}{message[1:]}.", f"See '{self.prog} --help'.")
+
+
+def attach_dashed_values(arguments: Sequence[str], options: Sequence[str] = ("--yaw",)) -> list[str]:
+    """Let values begin with a dash: ``--yaw -30:30`` becomes ``--yaw=-30:30``.
+
+    Args:
+        arguments: The command line.
+        options: Long options with a value that may be negative.
+
+    Returns:
+        The command line for argparse, which would take ``-30:30`` for an option.
+    """
+    attached: list[str] = []
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if word in options and rest:
+            word = f"{word}={rest.pop(0)}"
+        attached.append(word)
+    return attached
+
+
+def yaw_range(text: str) -> tuple[float, float]:
+    """Read two angles, ``-30:30``.
+
+    Raises:
+        argparse.ArgumentTypeError: If they are not two numbers.
+    """
+    try:
+        low, high = (float(part) for part in text.split(":"))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a range of degrees, as in -30:30") from error
+    return low, high
+
+
+def language_code(text: str) -> str | None:
+    """Read a language: ``auto`` is None."""
+    return None if text == "auto" else text
+
+
+def add_portrait(parser: argparse.ArgumentParser) -> None:
+    """Add what is known about the portrait."""
+    parser.add_argument("--portrait", required=True, metavar="PICTURE", help="PNG, JPEG or WebP of one person")
+    parser.add_argument(
+        "--crop",
+        choices=("auto", "none"),
+        default="auto",
+        help="auto: a head-and-shoulders square; none: keep the field of view of a square picture",
+    )
+    parser.add_argument("--face", type=int, metavar="N", help="which face of the portrait, counted from 0 on the left")
+
+
+def add_speech(parser: argparse.ArgumentParser) -> None:
+    """Add how speech is turned into motion."""
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of head motion and blinks (default 0)")
+    parser.add_argument(
+        "--language",
+        type=language_code,
+        metavar="CODE",
+        help="en: English phones; another code: loudness; auto: decide by the recording (default)",
+    )
+
+
+def add_driver_face(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of the driver."""
+    parser.add_argument(
+        "--driver-face", type=int, metavar="N", help="which face of the driving video, counted from 0 on the left"
+    )
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Add what is written."""
+    parser.add_argument("--out", required=True, metavar="VIDEO.mp4", help="the video to write")
+    parser.add_argument("--size", type=int, default=512, metavar="PIXELS", help="side of the frames (default 512)")
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add which weights are used, and how much is said."""
+    parser.add_argument("--weights", metavar="FOLDER", help="folder or hub id; default: the weights of the package")
+    parser.add_argument("--prior", action="store_true", help="leave the learned residuals off")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log what happens")

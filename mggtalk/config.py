@@ -1,0 +1,149 @@
+"""Configuration: one frozen dataclass per stage, every field explained. Saved as JSON beside the weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+EXPRESSION_COMPONENTS = 64
+"""Dimension of beta, the paper's."""
+
+
+@dataclass(frozen=True)
+class MediaConfig:
+    """Limits of what is read; larger input is refused with a message, before it is decoded."""
+
+    max_image_megapixels: float = 50.0  # width x height of a still
+    min_image_side: int = 64  # pixels; smaller stills show no usable face
+    max_video_seconds: float = 600.0  # length of a driving video
+    max_video_side: int = 4096  # longer side of a driving video in pixels
+    max_sound_seconds: float = 1200.0  # length of a recording
+    max_fps: float = 60.0  # higher frame rates are reduced to this
+
+
+@dataclass(frozen=True)
+class TrackerConfig:
+    """Face tracking."""
+
+    detection_threshold: float = 0.5  # least detector score of a face
+    presence_threshold: float = 0.5  # least landmark-network score; under it the face counts as lost
+    max_faces: int = 8  # faces looked for in a still
+    min_face_pixels: int = 32  # least width of a usable face in pixels
+    bridge_seconds: float = 1.0  # longest gap that is bridged by interpolation
+    smooth: bool = True  # zero-lag smoothing over a video
+
+
+@dataclass(frozen=True)
+class MatteConfig:
+    """The person matte network."""
+
+    size: int = 256  # side of the square that the network sees, pixels
+    width: int = 16  # channels of its first stage
+
+
+@dataclass(frozen=True)
+class FaceModelConfig:
+    """The landmark 3DMM and its fit."""
+
+    identity_components: int = 48  # size of the identity basis
+    expression_components: int = EXPRESSION_COMPONENTS  # size of the expression basis
+    identity_weight: float = 0.005  # ridge weight of identity coefficients (in standard deviations)
+    expression_weight: float = 0.02  # ridge weight of expression coefficients
+    depth_weight: float = 0.35  # weight of the tracker's z against x and y
+
+
+@dataclass(frozen=True)
+class DSGRConfig:
+    """Depth-aware symmetric geometry reconstruction."""
+
+    map_size: int = 256  # side H = W of the position map
+    crop_margin: float = 0.06  # room around the head in the crop, over its longer side
+    bini_k: float = 2.0  # stiffness of the bilateral weights, METHODS: k = 2
+    bini_iterations: int = 30  # most re-weighted solves
+    bini_tolerance: float = 1e-4  # relative change of energy that ends them
+    voxel_size: float = 0.04  # decimetres; about 1/40 of a head's width
+    thickness: float = 0.12  # decimetres around an original point in which a mirrored one is dropped; 0: same voxel only
+    drop_hidden: bool = False  # reading B of the occlusion rule as well: drop mirrored points behind the seen surface
+    mirror: bool = True  # off: no symmetric half (ablation "w/o Sym.")
+    filter: bool = True  # off: mirror without the filter (ablation "w/o Gauss. Filter")
+    refine_width: int = 16  # channels of the refinement UNet
+
+
+@dataclass(frozen=True)
+class DeformationConfig:
+    """Motion deformation, eq. 9."""
+
+    hidden: int = 128  # width of the residual MLP
+    layers: int = 3  # its hidden layers
+    frequencies: int = 4  # octaves of the positional encoding
+
+
+@dataclass(frozen=True)
+class SGPConfig:
+    """Symmetric Gaussian prediction."""
+
+    features: int = 16  # channels of the identity features F
+    encoder_width: int = 16  # first-stage channels of the identity encoder
+    decoder_width: int = 16  # first-stage channels of the Gaussian decoder
+    sym_width: int = 16  # channels of each of the four sym-decoder nets
+    child_width: int = 16  # channels of the densify net
+    densify: bool = True  # one child per Gaussian
+    mouth_width: int = 16  # channels of the mouth-sheet decoder
+
+
+@dataclass(frozen=True)
+class InpaintConfig:
+    """Torso and background completion."""
+
+    width: int = 16  # first-stage channels of the residual UNet
+
+
+@dataclass(frozen=True)
+class SpeechConfig:
+    """Speech to expression by rules."""
+
+    sample_rate: int = 16000  # Hz; everything is resampled to this
+    fps: float = 25.0  # frame rate of the motion
+    blinks_per_minute: float = 16.0  # mean blink rate
+    head_motion: float = 1.0  # strength of the invented head motion; 0 keeps the head still
+    mouth: float = 1.0  # strength of the lip motion
+
+
+@dataclass(frozen=True)
+class RenderConfig:
+    """Rasterisation."""
+
+    focal_ratio: float = 2.5  # focal length over the side of the square picture
+    eps2d: float = 0.3  # low-pass variance added to each splat in pixels, gsplat's default
+
+
+@dataclass(frozen=True)
+class PipelineConfig:
+    """Everything, as it stands in ``config.json``."""
+
+    name: str = "tiny"
+    media: MediaConfig = field(default_factory=MediaConfig)
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
+    matte: MatteConfig = field(default_factory=MatteConfig)
+    face_model: FaceModelConfig = field(default_factory=FaceModelConfig)
+    dsgr: DSGRConfig = field(default_factory=DSGRConfig)
+    deformation: DeformationConfig = field(default_factory=DeformationConfig)
+    sgp: SGPConfig = field(default_factory=SGPConfig)
+    inpaint: InpaintConfig = field(default_factory=InpaintConfig)
+    speech: SpeechConfig = field(default_factory=SpeechConfig)
+    render: RenderConfig = field(default_factory=RenderConfig)
+
+
+def tiny() -> PipelineConfig:
+    """The embedded configuration: runs on two CPU cores."""
+    return PipelineConfig()
+
+
+def paper() -> PipelineConfig:
+    """The paper-size configuration of the same code."""
+    return PipelineConfig(
+        name="paper",
+        dsgr=DSGRConfig(refine_width=64),
+        deformation=DeformationConfig(hidden=256, layers=3, frequencies=6),
+        sgp=SGPConfig(features=64, encoder_width=64, decoder_width=64, sym_width=64, child_width=64, mouth_width=64),
+        inpaint=InpaintConfig(width=64),
+    )

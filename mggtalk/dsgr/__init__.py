@@ -1,0 +1,1 @@
+"""Depth-aware symmetric geometry reconstruction (DSGR), section 3.1 of the paper."""

@@ -1,0 +1,189 @@
+"""From one portrait to the point cloud of a head in the head frame: eq. 1 to 3.
+
+The step that the paper leaves open is how the relative surface of BiNI gets into the canonical frame. Here it is::
+
+    depth, normals ──► BiNI surface z (pixels, free gauge)
+                            │  least squares of scale and shift against the tracked mesh, on the face's pixels
+                            ▼
+                       camera depth (decimetres) ──► unproject ──► pose inverse ──► P_c (head frame)
+
+The face model is symmetric, so its fitted pose puts the symmetry plane of the head at x = 0, and mirroring is right.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mggtalk.config import DSGRConfig
+from mggtalk.depth.estimator import DepthMap, HeadView
+from mggtalk.depth.raster import MeshRaster
+from mggtalk.dsgr.bini import integrate_normals
+from mggtalk.dsgr.voxel_filter import voxel_filter
+from mggtalk.geometry import camera_to_head, head_to_camera, mirror_points, project, unproject
+
+SLACK = 6
+"""Pixels of the position map."""
+
+
+class CropCamera(NamedTuple):
+    """Where the square head crop lies in the square portrait, and the portrait's camera."""
+
+    x0: float  # left edge in portrait pixels
+    y0: float  # upper edge in portrait pixels
+    side: float  # side of the crop in portrait pixels
+    map_size: int  # pixels of the crop's side
+    focal: float  # of the portrait, pixels
+    centre: tuple[float, float]  # principal point of the portrait, pixels
+
+    def pixel_grid(self) -> Tensor:
+        """Portrait pixel coordinates ``[H, W, 2]`` of the crop's pixel centres."""
+        steps = (torch.arange(self.map_size) + 0.5) * (self.side / self.map_size)
+        y, x = torch.meshgrid(self.y0 + steps, self.x0 + steps, indexing="ij")
+        return torch.stack([x, y], dim=-1)  # [H, W, 2]
+
+    def to_crop(self, pixels: Tensor) -> Tensor:
+        """Portrait pixels ``[..., 2]`` to crop pixels."""
+        origin = torch.tensor((self.x0, self.y0), dtype=pixels.dtype)
+        return (pixels - origin) * (self.map_size / self.side)
+
+
+class ScaleShift(NamedTuple):
+    """The least-squares fit of a relative depth to the tracked mesh."""
+
+    scale: float
+    shift: float
+    rms: float  # decimetres
+
+
+def fit_scale_shift(relative: np.ndarray, target: np.ndarray, valid: np.ndarray) -> ScaleShift:
+    """Least squares of ``scale * relative + shift = target``, with one round that drops the worst tenth.
+
+    Args:
+        relative: ``[H, W]`` relative depth.
+        target: ``[H, W]`` depth of the tracked mesh, decimetres.
+        valid: ``[H, W]`` bool, the face's pixels.
+
+    Returns:
+        The fit. A surface that is flat on the face keeps scale 1 and is only shifted.
+    """
+    x, y = relative[valid].astype(np.float64), target[valid].astype(np.float64)
+    scale, shift = 1.0, 0.0
+    for _ in range(2):
+        if len(x) < 3 or x.std() < 1e-9:
+            scale, shift = 1.0, float((y - x).mean()) if len(x) else 0.0
+            break
+        scale, shift = np.polyfit(x, y, 1)
+        error = np.abs(scale * x + shift - y)
+        inside = error <= np.quantile(error, 0.9)
+        x, y = x[inside], y[inside]
+    rms = float(np.sqrt(np.mean((scale * x + shift - y) ** 2))) if len(x) else 0.0
+    return ScaleShift(float(scale), float(shift), rms)
+
+
+def coarse_cloud(
+    view: HeadView,
+    estimate: DepthMap,
+    raster: MeshRaster,
+    camera: CropCamera,
+    rotation: Tensor,
+    translation: Tensor,
+    config: DSGRConfig,
+) -> tuple[Tensor, ScaleShift]:
+    """BiNI surface placed in the head frame: the coarse point cloud ``P_c`` of eq. 1.
+
+    Args:
+        view: The head crop.
+        estimate: Depth and normals of the crop.
+        raster: The tracked mesh on the crop.
+        camera: Place of the crop in the portrait.
+        rotation: Source head rotation ``[3, 3]``.
+        translation: Source head translation ``[3]``.
+        config: BiNI settings.
+
+    Returns:
+        Position map ``[3, H, W]`` in the head frame (decimetres, defined on the whole mask), and the fit of its scale.
+    """
+    mask = view.mask > 0.02
+    on_face = (raster.triangle >= 0) & mask
+    target = np.where(on_face, raster.depth, 0.0)
+    # The estimator's depth has a free scale, its normals have none: bring it to theirs, or the two pull apart.
+    metric = fit_scale_shift(estimate.depth, target, on_face & np.isfinite(estimate.depth))
+    prior = (metric.scale * estimate.depth + metric.shift) / view.pixel_size
+    surface = integrate_normals(
+        torch.from_numpy(estimate.normals),
+        torch.from_numpy(mask),
+        depth_prior=torch.from_numpy(prior.astype(np.float32)),
+        prior_weight=1e-3,
+        k=config.bini_k,
+        iterations=config.bini_iterations,
+        tolerance=config.bini_tolerance,
+    ).depth.numpy()
+    relative = np.where(mask, np.nan_to_num(surface), 0.0) * view.pixel_size
+    fit = fit_scale_shift(relative, target, on_face)
+    depth = torch.from_numpy((fit.scale * relative + fit.shift).astype(np.float32))  # [H, W]
+    points = unproject(camera.pixel_grid(), depth, camera.focal, camera.centre)  # [H, W, 3]
+    head = camera_to_head(points.reshape(-1, 3), rotation, translation)  # [H*W, 3]
+    return head.T.reshape(3, *depth.shape).contiguous(), fit  # [3, H, W]
+
+
+def mirrored_mask(
+    points: Tensor, mask: Tensor, camera: CropCamera, rotation: Tensor, translation: Tensor, config: DSGRConfig
+) -> Tensor:
+    """Which pixels' mirrored points are kept: eq. 3 and the photograph's own evidence.
+
+    Args:
+        points: ``P_f`` as a map ``[3, H, W]``.
+        mask: ``[H, W]`` bool, pixels that show the head.
+        camera: Place of the crop in the portrait.
+        rotation: Source head rotation ``[3, 3]``.
+        translation: Source head translation ``[3]``.
+        config: Voxel size and switches.
+
+    Returns:
+        ``[H, W]`` bool over the visible twins.
+    """
+    if not config.mirror:
+        return torch.zeros_like(mask)
+    original = points.permute(1, 2, 0)[mask]  # [N, 3]
+    mirrored = mirror_points(original)
+    kept = torch.ones(len(original), dtype=torch.bool)
+    if config.filter:
+        kept = voxel_filter(original, mirrored, config.voxel_size, config.thickness, config.drop_hidden)
+        kept &= agrees_with_portrait(original, mirrored, mask, camera, rotation, translation)
+    result = torch.zeros_like(mask)
+    result[mask] = kept
+    return result
+
+
+def agrees_with_portrait(
+    original: Tensor,
+    mirrored: Tensor,
+    mask: Tensor,
+    camera: CropCamera,
+    rotation: Tensor,
+    translation: Tensor,
+) -> Tensor:
+    """Mirrored points ``[N, 3]`` that the portrait does not contradict: ``[N]`` bool.
+
+    A point that would be seen outside the head, or in front of what the portrait shows, is contradicted. No head is
+    symmetric to the pixel, so :data:`SLACK` pixels outside the silhouette are forgiven.
+    """
+
+    def pixels_and_depth(cloud: Tensor) -> tuple[Tensor, Tensor]:
+        in_camera = head_to_camera(cloud, rotation, translation)
+        pixel = camera.to_crop(project(in_camera, camera.focal, camera.centre))
+        return pixel.floor().long(), in_camera[:, 2]
+
+    size = camera.map_size
+    depth = torch.full(mask.shape, -float("inf"))
+    depth[mask] = pixels_and_depth(original)[1]
+    near = F.max_pool2d(mask.float()[None, None], 2 * SLACK + 1, stride=1, padding=SLACK)[0, 0] > 0
+    pixel, behind = pixels_and_depth(mirrored)
+    inside = ((pixel >= 0) & (pixel < size)).all(-1)
+    x, y = pixel.clamp(0, size - 1).unbind(-1)
+    return inside & near[y, x] & (behind > depth[y, x])

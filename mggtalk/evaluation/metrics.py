@@ -1,0 +1,220 @@
+"""What is measured between a generated and a real video. Pure functions; arrays may be NumPy arrays or CPU tensors."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from scipy.spatial import ConvexHull
+from skimage.metrics import structural_similarity
+from torch import Tensor
+
+from mggtalk.face.topology import LIPS
+from mggtalk.geometry import rotation_to_euler
+
+Array = np.ndarray | Tensor
+
+MOUTH_MARGIN = 1.3
+"""The mouth region is the hull of the lips, enlarged by this factor."""
+
+
+def psnr(image: Array, truth: Array, mask: Array | None = None) -> float:
+    """Peak signal-to-noise ratio with an exact error in floating point.
+
+    Args:
+        image: ``[H, W, 3]``, values 0..255.
+        truth: The same shape.
+        mask: ``[H, W]`` bool: only these pixels count.
+
+    Returns:
+        Decibels; infinite for equal pictures, NaN for an empty mask.
+
+    Raises:
+        ValueError: If shapes differ.
+    """
+    image, truth = _pair(image, truth)
+    error = (image.astype(np.float64) - truth.astype(np.float64)) ** 2  # [H, W, 3]
+    return _decibels(error, mask)
+
+
+def psnr_wrapped_uint8(image: Array, truth: Array, mask: Array | None = None) -> float:
+    """The *wrong* PSNR that results when the squared error is computed in eight bits and wraps around at 256.
+
+    It never falls much below 28 dB, however bad the picture is. It is here only to be put beside published columns that
+    look as if they were computed so; never report it as PSNR.
+
+    Args:
+        image: uint8 ``[H, W, 3]``.
+        truth: uint8, the same shape.
+        mask: ``[H, W]`` bool: only these pixels count.
+
+    Returns:
+        Decibels; infinite for equal pictures, NaN for an empty mask.
+
+    Raises:
+        ValueError: If shapes differ or the pictures are not uint8.
+    """
+    image, truth = _pair(image, truth)
+    if image.dtype != np.uint8 or truth.dtype != np.uint8:
+        raise ValueError(f"the wrapped PSNR needs uint8 pictures, got {image.dtype} and {truth.dtype}")
+    difference = image - truth  # [H, W, 3] modulo 256
+    return _decibels(difference * difference, mask)
+
+
+def ssim(image: Array, truth: Array, mask: Array | None = None) -> float:
+    """Structural similarity with the settings of Wang et al.: Gaussian window, sigma 1.5 (11 x 11), mean over RGB.
+
+    Windows that reach over the border see the picture mirrored, and count.
+
+    Args:
+        image: ``[H, W, 3]``, values 0..255, sides of at least 11.
+        truth: The same shape.
+        mask: ``[H, W]`` bool: the mean is taken over these pixels; their windows may reach outside.
+
+    Returns:
+        At most 1; NaN for an empty mask.
+
+    Raises:
+        ValueError: If shapes differ.
+    """
+    similarity = ssim_map(image, truth)  # [H, W]
+    if mask is not None:
+        similarity = similarity[np.asarray(mask, dtype=bool)]  # [pixels]
+    return float(similarity.mean()) if similarity.size else math.nan
+
+
+def ssim_map(image: Array, truth: Array) -> np.ndarray:
+    """Structural similarity ``[H, W]`` of every pixel's window, mean over RGB. See :func:`ssim`."""
+    image, truth = _pair(image, truth)
+    _, similarity = structural_similarity(
+        image.astype(np.float32),
+        truth.astype(np.float32),
+        channel_axis=-1,
+        data_range=255,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        full=True,
+    )  # [H, W, 3]
+    return similarity.mean(axis=-1)
+
+
+def hull_mask(points: Array, height: int, width: int) -> np.ndarray:
+    """Convex hull of points as a mask.
+
+    Args:
+        points: ``[P, 2 or 3]`` pixels, x right, y down, pixel centres at +0.5.
+        height: Of the picture.
+        width: Of the picture.
+
+    Returns:
+        ``[height, width]`` bool.
+    """
+    xy = np.asarray(points, dtype=np.float64)[:, :2]  # [P, 2]
+    outline = xy[ConvexHull(xy).vertices] - 0.5  # [Q, 2]; Pillow counts from the centre of the first pixel
+    picture = Image.new("1", (width, height))
+    ImageDraw.Draw(picture).polygon([tuple(corner) for corner in outline.tolist()], fill=1, outline=1)
+    return np.array(picture)
+
+
+def face_mask(landmarks: Array, height: int, width: int) -> np.ndarray:
+    """Hull of a face's landmarks ``[478, 2 or 3]`` in pixels, ``[height, width]`` bool."""
+    return hull_mask(landmarks, height, width)
+
+
+def mouth_mask(landmarks: Array, height: int, width: int) -> np.ndarray:
+    """Hull of the lips of ``[478, 2 or 3]`` landmarks, enlarged by :data:`MOUTH_MARGIN`, ``[height, width]`` bool."""
+    lips = np.asarray(landmarks, dtype=np.float64)[list(LIPS), :2]  # [40, 2]
+    centre = lips.mean(axis=0)
+    return hull_mask(centre + MOUTH_MARGIN * (lips - centre), height, width)
+
+
+def lmd(landmarks: Array, truth: Array, centred: bool = True) -> float:
+    """Landmark distance of the mouth.
+
+    Args:
+        landmarks: ``[T, 478, 2 or 3]``, pixels of a picture of side 256; only x and y count.
+        truth: The same shape.
+        centred: Subtract the mean of the lips in every frame first, so that only the mouth's shape counts; else the
+            place of the mouth counts as well.
+
+    Returns:
+        Mean Euclidean distance over lip vertices and frames, in those pixels.
+
+    Raises:
+        ValueError: If shapes differ.
+    """
+    landmarks, truth = _pair(landmarks, truth)
+    lips = landmarks[:, list(LIPS), :2].astype(np.float64)  # [T, 40, 2]
+    wanted = truth[:, list(LIPS), :2].astype(np.float64)  # [T, 40, 2]
+    if centred:
+        lips = lips - lips.mean(axis=1, keepdims=True)
+        wanted = wanted - wanted.mean(axis=1, keepdims=True)
+    return float(np.linalg.norm(lips - wanted, axis=-1).mean())
+
+
+def aed(expression: Array, truth: Array) -> float:
+    """Average expression distance: mean absolute difference of coefficients ``[T, K]``, in their own units.
+
+    The published values use the coefficients of another face model; only values of one tracker can be compared.
+
+    Raises:
+        ValueError: If shapes differ.
+    """
+    expression, truth = _pair(expression, truth)
+    return float(np.abs(expression.astype(np.float64) - truth.astype(np.float64)).mean())
+
+
+def apd(rotation: Array, truth: Array) -> float:
+    """Average pose distance.
+
+    Args:
+        rotation: ``[T, 3, 3]`` head rotations, see :mod:`mggtalk.geometry`.
+        truth: The same shape.
+
+    Returns:
+        Mean absolute difference of the three Euler angles in radians, each taken the shorter way round.
+
+    Raises:
+        ValueError: If shapes differ.
+    """
+    rotation, truth = _pair(rotation, truth)
+    angles, wanted = (rotation_to_euler(torch.from_numpy(r.astype(np.float64))).numpy() for r in (rotation, truth))
+    difference = np.abs(angles - wanted) % (2 * np.pi)  # [T, 3]
+    return float(np.minimum(difference, 2 * np.pi - difference).mean())
+
+
+def jitter(landmarks: Array) -> float:
+    """Mean length of the second difference over time of ``[T, V, 2 or 3]`` landmarks (x and y), pixels per frame²."""
+    points = np.asarray(landmarks, dtype=np.float64)[..., :2]  # [T, V, 2]
+    if len(points) < 3:
+        return math.nan
+    return float(np.linalg.norm(np.diff(points, n=2, axis=0), axis=-1).mean())
+
+
+def excess_jitter(landmarks: Array, truth: Array) -> float:
+    """How much more the generated landmarks tremble than the real ones: :func:`jitter` minus the real one's.
+
+    Positive when the generated video trembles, negative when it is smoother than the real one; NaN under three frames.
+    """
+    return jitter(landmarks) - jitter(truth)
+
+
+def _pair(first: Array, second: Array) -> tuple[np.ndarray, np.ndarray]:
+    """Two arrays of one shape."""
+    first, second = np.asarray(first), np.asarray(second)
+    if first.shape != second.shape:
+        raise ValueError(f"shapes differ: {first.shape} and {second.shape}")
+    return first, second
+
+
+def _decibels(squared_error: np.ndarray, mask: Array | None) -> float:
+    """PSNR of squared errors ``[H, W, 3]`` of eight-bit pictures."""
+    if mask is not None:
+        squared_error = squared_error[np.asarray(mask, dtype=bool)]  # [pixels, 3]
+    if squared_error.size == 0:
+        return math.nan
+    mean = float(squared_error.mean(dtype=np.float64))
+    return 10 * math.log10(255**2 / mean) if mean > 0 else math.inf

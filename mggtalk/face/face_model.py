@@ -1,0 +1,137 @@
+"""The landmark 3DMM: mean, identity and expression bases on the 478-vertex mesh.
+
+Vertices are ``mean + identity @ identity_basis + expression @ expression_basis`` in the head frame (decimetres, see
+:mod:`mggtalk.geometry`). Both sets of coefficients are in units of standard deviations, so zero is the average person
+at rest: mouth closed, eyes open, looking ahead. Identity carries no size: the distance to the camera does.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from mggtalk.config import FaceModelConfig
+from mggtalk.errors import WeightsMissingError
+from mggtalk.face.fitting import FaceFit, fit_track
+from mggtalk.scene import FaceTrack
+
+TENSORS = (
+    "mean", "identity_basis", "expression_basis", "triangles", "mirror", "to_weights", "from_weights", "rest_weights",
+)  # fmt: skip
+
+
+class FaceModel(nn.Module):
+    """The 3DMM and its linear maps to and from the 52 blendshape scores.
+
+    Args:
+        mean: ``[478, 3]``.
+        identity_basis: ``[I, 478, 3]``, one standard deviation each.
+        expression_basis: ``[K, 478, 3]``, one standard deviation each.
+        triangles: ``[898, 3]`` int64.
+        mirror: ``[478]`` int64, the mirror image of each vertex.
+        to_weights: ``[K, 52]``, from expression coefficients to blendshape scores relative to those at rest.
+        from_weights: ``[52, K]``, the other way.
+        rest_weights: ``[52]``, the tracker's typical scores of a face at rest.
+        version: Name of the basis; coefficients of different versions do not mix.
+        config: Weights of the fit.
+    """
+
+    mean: Tensor
+    identity_basis: Tensor
+    expression_basis: Tensor
+    triangles: Tensor
+    mirror: Tensor
+    to_weights: Tensor
+    from_weights: Tensor
+    rest_weights: Tensor
+
+    def __init__(
+        self,
+        mean: Tensor,
+        identity_basis: Tensor,
+        expression_basis: Tensor,
+        triangles: Tensor,
+        mirror: Tensor,
+        to_weights: Tensor,
+        from_weights: Tensor,
+        rest_weights: Tensor,
+        version: str,
+        config: FaceModelConfig | None = None,
+    ) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("identity_basis", identity_basis)
+        self.register_buffer("expression_basis", expression_basis)
+        self.register_buffer("triangles", triangles)
+        self.register_buffer("mirror", mirror)
+        self.register_buffer("to_weights", to_weights)
+        self.register_buffer("from_weights", from_weights)
+        self.register_buffer("rest_weights", rest_weights)
+        self.version = version
+        self.config = config or FaceModelConfig()
+
+    @staticmethod
+    def from_file(path: str | Path, config: FaceModelConfig | None = None) -> FaceModel:
+        """Load a face model.
+
+        Raises:
+            WeightsMissingError: If the file is missing or broken.
+        """
+        try:
+            with safe_open(str(path), framework="pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                version = (file.metadata() or {})["version"]
+        except (OSError, SafetensorError, KeyError) as error:
+            raise WeightsMissingError(
+                f"The face model {path} cannot be read ({type(error).__name__}: {error}).",
+                "Restore the weights folder from the repository.",
+            ) from error
+        missing = sorted(set(TENSORS) - set(tensors))
+        if missing:
+            raise WeightsMissingError(
+                f"The face model {path} lacks {', '.join(missing)}.", "Restore the weights folder from the repository."
+            )
+        whole = {"triangles", "mirror"}
+        parts = {name: tensors[name].long() if name in whole else tensors[name].float() for name in TENSORS}
+        return FaceModel(**parts, version=version, config=config)
+
+    def save(self, path: str | Path) -> None:
+        """Write the model in half precision, with a description beside it in JSON."""
+        path = Path(path)
+        tensors = {
+            name: (value.to(torch.int16) if value.dtype == torch.int64 else value.half()).contiguous().cpu()
+            for name, value in self.state_dict().items()
+        }
+        save_file(tensors, path, metadata={"version": self.version})
+        shapes = {name: list(value.shape) for name, value in tensors.items()}
+        path.with_suffix(".json").write_text(json.dumps({"version": self.version, "tensors": shapes}, indent=2) + "\n")
+
+    def vertices(self, identity: Tensor, expression: Tensor) -> Tensor:
+        """Mesh vertices.
+
+        Args:
+            identity: ``[..., I]`` standard deviations.
+            expression: ``[..., K]`` standard deviations.
+
+        Returns:
+            ``[..., 478, 3]`` in the head frame, decimetres.
+        """
+        shape = identity @ self.identity_basis.flatten(1) + expression @ self.expression_basis.flatten(1)  # [..., V*3]
+        return self.mean + shape.unflatten(-1, self.mean.shape)
+
+    def fit(self, track: FaceTrack, focal_ratio: float, identity: Tensor | None = None) -> FaceFit:
+        """Identity, expression and pose of a track; see :func:`mggtalk.face.fitting.fit_track`."""
+        return fit_track(self, track, focal_ratio, identity)
+
+    def to_blendshapes(self, expression: Tensor) -> Tensor:
+        """Expression ``[..., K]`` to blendshape scores ``[..., 52]`` relative to a face at rest; not clamped."""
+        return expression @ self.to_weights
+
+    def from_blendshapes(self, weights: Tensor) -> Tensor:
+        """Blendshape weights ``[..., 52]`` relative to a face at rest to expression ``[..., K]``; zero gives zero."""
+        return weights @ self.from_weights

@@ -1,0 +1,133 @@
+"""Soft head, neck and torso weights of a portrait, from the person matte and the face mesh.
+
+All distances are measured in face heights (forehead top to chin, in the picture), along the axes of the face: x along
+the line of the eyes, y down the face. The *rim* is the curve where the head ends: the jaw line in the middle, and the
+level of the mouth beside the face, so that hair that lies on the shoulders belongs to the torso.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+from mggtalk.face.topology import FACE_OVAL
+
+CROWN, CHIN = 10, 152  # forehead top and chin of the 478-vertex mesh
+RIGHT_EAR, LEFT_EAR = 234, 454  # outermost vertices of the face oval
+
+FOLLOW_REACH = 1.1
+"""Face heights below the rim over which the torso stops to follow the head."""
+
+LEAST_REACH, LEAST_BLUR = 0.34, 0.042
+"""Least reach, and blur, of that fall-off over the side of the picture. A small face may move by many of its own
+heights: on a steeper fall-off the neck would fold over when the head moves by 15 % of the frame."""
+
+
+class HeadMasks(NamedTuple):
+    """Weights in [0, 1] on the pixels of a square portrait of side S."""
+
+    person: np.ndarray  # [S, S] matte of the whole person
+    head: np.ndarray  # [S, S] head with hair and ears, soft at the rim and at the hair
+    torso: np.ndarray  # [S, S] what is not head, with the neck continued under the jaw
+    follow: np.ndarray  # [S, S] how much a torso pixel goes with the head: 1 at the rim, 0 far below
+
+
+class FaceAxes(NamedTuple):
+    """The face's own axes in the picture."""
+
+    centre: np.ndarray  # [2] pixels, middle of the face oval
+    x_axis: np.ndarray  # [2] unit, along the eyes to the viewer's right
+    y_axis: np.ndarray  # [2] unit, down the face
+    height: float  # pixels from forehead top to chin
+
+
+def face_axes(landmarks: np.ndarray) -> FaceAxes:
+    """Axes and size of a face from its landmarks ``[478, 2 or 3]`` in pixels."""
+    points = landmarks[:, :2].astype(np.float64)
+    x_axis = points[LEFT_EAR] - points[RIGHT_EAR]
+    down = points[CHIN] - points[CROWN]
+    height = float(np.linalg.norm(down))
+    # A turned head shortens the ear line, a nodding one the crown-chin line: use both for the roll.
+    x_axis = x_axis + np.array([down[1], -down[0]])
+    x_axis /= np.linalg.norm(x_axis)
+    return FaceAxes(points[list(FACE_OVAL)].mean(0), x_axis, np.array([-x_axis[1], x_axis[0]]), height)
+
+
+def smoothstep(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Cubic step from 0 at ``low`` to 1 at ``high``."""
+    t = np.clip((values - low) / (high - low), 0.0, 1.0)
+    return t * t * (3.0 - 2.0 * t)
+
+
+def _face_coordinates(landmarks: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """X and y ``[S, S]`` of each pixel along the face's axes, in face heights from its middle."""
+    axes = face_axes(landmarks)
+    grid = np.stack(np.meshgrid(np.arange(size) + 0.5, np.arange(size) + 0.5), axis=-1)  # [S, S, 2] x, y
+    offset = (grid - axes.centre) / axes.height
+    return offset @ axes.x_axis, offset @ axes.y_axis
+
+
+def down_the_face(landmarks: np.ndarray, size: int) -> np.ndarray:
+    """How far each pixel lies down the face from its middle: ``[S, S]`` in face heights."""
+    return _face_coordinates(landmarks, size)[1]
+
+
+def below_rim(landmarks: np.ndarray, size: int) -> np.ndarray:
+    """How far each pixel lies below the rim of the head.
+
+    Args:
+        landmarks: ``[478, 2 or 3]`` pixels.
+        size: Side S of the picture.
+
+    Returns:
+        ``[S, S]`` in face heights; negative inside the head.
+    """
+    axes = face_axes(landmarks)
+    x, y = _face_coordinates(landmarks, size)
+    oval = (landmarks[list(FACE_OVAL), :2] - axes.centre) / axes.height  # [36, 2]
+    oval_x, oval_y = oval @ axes.x_axis, oval @ axes.y_axis
+    jaw = oval_y > np.median(oval_y)  # lower half of the oval
+    order = np.argsort(oval_x[jaw])
+    jaw_x, jaw_y = oval_x[jaw][order], oval_y[jaw][order]
+    side_level = 0.12  # mouth height: ear lobes are above, shoulders and long hair below
+    rim = np.interp(x, jaw_x, jaw_y, left=side_level, right=side_level)
+    # Beyond twice the face's half width nothing below the eyes belongs to the head.
+    half = 0.5 * (jaw_x[-1] - jaw_x[0])
+    middle = 0.5 * (jaw_x[-1] + jaw_x[0])
+    rim = rim - 0.5 * smoothstep(np.abs(x - middle), 1.4 * half, 2.4 * half)
+    return y - rim
+
+
+def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
+    """Split the person into head and torso.
+
+    Args:
+        matte: Person alpha ``[S, S]`` in [0, 1].
+        landmarks: ``[478, 2 or 3]`` pixels of that square.
+
+    Returns:
+        The soft weights.
+    """
+    size = matte.shape[0]
+    axes = face_axes(landmarks)
+    depth = below_rim(landmarks, size)
+    head = matte * (1.0 - smoothstep(depth, 0.0, 0.10))
+    x, _ = _face_coordinates(landmarks, size)
+    jaw = landmarks[list(FACE_OVAL), :2]
+    jaw_x = (jaw - axes.centre) @ axes.x_axis / axes.height
+    middle, half = 0.5 * (jaw_x.max() + jaw_x.min()), 0.5 * (jaw_x.max() - jaw_x.min())
+    column = 1.0 - smoothstep(np.abs(x - middle), 0.45 * half, 0.75 * half)  # where a neck can be hidden by the jaw
+    hidden = column * smoothstep(depth, -0.42, -0.30)
+    torso = matte * np.maximum(smoothstep(depth, -0.06, -0.01), hidden)
+    # The rim jumps where the jaw ends; the neck must not shear there.
+    reach = max(FOLLOW_REACH, LEAST_REACH * size / axes.height)
+    blur = max(0.08 * axes.height, LEAST_BLUR * size)
+    follow = ndimage.gaussian_filter(1.0 - smoothstep(depth, 0.0, reach), blur, mode="nearest")
+    return HeadMasks(
+        person=matte.astype(np.float32),
+        head=head.astype(np.float32),
+        torso=torso.astype(np.float32),
+        follow=follow.astype(np.float32),
+    )

@@ -1,0 +1,183 @@
+"""The frames of reference, and the only place that converts between them.
+
+===========  ==========================================================================================
+frame        axes
+===========  ==========================================================================================
+image        pixels, x right, y down, pixel centres at +0.5
+camera       OpenCV: x right, y down, z forward (away from the viewer), decimetres
+head         canonical: x to the viewer's right, y up, z toward the viewer; x = 0 is the symmetry plane
+===========  ==========================================================================================
+
+A head pose ``(R, t)`` takes head points to camera points: ``X_cam = FLIP @ R @ X_head + t``. A head that looks straight
+into the camera has ``R = I``; ``t`` is where the head's origin is in the camera frame, so ``t[2] > 0``.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+FLIP = (1.0, -1.0, -1.0)
+"""Diagonal of the rotation between the head's axes (y up, z back) and the camera's (y down, z forward)."""
+
+
+def view_matrix(rotation: Tensor, translation: Tensor) -> Tensor:
+    """Head pose to the 4x4 world-to-camera matrix of a world that is the head frame (gsplat's convention).
+
+    Args:
+        rotation: Head rotation, ``[..., 3, 3]``.
+        translation: Head origin in the camera frame, ``[..., 3]``, decimetres.
+
+    Returns:
+        ``[..., 4, 4]`` matrix that takes homogeneous head points to the OpenCV camera frame.
+    """
+    flip = torch.tensor(FLIP, dtype=rotation.dtype, device=rotation.device)
+    matrix = torch.zeros(*rotation.shape[:-2], 4, 4, dtype=rotation.dtype, device=rotation.device)  # [..., 4, 4]
+    matrix[..., :3, :3] = flip[:, None] * rotation
+    matrix[..., :3, 3] = translation
+    matrix[..., 3, 3] = 1.0
+    return matrix
+
+
+def head_to_camera(points: Tensor, rotation: Tensor, translation: Tensor) -> Tensor:
+    """Take head-frame points ``[..., N, 3]`` to the camera frame by the pose ``[..., 3, 3]``, ``[..., 3]``."""
+    flip = torch.tensor(FLIP, dtype=points.dtype, device=points.device)
+    return points @ (flip[:, None] * rotation).transpose(-1, -2) + translation[..., None, :]
+
+
+def camera_to_head(points: Tensor, rotation: Tensor, translation: Tensor) -> Tensor:
+    """Inverse of :func:`head_to_camera`; the same shapes."""
+    flip = torch.tensor(FLIP, dtype=points.dtype, device=points.device)
+    return (points - translation[..., None, :]) @ (flip[:, None] * rotation)
+
+
+def project(points: Tensor, focal: float, centre: tuple[float, float]) -> Tensor:
+    """Pinhole projection of camera-frame points.
+
+    Args:
+        points: ``[..., 3]`` with z > 0.
+        focal: Focal length in pixels.
+        centre: Principal point in pixels.
+
+    Returns:
+        ``[..., 2]`` pixel coordinates.
+    """
+    xy = points[..., :2] / points[..., 2:3] * focal
+    return xy + torch.tensor(centre, dtype=points.dtype, device=points.device)
+
+
+def unproject(pixels: Tensor, depth: Tensor, focal: float, centre: tuple[float, float]) -> Tensor:
+    """Pixel coordinates ``[..., 2]`` at camera depth ``[...]`` to camera-frame points ``[..., 3]``."""
+    rays = (pixels - torch.tensor(centre, dtype=pixels.dtype, device=pixels.device)) / focal
+    return torch.cat([rays * depth[..., None], depth[..., None]], dim=-1)  # [..., 3]
+
+
+def mirror_points(points: Tensor) -> Tensor:
+    """Mirror head points ``[..., 3]`` at the plane x = 0, eq. 3 without the filter."""
+    return points * torch.tensor((-1.0, 1.0, 1.0), dtype=points.dtype, device=points.device)
+
+
+def mirror_quaternions(quaternions: Tensor) -> Tensor:
+    """Rotation of the mirrored Gaussian: ``(w, x, y, z) -> (w, x, -y, -z)``, ``[..., 4]``."""
+    return quaternions * torch.tensor((1.0, 1.0, -1.0, -1.0), dtype=quaternions.dtype, device=quaternions.device)
+
+
+def mirror_harmonics(coefficients: Tensor) -> Tensor:
+    """Degree-1 spherical harmonics of the mirrored Gaussian, ``[..., 4, 3]`` in the order (1, y, z, x): x flips."""
+    signs = torch.tensor((1.0, 1.0, 1.0, -1.0), dtype=coefficients.dtype, device=coefficients.device)
+    return coefficients * signs[:, None]
+
+
+def euler_to_rotation(angles: Tensor) -> Tensor:
+    """Euler angles to a rotation matrix, ``R = Ry(yaw) @ Rx(pitch) @ Rz(roll)`` in the head frame.
+
+    Args:
+        angles: ``[..., 3]`` pitch, yaw, roll in radians. Positive yaw turns the face toward the viewer's right,
+            positive pitch turns it down, positive roll tilts the head's crown to the viewer's left.
+
+    Returns:
+        ``[..., 3, 3]``.
+    """
+    pitch, yaw, roll = angles.unbind(-1)
+    cp, sp, cy, sy, cr, sr = pitch.cos(), pitch.sin(), yaw.cos(), yaw.sin(), roll.cos(), roll.sin()
+    rows = [
+        cy * cr + sy * sp * sr, -cy * sr + sy * sp * cr, sy * cp,
+        cp * sr, cp * cr, -sp,
+        -sy * cr + cy * sp * sr, sy * sr + cy * sp * cr, cy * cp,
+    ]  # fmt: skip
+    return torch.stack(rows, dim=-1).unflatten(-1, (3, 3))  # [..., 3, 3]
+
+
+def rotation_to_euler(rotation: Tensor) -> Tensor:
+    """Inverse of :func:`euler_to_rotation` for pitch in (-90°, 90°): ``[..., 3, 3]`` to ``[..., 3]`` radians."""
+    pitch = torch.asin((-rotation[..., 1, 2]).clamp(-1.0, 1.0))
+    yaw = torch.atan2(rotation[..., 0, 2], rotation[..., 2, 2])
+    roll = torch.atan2(rotation[..., 1, 0], rotation[..., 1, 1])
+    return torch.stack([pitch, yaw, roll], dim=-1)  # [..., 3]
+
+
+def nearest_rotation(matrix: Tensor) -> Tensor:
+    """The rotation closest to a ``[..., 3, 3]`` matrix in the Frobenius norm."""
+    u, _, vt = torch.linalg.svd(matrix)
+    sign = torch.linalg.det(u @ vt)
+    diagonal = torch.ones(*matrix.shape[:-2], 3, dtype=matrix.dtype, device=matrix.device)  # [..., 3]
+    diagonal[..., 2] = sign
+    return u * diagonal[..., None, :] @ vt
+
+
+def rotation_to_quaternion(rotation: Tensor) -> Tensor:
+    """Rotation matrices ``[..., 3, 3]`` to unit quaternions ``[..., 4]`` in the order w, x, y, z.
+
+    Uses the numerically largest of the four components, so that no rotation divides by a small number.
+    """
+    m = rotation
+    trace = m[..., 0, 0] + m[..., 1, 1] + m[..., 2, 2]
+    candidates = torch.stack(
+        [
+            torch.stack(
+                [1 + trace, m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]], -1
+            ),
+            torch.stack(
+                [
+                    m[..., 2, 1] - m[..., 1, 2],
+                    1 + 2 * m[..., 0, 0] - trace,
+                    m[..., 0, 1] + m[..., 1, 0],
+                    m[..., 0, 2] + m[..., 2, 0],
+                ],
+                -1,
+            ),
+            torch.stack(
+                [
+                    m[..., 0, 2] - m[..., 2, 0],
+                    m[..., 0, 1] + m[..., 1, 0],
+                    1 + 2 * m[..., 1, 1] - trace,
+                    m[..., 1, 2] + m[..., 2, 1],
+                ],
+                -1,
+            ),
+            torch.stack(
+                [
+                    m[..., 1, 0] - m[..., 0, 1],
+                    m[..., 0, 2] + m[..., 2, 0],
+                    m[..., 1, 2] + m[..., 2, 1],
+                    1 + 2 * m[..., 2, 2] - trace,
+                ],
+                -1,
+            ),
+        ],
+        dim=-2,
+    )  # [..., 4, 4]: row k is 4 q_k q
+    best = torch.diagonal(candidates, dim1=-2, dim2=-1).argmax(-1)  # [...]
+    chosen = torch.gather(candidates, -2, best[..., None, None].expand(*best.shape, 1, 4)).squeeze(-2)  # [..., 4]
+    return torch.nn.functional.normalize(chosen, dim=-1)
+
+
+def quaternion_to_rotation(quaternion: Tensor) -> Tensor:
+    """Unit quaternions ``[..., 4]`` (w, x, y, z; normalised here) to rotation matrices ``[..., 3, 3]``."""
+    w, x, y, z = torch.nn.functional.normalize(quaternion, dim=-1).unbind(-1)
+    rows = [
+        1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
+        2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
+        2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
+    ]  # fmt: skip
+    return torch.stack(rows, dim=-1).unflatten(-1, (3, 3))  # [..., 3, 3]

@@ -1,0 +1,1 @@
+"""Torso and background: the plate behind the head, the neck that follows it, and the learned completion."""

@@ -1,0 +1,75 @@
+"""The neck and the shoulders follow the head: a soft warp of the torso plate.
+
+Points of the neck are taken on a plane through the head's pivot, parallel to the image. With the motion of the head
+``H`` (source pose to driven pose, projected), a torso pixel ``p`` moves to ``q = p + w(p) (H(p) - p)``, where the
+weight ``w`` is 1 at the rim of the head and falls to 0 below. The renderer needs the inverse, ``p`` for a given ``q``,
+which a few fixed-point steps on a coarse grid find.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mggtalk.geometry import camera_to_head, head_to_camera, project, unproject
+from mggtalk.inpaint.plates import Plates
+from mggtalk.scene import MotionFrame
+
+PIVOT_DEPTH = 0.8
+"""Decimetres from the head's origin (in the face) back to the axis that the neck turns about."""
+
+GRID = 64
+"""Side of the coarse grid on which the warp is solved."""
+
+STEPS = 8
+"""Fixed-point steps."""
+
+
+def torso_warp(follow: Tensor, source: MotionFrame, driven: MotionFrame, focal_ratio: float) -> Tensor:
+    """Where each pixel of the new frame comes from in the torso plate.
+
+    Args:
+        follow: Weight ``[1, S, S]``.
+        source: Pose of the portrait.
+        driven: Pose of the frame.
+        focal_ratio: Focal length over the side of the square.
+
+    Returns:
+        Offset to the place in the plate, ``[1, 2, GRID, GRID]`` (x, y) in units of the side; zero without motion.
+    """
+    steps = (torch.arange(GRID, dtype=follow.dtype, device=follow.device) + 0.5) / GRID
+    y, x = torch.meshgrid(steps, steps, indexing="ij")
+    target = torch.stack([x, y], dim=-1)  # [G, G, 2] in units of the side
+    depth = source.translation[2] + PIVOT_DEPTH
+    place = target
+    for _ in range(STEPS):
+        weight = F.grid_sample(follow[None], place[None] * 2 - 1, padding_mode="border", align_corners=False)[0, 0]
+        moved = _move(place, depth, source, driven, focal_ratio)
+        place = target - weight[..., None] * (moved - place)  # [G, G, 2]
+    return (place - target).permute(2, 0, 1)[None]  # [1, 2, G, G]
+
+
+def _move(place: Tensor, depth: Tensor, source: MotionFrame, driven: MotionFrame, focal_ratio: float) -> Tensor:
+    """Where points of the neck's plane ``[G, G, 2]`` (units of the side) go with the head."""
+    points = unproject(place.reshape(-1, 2), depth.expand(place[..., 0].numel()), focal_ratio, (0.5, 0.5))
+    head = camera_to_head(points, source.rotation, source.translation)
+    return project(head_to_camera(head, driven.rotation, driven.translation), focal_ratio, (0.5, 0.5)).view_as(place)
+
+
+def torso_and_background(plates: Plates, warp: Tensor, size: int) -> Tensor:
+    """The frame without its head: warped torso over the background.
+
+    Args:
+        plates: Layers already resized to ``size``.
+        warp: Offsets of :func:`torso_warp`.
+        size: Side of the frame in pixels.
+
+    Returns:
+        RGB ``[3, size, size]``.
+    """
+    offset = F.interpolate(warp, size=(size, size), mode="bilinear", align_corners=False)[0]  # [2, size, size]
+    steps = (torch.arange(size, dtype=warp.dtype, device=warp.device) + 0.5) / size
+    grid = torch.stack([steps + offset[0], steps[:, None] + offset[1]], dim=-1) * 2 - 1  # [size, size, 2]
+    torso = F.grid_sample(plates.torso[None], grid[None], padding_mode="border", align_corners=False)[0]
+    return torso[:3] + (1.0 - torso[3:]) * plates.background  # [3, size, size]

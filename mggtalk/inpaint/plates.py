@@ -1,0 +1,62 @@
+"""What stands behind the head: the torso, its neck continued under the jaw, and the background."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mggtalk.face.masks import HeadMasks
+from mggtalk.networks import fill
+
+
+class Plates(NamedTuple):
+    """The layers behind the head, on the pixels of the square portrait."""
+
+    background: Tensor  # [3, S, S] RGB in [0, 1], filled behind the whole person
+    torso: Tensor  # [4, S, S] premultiplied RGB and alpha
+    follow: Tensor  # [1, S, S] share of the head's motion that a torso pixel takes
+
+
+def background_plate(portrait: Tensor, person: Tensor) -> Tensor:
+    """The background with the person taken out and filled from around.
+
+    Args:
+        portrait: ``[3, S, S]`` RGB in [0, 1].
+        person: Matte ``[S, S]``.
+
+    Returns:
+        ``[3, S, S]``.
+    """
+    size = portrait.shape[-1]
+    reach = max(3, size // 64) | 1  # the matte's soft edge must not colour the fill
+    grown = F.max_pool2d(person[None, None], 2 * reach + 1, stride=1, padding=reach)
+    known = 1.0 - (grown * 4.0).clamp(0, 1)  # [1, 1, S, S]
+    if float(known.sum()) < 0.002 * size * size:  # the person covers the picture: continue its border
+        known = (1.0 - person)[None, None].clamp(min=1e-3)
+    filled = fill(portrait[None], known)[0]
+    keep = (1.0 - (person * 20.0).clamp(0, 1))[None]
+    return portrait * keep + filled * (1.0 - keep)
+
+
+def make_plates(portrait: Tensor, masks: HeadMasks) -> Plates:
+    """Split a portrait into the layers behind its head.
+
+    Args:
+        portrait: ``[3, S, S]`` RGB in [0, 1].
+        masks: Soft weights of the same square.
+
+    Returns:
+        The plates.
+    """
+    person, head, torso, follow = (torch.from_numpy(mask) for mask in masks)
+    background = background_plate(portrait, person)
+    # The torso's own colour is known where the head does not cover it and the matte is full.
+    known = ((1.0 - head / person.clamp(min=1e-3)).clamp(0, 1) * person.pow(4))[None, None]  # [1, 1, S, S]
+    colour = fill(portrait[None], known.clamp(max=1.0))[0] if float(known.sum()) > 0 else portrait
+    # Where the pixel is not under the head, the picture itself is the best colour, soft edges included.
+    bare = (1.0 - head).pow(2)[None]
+    colour = colour + bare * (torso > 0.99) * (portrait - colour)
+    return Plates(background, torch.cat([colour * torso, torso[None]]), follow[None])

@@ -1,0 +1,101 @@
+"""Checks of the paths that a user names, made before any work is done on them."""
+
+from __future__ import annotations
+
+import os
+import stat
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from mggtalk.errors import MediaError
+
+PathLike = str | os.PathLike[str]
+
+
+def check_readable(path: PathLike, kind: str) -> Path:
+    """Check that a path names an ordinary file with something in it.
+
+    Args:
+        path: What the user named.
+        kind: What it should be, for the message: ``"image"``, ``"video"``, ``"recording"``.
+
+    Returns:
+        The path.
+
+    Raises:
+        MediaError: If it is missing, empty, a folder or a device, or may not be read.
+    """
+    advice = f"Check the name and give {_article(kind)} file."
+    if not isinstance(path, str | os.PathLike):
+        raise MediaError(f"The {kind} is {_article(type(path).__name__)}, not a path.", advice)
+    file = Path(path)
+    try:
+        status = file.stat()
+    except FileNotFoundError as error:
+        raise MediaError(f"There is no file {str(file)!r}.", advice) from error
+    except (OSError, ValueError) as error:
+        raise MediaError(f"The {kind} {str(file)!r} cannot be read: {_reason(error)}.", advice) from error
+    if stat.S_ISDIR(status.st_mode):
+        raise MediaError(f"The {kind} {str(file)!r} is a folder.", advice)
+    if not stat.S_ISREG(status.st_mode):
+        raise MediaError(f"The {kind} {str(file)!r} is not an ordinary file.", advice)
+    if status.st_size == 0:
+        raise MediaError(f"The {kind} {str(file)!r} is empty (0 bytes).", "Copy or record it again.")
+    if not os.access(file, os.R_OK):
+        raise MediaError(f"The {kind} {str(file)!r} may not be read.", "Change its permissions.")
+    return file
+
+
+def check_writable(path: PathLike, suffixes: Sequence[str]) -> Path:
+    """Check that a file can be written, by making and removing another one beside it.
+
+    Args:
+        path: The file to be written; it may exist and is left as it is.
+        suffixes: Endings that are allowed, lower case with the dot: ``(".mp4",)``.
+
+    Returns:
+        The path.
+
+    Raises:
+        MediaError: If its folder is missing or cannot be written to, it is a folder itself, or its ending is another.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise MediaError(f"The output is {_article(type(path).__name__)}, not a path.", "Give a file name.")
+    file = Path(path)
+    if file.suffix.lower() not in suffixes:
+        ending = f"ends in {file.suffix!r}" if file.suffix else "has no ending"
+        raise MediaError(f"The output {str(file)!r} {ending}.", f"Use {' or '.join(suffixes)}.")
+    probe = temporary_beside(file, ".tmp")
+    try:
+        if "\0" in str(file):
+            raise MediaError(f"The output {str(file)!r} holds a null character.", "Choose another name.")
+        if file.is_dir():
+            raise MediaError(f"The output {str(file)!r} is a folder.", "Name a file in it.")
+        if not file.parent.is_dir():
+            raise MediaError(f"There is no folder {str(file.parent)!r}.", "Make it, or write somewhere else.")
+        if file.exists() and not os.access(file, os.W_OK):
+            raise MediaError(f"The output {str(file)!r} is write-protected.", "Choose another name.")
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except MediaError:
+        raise
+    except (OSError, ValueError) as error:
+        problem = f"The output {str(file)!r} cannot be written: {_reason(error)}."
+        raise MediaError(problem, "Write to another folder.") from error
+    return file
+
+
+def temporary_beside(path: Path, suffix: str) -> Path:
+    """A new name in the folder of ``path``, so that a rename onto it cannot cross file systems."""
+    return path.absolute().parent / f".mggtalk-{uuid.uuid4().hex}{suffix}"
+
+
+def _reason(error: Exception) -> str:
+    """The operating system's words without its numbers and names."""
+    return str(getattr(error, "strerror", None) or error).rstrip(".")
+
+
+def _article(noun: str) -> str:
+    """``a`` or ``an`` before a noun."""
+    return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"

@@ -1,0 +1,141 @@
+"""Reading sound as mono float samples."""
+
+from __future__ import annotations
+
+import logging
+from math import gcd
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+from scipy.signal import resample_poly
+
+from mggtalk.config import MediaConfig
+from mggtalk.errors import MediaError, MediaTooLongError
+from mggtalk.media.ffmpeg import input_arguments, last_line, run
+from mggtalk.media.files import PathLike, check_readable
+from mggtalk.media.probe import probe
+
+logger = logging.getLogger(__name__)
+
+SILENCE_PEAK = 1e-3
+"""Recordings that never get louder (-60 dB) are taken for silent."""
+
+BLOCK = 1 << 18
+"""Samples that are decoded and mixed down at a time."""
+
+RATES = (1000, 384000)
+"""Sampling rates in Hz that are believed."""
+
+KAISER_BETA = 8.0
+"""Window of the resampling filter; its stop band lies 80 dB down."""
+
+
+class Sound(NamedTuple):
+    """A mono recording."""
+
+    samples: np.ndarray  # float32 [N] in [-1, 1]
+    rate: int  # Hz
+
+    @property
+    def seconds(self) -> float:
+        """Length."""
+        return len(self.samples) / self.rate
+
+    @property
+    def peak(self) -> float:
+        """Largest absolute sample."""
+        return float(np.abs(self.samples).max()) if len(self.samples) else 0.0
+
+
+def load_sound(path: PathLike, rate: int = 16000, config: MediaConfig | None = None) -> Sound:
+    """Read a recording (WAV, FLAC, OGG, MP3, ...) or the sound of a video.
+
+    Args:
+        path: The file. Its sound begins at the time 0 of its frames.
+        rate: Sampling rate to convert to, Hz.
+        config: Limit on its length.
+
+    Returns:
+        The mean of its channels. Over-loud recordings are scaled to a peak of 1. It may be silent: see
+        :func:`check_speech`.
+
+    Raises:
+        MediaError: If it cannot be read, has no sound, no samples, or samples that are no numbers.
+        MediaTooLongError: If it is too long.
+    """
+    config = config or MediaConfig()
+    file = check_readable(path, "recording")
+    try:
+        with soundfile.SoundFile(file) as source:
+            samples = _read_blocks(source, file, rate, config)
+    except (soundfile.SoundFileError, TypeError):  # TypeError: a file that ends in .raw
+        samples = _read_with_ffmpeg(file, rate, config)
+    if len(samples) == 0:
+        raise MediaError(f"The recording {str(file)!r} has no samples (0.0 s).", "Record or export it again.")
+    _check_length(len(samples) / rate, file, config)
+    if not np.isfinite(samples).all():
+        raise MediaError(f"The recording {str(file)!r} holds samples that are no numbers (NaN).", "Export it again.")
+    sound = Sound(samples, rate)
+    if sound.peak > 1.0:
+        logger.info("%s is over-loud (peak %.2f) and was scaled", file, sound.peak)
+        sound = Sound(samples / np.float32(sound.peak), rate)
+    return sound
+
+
+def check_speech(sound: Sound) -> None:
+    """Refuse a recording in which nothing can be heard.
+
+    Raises:
+        MediaError: If it is silent from end to end.
+    """
+    if sound.peak < SILENCE_PEAK:
+        problem = f"The recording is silent (peak {sound.peak:.4f}) over its {sound.seconds:.1f} s."
+        raise MediaError(problem, "Check the microphone, or give another recording.")
+
+
+def _read_blocks(source: soundfile.SoundFile, file: Path, rate: int, config: MediaConfig) -> np.ndarray:
+    """Decode with libsndfile, mix down block by block, resample: float32 ``[N]``."""
+    if not RATES[0] <= source.samplerate <= RATES[1]:
+        raise MediaError(f"The recording {str(file)!r} claims a rate of {source.samplerate} Hz.", "Export it again.")
+    _check_length(source.frames / source.samplerate, file, config)
+    most = int((config.max_sound_seconds + 2) * source.samplerate)
+    blocks = source.blocks(BLOCK, frames=min(source.frames, most), dtype="float32", always_2d=True)
+    mixed = [block.mean(axis=1, dtype=np.float32) for block in blocks]  # each [n, channels] -> [n]
+    if not mixed:
+        return np.zeros(0, np.float32)
+    return _resample(np.concatenate(mixed), source.samplerate, rate)  # [N]
+
+
+def _resample(samples: np.ndarray, source: int, target: int) -> np.ndarray:
+    """Polyphase resampling of ``[N]`` with an anti-aliasing filter."""
+    if source == target:
+        return samples
+    common = gcd(source, target)
+    window = ("kaiser", KAISER_BETA)
+    return resample_poly(samples, target // common, source // common, window=window).astype(np.float32)
+
+
+def _read_with_ffmpeg(file: Path, rate: int, config: MediaConfig) -> np.ndarray:
+    """Decode with ffmpeg what libsndfile does not know: float32 ``[N]`` at ``rate``."""
+    header = probe(file)
+    if not header.has_sound:
+        raise MediaError(f"{str(file)!r} has no sound.", "Give a recording, or a video in which somebody speaks.")
+    if not header.has_video:
+        _check_length(header.duration or 0.0, file, config)
+    mixing = f"aresample=osr={rate}:ochl=mono:rematrix_maxval=1:async=1:first_pts=0"
+    arguments = [*input_arguments(file), "-map", "0:a:0", "-vn", "-sn", "-dn", "-af", mixing]
+    limit = f"{config.max_sound_seconds + 2:.3f}"
+    status, data, log = run([*arguments, "-t", limit, "-f", "f32le", "-c:a", "pcm_f32le", "pipe:1"])
+    if status != 0 and not data:
+        problem = f"The sound of {str(file)!r} cannot be decoded: {last_line(log)}."
+        raise MediaError(problem, "Convert it to WAV and try again.")
+    return np.frombuffer(data[: len(data) // 4 * 4], "<f4").astype(np.float32)  # [N]
+
+
+def _check_length(seconds: float, file: Path, config: MediaConfig) -> None:
+    """Compare a length with the limit."""
+    if seconds > config.max_sound_seconds:
+        advice = f"Cut it to {config.max_sound_seconds:g} s or less."
+        raise MediaTooLongError(f"The recording {str(file)!r} is {seconds:.1f} s long.", advice)

@@ -1,0 +1,184 @@
+"""Writing videos frame by frame."""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from mggtalk.errors import MediaError
+from mggtalk.media.ffmpeg import FFmpegPipe, file_url, frame_rate, input_arguments, last_line, run
+from mggtalk.media.files import PathLike, check_readable, check_writable, temporary_beside
+from mggtalk.media.probe import probe
+from mggtalk.media.provenance import mark_video
+from mggtalk.media.sound import Sound
+
+VIDEO_SUFFIXES = (".mp4",)
+"""Endings that are written."""
+
+SOUND_RATE = 48000
+"""Sampling rate of the sound in the file, Hz; every browser plays it."""
+
+COLOURS = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv")
+TO_YUV = "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
+
+
+class VideoWriter:
+    """An MP4 that every browser plays (H.264 yuv420p, AAC, index at the front), written one frame at a time.
+
+    The file appears under its name when it is complete; before that, and for ever if an exception ends the ``with``
+    block, there is nothing. It says in its metadata that it is AI-made. Odd sizes, which H.264 cannot have here, are
+    padded to even ones by repeating the last column or row.
+
+    Args:
+        path: Ends in ``.mp4``. An existing file is replaced at the end.
+        width: Of the frames, pixels.
+        height: Of the frames, pixels.
+        fps: Frames per second; 29.97 means 30000/1001.
+        sound: A file with sound, or samples. It starts with the first frame, and is cut, or continued with silence,
+            to the length of the frames.
+        crf: Quality of x264, 0 (exact) to 51.
+        preset: x264's trade of time against size.
+
+    Raises:
+        MediaError: If the file cannot be written, or the sound cannot be read: told here, before any frame is made.
+    """
+
+    def __init__(
+        self,
+        path: PathLike,
+        width: int,
+        height: int,
+        fps: float | Fraction,
+        sound: PathLike | Sound | None = None,
+        crf: int = 18,
+        preset: str = "veryfast",
+    ) -> None:
+        self.path = check_writable(path, VIDEO_SUFFIXES)
+        if min(width, height) < 1 or not 0 < fps <= 1000:
+            problem = f"A video of {width} x {height} pixels at {fps} frames a second cannot be written."
+            raise MediaError(problem, "Choose a size of 2 or more and a rate of 1 to 120.")
+        self.width, self.height = int(width), int(height)
+        self.rate = frame_rate(fps)
+        self.frames = 0
+        self._sound = self._checked_sound(sound)
+        self._pictures = temporary_beside(self.path, ".pictures.mp4")
+        self._complete = temporary_beside(self.path, ".complete.mp4")
+        size = f"{self.width + self.width % 2}x{self.height + self.height % 2}"
+        rate = f"{self.rate.numerator}/{self.rate.denominator}"
+        source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", rate, "-i", "pipe:0"]
+        coding = ["-vf", f"{TO_YUV},format=yuv420p", *COLOURS, "-c:v", "libx264", "-preset", preset, "-crf", str(crf)]
+        self._pipe = FFmpegPipe([*source, *coding, "-f", "mp4", file_url(self._pictures)], writes=True)
+        self._cleanup = weakref.finalize(self, _remove, self._pipe, (self._pictures, self._complete))
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.finish()
+        else:
+            self.abort()
+
+    def write(self, frame: np.ndarray) -> None:
+        """Add a frame.
+
+        Args:
+            frame: uint8 ``[height, width, 3]`` RGB.
+
+        Raises:
+            MediaError: If it has another type or size, or ffmpeg has died (a full disk, say).
+        """
+        expected = (self.height, self.width, 3)
+        if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.shape != expected:
+            shape, dtype = list(np.shape(frame)), getattr(frame, "dtype", type(frame).__name__)
+            raise MediaError(f"A frame is {dtype} {shape}.", f"This video takes uint8 {list(expected)}.")
+        if not self._cleanup.alive:
+            raise MediaError(f"The video {str(self.path)!r} is closed already.", "Make a new writer.")
+        if self.width % 2 or self.height % 2:
+            frame = np.pad(frame, ((0, self.height % 2), (0, self.width % 2), (0, 0)), mode="edge")  # even H, W
+        self._pipe.write(np.ascontiguousarray(frame).reshape(-1).data)
+        self.frames += 1
+
+    def finish(self) -> Path:
+        """Complete the file with the frames that there are. May be called again, and before all were written.
+
+        Returns:
+            The path.
+
+        Raises:
+            MediaError: If there is no frame, or ffmpeg fails.
+        """
+        if not self._cleanup.alive:
+            return self.path
+        try:
+            if self.frames == 0:
+                raise MediaError(f"No frame was made for {str(self.path)!r}.", "Give a longer motion or sound.")
+            if self._pipe.wait() != 0:
+                raise self._failed(self._pipe.log())
+            self._mux()
+            self._complete.replace(self.path)
+        except OSError as error:
+            raise self._failed(str(error)) from error
+        finally:
+            self._cleanup()
+        return self.path
+
+    def abort(self) -> None:
+        """Give up: leave nothing behind. May be called again."""
+        self._cleanup()
+
+    def _checked_sound(self, sound: PathLike | Sound | None) -> Path | Sound | None:
+        """The sound, once it is sure that it can be used."""
+        if sound is None:
+            return None
+        if isinstance(sound, Sound):
+            usable = isinstance(sound.samples, np.ndarray) and sound.samples.ndim == 1 and len(sound.samples) > 0
+            if not usable or not np.isfinite(sound.samples).all() or sound.rate < 1:
+                raise MediaError("The sound has no usable samples.", "Give float samples [N] without NaN.")
+            return sound
+        file = check_readable(sound, "recording")
+        if self.path.exists() and self.path.samefile(file):
+            problem = f"The output {str(self.path)!r} is the file that the sound comes from."
+            raise MediaError(problem, "Choose another name.")
+        if not probe(file).has_sound:
+            raise MediaError(f"{str(file)!r} has no sound.", "Give a recording, or leave the sound out.")
+        return file
+
+    def _mux(self) -> None:
+        """Copy the pictures and add sound of the same length, the mark, and the index at the front."""
+        seconds = float(self.frames / self.rate)
+        given: bytes | None = None
+        arguments = ["-loglevel", "error", "-i", file_url(self._pictures)]
+        if isinstance(self._sound, Sound):
+            given = np.ascontiguousarray(self._sound.samples, "<f4").tobytes()
+            arguments += ["-f", "f32le", "-ar", str(self._sound.rate), "-ac", "1", "-i", "pipe:0"]
+        elif self._sound is not None:
+            arguments += input_arguments(self._sound)
+        arguments += ["-map", "0:v:0", "-c:v", "copy"]
+        if self._sound is not None:
+            length = f"apad=whole_dur={seconds:.6f},atrim=end={seconds:.6f}"
+            filters = f"aresample={SOUND_RATE}:async=1:first_pts=0,aformat=channel_layouts=mono|stereo,{length}"
+            arguments += ["-map", "1:a:0", "-af", filters, "-c:a", "aac", "-b:a", "160k"]
+        arguments += ["-map_metadata", "-1", "-map_chapters", "-1", *mark_video(), "-movflags", "+faststart"]
+        status, _, log = run([*arguments, "-f", "mp4", file_url(self._complete)], given, timeout=600.0)
+        if status != 0:
+            raise self._failed(log)
+
+    def _failed(self, log: str) -> MediaError:
+        problem = f"The video {str(self.path)!r} could not be written: {last_line(log)}."
+        return MediaError(problem, "Check the disk's free space and try again.")
+
+
+def _remove(pipe: FFmpegPipe, files: tuple[Path, ...]) -> None:
+    """End ffmpeg and remove what it has written."""
+    pipe.kill()
+    for file in files:
+        with contextlib.suppress(OSError):
+            file.unlink(missing_ok=True)

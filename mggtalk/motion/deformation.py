@@ -1,0 +1,189 @@
+"""Motion deformation, eq. 9: how the points of the head move when the expression changes.
+
+The analytic estimate binds every point to the face model and moves it by the displacement of its three vertices for
+``beta_d - beta_s``; an MLP adds a residual that starts at zero::
+
+    P_d = P_f + sum_k w_k (V_k(beta_d) - V_k(beta_s)) + MLP(P_f, beta_d, beta_s)
+
+Eyes and the inside of the mouth move by rules of their own: the eyeball follows the iris and is covered by the lids,
+not squeezed by them; the upper teeth stay with the skull and the lower ones go with the lower lip.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from mggtalk.face.topology import (
+    LEFT_EYE_LOWER,
+    LEFT_EYE_UPPER,
+    LEFT_IRIS,
+    LIPS_INNER_LOWER,
+    LIPS_INNER_UPPER,
+    RIGHT_EYE_LOWER,
+    RIGHT_EYE_UPPER,
+    RIGHT_IRIS,
+)
+from scipy import ndimage
+from torch import Tensor, nn
+
+from mggtalk.config import EXPRESSION_COMPONENTS, DeformationConfig
+from mggtalk.depth.raster import MeshRaster
+from mggtalk.networks import is_zero, zero_init
+
+UPPER_LIDS = (*RIGHT_EYE_UPPER[1:-1], *LEFT_EYE_UPPER[1:-1])
+LOWER_LIDS = (*RIGHT_EYE_LOWER[1:-1], *LEFT_EYE_LOWER[1:-1])
+
+
+class Part(IntEnum):
+    """What a point belongs to."""
+
+    SKIN = 0  # skin, hair and everything rigid
+    RIGHT_EYE = 1  # the subject's right eyeball
+    LEFT_EYE = 2
+    UPPER_MOUTH = 3  # inside of the mouth that stays with the skull
+    LOWER_MOUTH = 4  # inside of the mouth that goes with the jaw
+
+
+class Binding(NamedTuple):
+    """How N points hang on the face model."""
+
+    vertices: Tensor  # [N, 3] int64 vertex indices
+    weights: Tensor  # [N, 3] float; they sum to the share of the displacement that the point takes
+    part: Tensor  # [N] int64, a Part
+    gaze: Tensor  # [N] float: share of the iris displacement that an eye point takes
+
+    def mirrored(self, permutation: Tensor) -> Binding:
+        """The binding of the mirrored points; ``permutation [V]`` maps each vertex to its mirror image."""
+        swap = torch.tensor([Part.SKIN, Part.LEFT_EYE, Part.RIGHT_EYE, Part.UPPER_MOUTH, Part.LOWER_MOUTH])
+        return self._replace(vertices=permutation[self.vertices], part=swap[self.part])
+
+    def select(self, index: Tensor) -> Binding:
+        """The binding of a subset of the points (bool mask or indices)."""
+        return Binding(*(field[index] for field in self))
+
+
+def triangle_parts(triangles: np.ndarray) -> np.ndarray:
+    """Part of each triangle ``[F, 3]``: those spanned by one eye's rim, or by the inner lips, are not skin."""
+    parts = np.full(len(triangles), int(Part.SKIN))
+    rims = {
+        Part.RIGHT_EYE: (*RIGHT_EYE_UPPER, *RIGHT_EYE_LOWER),
+        Part.LEFT_EYE: (*LEFT_EYE_UPPER, *LEFT_EYE_LOWER),
+        Part.UPPER_MOUTH: (*LIPS_INNER_UPPER, *LIPS_INNER_LOWER),
+    }
+    for part, rim in rims.items():
+        parts[np.isin(triangles, rim).all(1)] = part
+    return parts
+
+
+def bind(
+    raster: MeshRaster, triangles: np.ndarray, mask: np.ndarray, pixels: np.ndarray, falloff_pixels: float
+) -> Binding:
+    """Bind the pixels of the head to the mesh that was rasterised over them.
+
+    Args:
+        raster: The tracked mesh on the crop.
+        triangles: ``[F, 3]`` vertex indices.
+        mask: ``[H, W]`` bool, N pixels that show the head.
+        pixels: ``[V, 2]`` vertices in crop pixels.
+        falloff_pixels: Outside the mesh a pixel takes the displacement of the nearest mesh pixel, times a Gaussian of
+            its distance with this standard deviation.
+
+    Returns:
+        The binding of the N pixels in row-major order.
+    """
+    face = raster.triangle >= 0
+    distance, nearest = ndimage.distance_transform_edt(~face, return_indices=True)
+    rows, columns = nearest[0][mask], nearest[1][mask]  # [N]
+    triangle = raster.triangle[rows, columns]
+    vertices = triangles[triangle]  # [N, 3]
+    share = np.exp(-0.5 * (distance[mask] / falloff_pixels) ** 2)
+    weights = raster.barycentric[rows, columns] * share[:, None]  # [N, 3]
+    part = np.where(distance[mask] == 0, triangle_parts(triangles)[triangle], int(Part.SKIN))
+    on_lower = (weights * np.isin(vertices, LIPS_INNER_LOWER[1:-1])).sum(1) > 0.5 * weights.sum(1)
+    part = np.where((part == Part.UPPER_MOUTH) & on_lower, int(Part.LOWER_MOUTH), part)
+    grid = np.argwhere(mask)[:, ::-1] + 0.5  # [N, 2] x, y
+    gaze = np.zeros(len(grid))
+    for eye, iris in ((Part.RIGHT_EYE, RIGHT_IRIS), (Part.LEFT_EYE, LEFT_IRIS)):
+        centre = pixels[list(iris)].mean(0)
+        radius = np.linalg.norm(pixels[list(iris[1:])] - centre, axis=1).mean()
+        reach = np.linalg.norm(grid - centre, axis=1) / max(radius, 1e-3)
+        gaze = np.where(part == eye, np.clip(1.0 - (reach - 1.1) / 1.6, 0.0, 1.0), gaze)
+    return Binding(
+        vertices=torch.from_numpy(vertices.astype(np.int64)),
+        weights=torch.from_numpy(weights.astype(np.float32)),
+        part=torch.from_numpy(part.astype(np.int64)),
+        gaze=torch.from_numpy(gaze.astype(np.float32)),
+    )
+
+
+def displacement(binding: Binding, moved: Tensor) -> Tensor:
+    """Displacement of bound points.
+
+    Args:
+        binding: N points.
+        moved: Displacement of the face model's vertices ``V(beta_d) - V(beta_s)``, ``[V, 3]``, head frame.
+
+    Returns:
+        ``[N, 3]`` decimetres.
+    """
+    shift = (moved[binding.vertices] * binding.weights[..., None]).sum(-2)  # [N, 3]
+    inner = torch.nonzero(binding.part != Part.SKIN).squeeze(-1)  # the few hundred points of eyes and mouth
+    if len(inner):
+        shift = shift.index_copy(0, inner, _inner_displacement(binding.select(inner), moved, shift[inner]))
+    return shift
+
+
+def _inner_displacement(binding: Binding, moved: Tensor, bound: Tensor) -> Tensor:
+    """Eyes and mouth: ``bound [M, 3]`` is the displacement that skin would have there."""
+    right, left = moved[list(RIGHT_IRIS)].mean(0), moved[list(LEFT_IRIS)].mean(0)  # [3]
+    iris = torch.where((binding.part == Part.LEFT_EYE)[:, None], left, right)  # [M, 3]
+    # An eye that opens wider pulls its rim along; an eye that closes only covers the eyeball.
+    pull = torch.zeros_like(moved[:, 1])  # [V]
+    pull[list(UPPER_LIDS)] = moved[list(UPPER_LIDS), 1].clamp(min=0)
+    pull[list(LOWER_LIDS)] = moved[list(LOWER_LIDS), 1].clamp(max=0)
+    opening = (pull[binding.vertices] * binding.weights).sum(-1)  # [M]
+    eye = torch.stack([iris[:, 0] * binding.gaze, iris[:, 1] * binding.gaze + opening, torch.zeros_like(opening)], -1)
+    jaw = moved[list(LIPS_INNER_LOWER[3:-3])].mean(0).expand_as(bound)
+    part = binding.part[:, None]
+    return torch.where(part <= Part.LEFT_EYE, eye, torch.where(part == Part.LOWER_MOUTH, jaw, torch.zeros_like(bound)))
+
+
+class DeformationMLP(nn.Module):
+    """The learned residual of eq. 9 on points, driving and source expression."""
+
+    def __init__(self, config: DeformationConfig) -> None:
+        super().__init__()
+        self.frequencies = config.frequencies
+        inputs = 3 + 6 * config.frequencies + 2 * EXPRESSION_COMPONENTS
+        layers: list[nn.Module] = []
+        for _ in range(config.layers):
+            layers += [nn.Linear(inputs, config.hidden), nn.SiLU()]
+            inputs = config.hidden
+        self.body = nn.Sequential(*layers)
+        self.last = zero_init(nn.Linear(inputs, 3))
+
+    @property
+    def untrained(self) -> bool:
+        """Whether the residual is still identically zero."""
+        return is_zero(self.last)
+
+    def forward(self, points: Tensor, beta_d: Tensor, beta_s: Tensor) -> Tensor:
+        """Residual displacement.
+
+        Args:
+            points: ``[N, 3]`` head frame, decimetres.
+            beta_d: Driving expression ``[K]``.
+            beta_s: Source expression ``[K]``.
+
+        Returns:
+            ``[N, 3]``; multiplied by the distance of the expressions, so that no change means no residual.
+        """
+        octaves = 2.0 ** torch.arange(self.frequencies, device=points.device, dtype=points.dtype)
+        phases = (points[..., None] * octaves).flatten(-2)  # [N, 3 * frequencies]
+        change = torch.cat([beta_d, beta_s]).expand(len(points), -1)  # [N, 2K]
+        hidden = self.body(torch.cat([points, phases.sin(), phases.cos(), change], dim=-1))
+        gate = 1.0 - torch.exp(-(beta_d - beta_s).square().mean())
+        return gate * self.last(hidden)

@@ -1,0 +1,265 @@
+"""Motion files: a :class:`~mggtalk.scene.Motion` as ``.npz`` without pickles, or as ``.safetensors``.
+
+==================  =============  ======================================================================
+key                 shape          what
+==================  =============  ======================================================================
+``version``         []             version of this format, int
+``expression``      [T, K]         float32, coefficients in standard deviations
+``rotation``        [T, 3, 3]      float32, head to camera axes (see :mod:`mggtalk.geometry`)
+``translation``     [T, 3]         float32, decimetres, camera frame
+``fps``             []             float64, frames a second
+``face_model``      []             text, version of the face model
+``focal_ratio``     []             float64, focal length over the side of the picture
+``landmarks``       [T, V, 3]      float16, optional, pixels of the driving video
+``found``           [T]            bool, optional, False where the face was lost
+``notes``           [n]            text, optional
+==================  =============  ======================================================================
+
+In safetensors files the single values and texts are metadata, ``notes`` a JSON list.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from torch import Tensor
+
+from mggtalk.config import EXPRESSION_COMPONENTS
+from mggtalk.errors import MotionFileError
+from mggtalk.media.files import PathLike, check_readable, check_writable, temporary_beside
+from mggtalk.scene import Motion
+
+FORMAT_VERSION = 1
+"""Written into each file; files of later formats are refused."""
+
+SUFFIXES = (".npz", ".safetensors")
+"""Endings of motion files."""
+
+MAX_BYTES = 1 << 30
+"""Arrays that unpack to more than this are refused."""
+
+MAX_FPS = 1000.0
+"""Highest frame rate that is believed."""
+
+ORTHONORMAL_TOLERANCE = 1e-3
+"""Largest entry of ``R R^T - I`` that passes for rounding."""
+
+_AGAIN = "Write it again with 'mggtalk track' or save_motion."
+_FLOATS = ("expression", "rotation", "translation")
+_SCALARS = ("version", "fps", "face_model", "focal_ratio")
+
+
+def save_motion(motion: Motion, path: PathLike) -> None:
+    """Write a motion file. It appears when it is complete, or not at all.
+
+    Args:
+        motion: What to write. It is checked like a file that is read.
+        path: Ends in ``.npz`` or ``.safetensors``.
+
+    Raises:
+        MediaError: If the path cannot be written.
+        MotionFileError: If the motion is not valid.
+    """
+    file = check_writable(path, SUFFIXES)
+    _validate(motion, "The motion to save", None)
+    arrays = {name: _numpy(getattr(motion, name), np.float32) for name in _FLOATS}
+    if motion.landmarks is not None:
+        arrays["landmarks"] = _numpy(motion.landmarks, np.float16)
+    if motion.found is not None:
+        arrays["found"] = _numpy(motion.found, np.bool_)
+    partial = temporary_beside(file, file.suffix.lower())
+    try:
+        if file.suffix.lower() == ".npz":
+            scalars = {
+                "version": np.int64(FORMAT_VERSION),
+                "fps": np.float64(motion.fps),
+                "face_model": np.str_(motion.face_model),
+                "focal_ratio": np.float64(motion.focal_ratio),
+                "notes": np.array(motion.notes, dtype=np.str_),
+            }
+            np.savez_compressed(partial, allow_pickle=False, **arrays, **scalars)
+        else:
+            metadata = {
+                "version": str(FORMAT_VERSION),
+                "fps": repr(float(motion.fps)),
+                "face_model": motion.face_model,
+                "focal_ratio": repr(float(motion.focal_ratio)),
+                "notes": json.dumps(motion.notes),
+            }
+            save_file(arrays, partial, metadata=metadata)
+        os.replace(partial, file)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_motion(path: PathLike, face_model: str | None = None, components: int = EXPRESSION_COMPONENTS) -> Motion:
+    """Read and check a motion file.
+
+    Args:
+        path: Ends in ``.npz`` or ``.safetensors``.
+        face_model: Version that its coefficients must belong to; None takes any.
+        components: K, the number of expression coefficients.
+
+    Returns:
+        The motion.
+
+    Raises:
+        MediaError: If there is no such file.
+        MotionFileError: If it is broken, not a motion file, or belongs to another face model.
+    """
+    file = check_readable(path, "motion file")
+    suffix = file.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise MotionFileError(f"The motion file {str(file)!r} ends in {suffix!r}.", f"Use {' or '.join(SUFFIXES)}.")
+    values = _read_npz(file) if suffix == ".npz" else _read_safetensors(file)
+    what = f"The motion file {str(file)!r}"
+    motion = _motion(values, what)
+    _validate(motion, what, components)
+    if face_model is not None and motion.face_model != face_model:
+        raise MotionFileError(
+            f"{what} belongs to face model {motion.face_model!r}, not {face_model!r}.", "Track its video again."
+        )
+    return motion
+
+
+def _read_npz(file: Path) -> dict[str, object]:
+    """Arrays of a ``.npz`` by name. Pickles are refused by NumPy, archives that unpack to too much by us."""
+    what = f"The motion file {str(file)!r}"
+    try:
+        with zipfile.ZipFile(file) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > MAX_BYTES:
+            raise MotionFileError(f"{what} unpacks to {size / 1e9:.1f} GB.", "Cut the motion into shorter ones.")
+        with np.load(file, allow_pickle=False) as archive:
+            known = (*_FLOATS, *_SCALARS, "landmarks", "found", "notes")
+            return {name: archive[name] for name in known if name in archive.files}
+    except (zipfile.BadZipFile, EOFError, OSError, zlib.error, NotImplementedError, RuntimeError, KeyError) as error:
+        raise MotionFileError(f"{what} is no complete .npz archive ({type(error).__name__}).", _AGAIN) from error
+    except MotionFileError:
+        raise
+    except ValueError as error:  # how NumPy refuses pickled objects and broken array headers
+        raise MotionFileError(f"{what} holds a pickled object or a broken array.", _AGAIN) from error
+
+
+def _read_safetensors(file: Path) -> dict[str, object]:
+    """Arrays and metadata of a ``.safetensors`` by name."""
+    what = f"The motion file {str(file)!r}"
+    try:
+        with safe_open(str(file), framework="np") as archive:
+            values: dict[str, object] = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
+            metadata = archive.metadata() or {}
+        for name in ("version", "fps", "focal_ratio"):
+            if name in metadata:
+                values[name] = float(metadata[name])
+        if "face_model" in metadata:
+            values["face_model"] = metadata["face_model"]
+        values["notes"] = np.array(json.loads(metadata.get("notes", "[]")), dtype=np.str_)
+    except (SafetensorError, OSError) as error:
+        raise MotionFileError(f"{what} is no complete safetensors file.", _AGAIN) from error
+    except (ValueError, TypeError) as error:
+        raise MotionFileError(f"{what} has broken metadata ({error}).", _AGAIN) from error
+    return values
+
+
+def _motion(values: Mapping[str, object], what: str) -> Motion:
+    """A motion from what a file holds; only types are checked here."""
+    missing = [name for name in (*_SCALARS, *_FLOATS) if name not in values]
+    if missing:
+        raise MotionFileError(f"{what} has no {', '.join(missing)}.", _AGAIN)
+    version = _number(values["version"], "version", what)
+    if version != FORMAT_VERSION:
+        advice = "Update MGGTalk." if version > FORMAT_VERSION else _AGAIN
+        raise MotionFileError(f"{what} has format version {version:g}, not {FORMAT_VERSION}.", advice)
+    optional = {name: _tensor(values[name], name, what) for name in ("landmarks", "found") if name in values}
+    name = np.asarray(values["face_model"])
+    if name.ndim or name.dtype.kind != "U":
+        raise MotionFileError(f"{what} has a face_model that is no text.", _AGAIN)
+    notes = np.asarray(values.get("notes", np.array([], dtype=np.str_)))
+    if notes.ndim != 1 or (notes.size and notes.dtype.kind != "U"):
+        raise MotionFileError(f"{what} has notes that are no list of texts.", _AGAIN)
+    return Motion(
+        **{key: _tensor(values[key], key, what) for key in _FLOATS},
+        fps=_number(values["fps"], "fps", what),
+        face_model=str(name),
+        focal_ratio=_number(values["focal_ratio"], "focal_ratio", what),
+        landmarks=optional.get("landmarks"),
+        found=optional.get("found"),
+        notes=tuple(str(note) for note in notes),
+    )
+
+
+def _validate(motion: Motion, what: str, components: int | None) -> None:
+    """Check shapes and values of a motion.
+
+    Raises:
+        MotionFileError: With the first thing that is wrong.
+    """
+    frames = len(motion.expression) if motion.expression.ndim else 0
+    if motion.expression.ndim != 2 or frames == 0:
+        raise MotionFileError(f"{what} has an expression of shape {_shape(motion.expression)}, not [T, K].", _AGAIN)
+    count = motion.expression.shape[1]
+    if components is not None and count != components:
+        problem = f"{what} has {count} expression coefficients a frame, not {components}."
+        raise MotionFileError(problem, "Use a file of this face model.")
+    expected: dict[str, tuple[Tensor | None, tuple[int, ...]]] = {
+        "rotation": (motion.rotation, (frames, 3, 3)),
+        "translation": (motion.translation, (frames, 3)),
+        "found": (motion.found, (frames,)),
+    }
+    if motion.landmarks is not None and motion.landmarks.ndim == 3:
+        expected["landmarks"] = (motion.landmarks, (frames, motion.landmarks.shape[1], 3))
+    elif motion.landmarks is not None:
+        raise MotionFileError(f"{what} has landmarks of shape {_shape(motion.landmarks)}, not [T, V, 3].", _AGAIN)
+    for name, (tensor, shape) in expected.items():
+        if tensor is not None and tuple(tensor.shape) != shape:
+            raise MotionFileError(f"{what} has a {name} of shape {_shape(tensor)}, not {list(shape)}.", _AGAIN)
+    for name in (*_FLOATS, "landmarks"):
+        tensor = getattr(motion, name)
+        if tensor is not None and not bool(torch.isfinite(tensor).all()):
+            raise MotionFileError(f"{what} has values in {name} that are no finite numbers.", _AGAIN)
+    rotation = motion.rotation.double()
+    error = float((rotation @ rotation.mT - torch.eye(3, dtype=torch.float64)).abs().max())
+    if error > ORTHONORMAL_TOLERANCE or bool((torch.linalg.det(rotation) < 0).any()):
+        raise MotionFileError(f"{what} has rotations that are no rotations (off by {error:.2g}).", _AGAIN)
+    if bool((motion.translation[:, 2] <= 0).any()):
+        raise MotionFileError(f"{what} puts the head behind the camera (translation z is not positive).", _AGAIN)
+    if not 0.0 < motion.fps <= MAX_FPS:
+        raise MotionFileError(f"{what} has {motion.fps:g} frames a second.", f"Use 1 to {MAX_FPS:g}.")
+    if not 0.1 <= motion.focal_ratio <= 100.0:
+        raise MotionFileError(f"{what} has a focal ratio of {motion.focal_ratio:g}.", "Use 0.1 to 100.")
+
+
+def _number(value: object, name: str, what: str) -> float:
+    """A scalar of a file."""
+    array = np.asarray(value)
+    if array.ndim or array.dtype.kind not in "iuf":
+        raise MotionFileError(f"{what} has a {name} that is no single number.", _AGAIN)
+    return float(array)
+
+
+def _tensor(value: object, name: str, what: str) -> Tensor:
+    """An array of a file: float32, or bool for ``found``."""
+    array = np.asarray(value)
+    kinds = "b" if name == "found" else "f"
+    if array.dtype.kind not in kinds:
+        raise MotionFileError(f"{what} has a {name} of type {array.dtype}.", _AGAIN)
+    return torch.from_numpy(np.ascontiguousarray(array, np.bool_ if name == "found" else np.float32))
+
+
+def _numpy(tensor: Tensor, dtype: type) -> np.ndarray:
+    """A tensor as it is stored."""
+    return np.ascontiguousarray(tensor.detach().cpu().numpy().astype(dtype))
+
+
+def _shape(tensor: Tensor) -> list[int]:
+    """For messages."""
+    return list(tensor.shape)

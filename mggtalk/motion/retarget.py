@@ -1,0 +1,160 @@
+"""Put a driver's motion on another head: poses absolute or relative, and viewing paths."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mggtalk.avatar import Avatar
+from mggtalk.errors import OptionError
+from mggtalk.face.blendshapes import NAMES
+from mggtalk.face.face_model import FaceModel
+from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER
+from mggtalk.geometry import euler_to_rotation, nearest_rotation, rotation_to_euler
+from mggtalk.scene import FaceTrack, Motion
+
+PoseMode = Literal["relative", "absolute"]
+"""``absolute``: the driver's pose in image coordinates; ``relative``: its changes, put on the portrait's own pose."""
+
+
+def neutral_frame(motion: Motion) -> int:
+    """The frame in which the driver is nearest to a relaxed face that looks ahead.
+
+    Args:
+        motion: T frames.
+
+    Returns:
+        Index of the frame with the least sum of mean squared expression (in standard deviations) and squared head
+        angles (in units of 10 degrees).
+    """
+    angles = rotation_to_euler(motion.rotation) / math.radians(10.0)  # [T, 3]
+    return int((motion.expression.square().mean(-1) + angles.square().sum(-1)).argmin())
+
+
+def close_lips(face_model: FaceModel, identity: Tensor, expression: Tensor) -> Tensor:
+    """The likeliest expression near the given one in which the lips are closed.
+
+    The gaps between the inner lips are linear in the expression, ``g(beta) = g_0 + G beta``. With the coefficients in
+    standard deviations, the nearest expression with gaps ``g*`` is ``beta + G^T (G G^T)^-1 (g* - g)``.
+
+    Args:
+        face_model: The landmark 3DMM.
+        identity: ``[I]``.
+        expression: ``[K]``.
+
+    Returns:
+        ``[K]``; unchanged where the lips are already as close as in the neutral face.
+    """
+    pairs = slice(1, -1)  # the corners always touch
+
+    def gaps(vertices: Tensor) -> Tensor:
+        return (vertices[..., list(LIPS_INNER_UPPER), 1] - vertices[..., list(LIPS_INNER_LOWER), 1])[..., pairs]
+
+    now = gaps(face_model.vertices(identity, expression))  # [G]
+    neutral = gaps(face_model.vertices(identity, torch.zeros_like(expression)))
+    slope = gaps(face_model.expression_basis)  # [K, G]
+    change = torch.minimum(now, neutral) - now
+    gram = slope.T @ slope
+    gram = gram + 1e-3 * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype)
+    return expression + slope @ torch.linalg.solve(gram, change)
+
+
+def driver_rest(face_model: FaceModel, identity: Tensor, motion: Motion) -> Tensor:
+    """The relaxed expression ``[K]`` of a tracked driver: the most neutral frame, its lips closed."""
+    return close_lips(face_model, identity, motion.expression[neutral_frame(motion)])
+
+
+def retarget(motion: Motion, avatar: Avatar, pose: PoseMode, face_model: FaceModel, strength: float = 1.0) -> Motion:
+    """Expressions and poses for one avatar.
+
+    *Relative* is for another person. A fit to one picture or one video always takes some of the person's shape for
+    expression, so expressions are compared with each person's own rest: ``beta = rest_s + beta_d - rest_d``; a driver
+    at rest gives the portrait at rest, with closed lips. Poses add up the same way, ``R = (R_d R_ref^T) R_s``.
+    Translations are in decimetres of a head of standard size, so a driver who moves by half a head moves the portrait
+    by half a head; the distance changes by the driver's ratio.
+
+    *Absolute* is for the person of the portrait in the same framing: pose and expression are the driver's own, fitted
+    with the portrait's identity when the driver's landmarks are known.
+
+    Args:
+        motion: The driver's motion.
+        avatar: The portrait.
+        pose: See :data:`PoseMode`.
+        face_model: The landmark 3DMM.
+        strength: Multiplies the relative pose; 0 keeps the portrait's pose.
+
+    Returns:
+        A motion for this avatar.
+
+    Raises:
+        OptionError: If the mode is not known.
+    """
+    if pose == "absolute":
+        return _same_person(motion, avatar, face_model)
+    if pose != "relative":
+        raise OptionError(f"The pose mode is {pose!r}.", "Choose 'relative' or 'absolute'.")
+    reference = neutral_frame(motion)
+    turn = motion.rotation @ motion.rotation[reference].mT  # [T, 3, 3]
+    if strength != 1.0:
+        turn = euler_to_rotation(rotation_to_euler(turn) * strength)
+    rotation = nearest_rotation(turn @ avatar.rotation)
+    start = motion.translation[reference]
+    ratio = (motion.translation[:, 2:] / start[2]).pow(strength)  # [T, 1]
+    shift = strength * (motion.translation[:, :2] - start[:2] * (motion.translation[:, 2:] / start[2]))  # [T, 2]
+    translation = torch.cat([avatar.translation[:2] * ratio + shift, avatar.translation[2] * ratio], dim=-1)
+    rest = close_lips(face_model, avatar.identity, avatar.expression)
+    driver = torch.zeros_like(rest) if motion.rest is None else motion.rest
+    return motion.with_(expression=motion.expression - driver + rest, rotation=rotation, translation=translation)
+
+
+def _same_person(motion: Motion, avatar: Avatar, face_model: FaceModel) -> Motion:
+    """The driver's landmarks fitted with the avatar's identity."""
+    if motion.landmarks is None or motion.frame_size is None:
+        return motion
+    width, height = motion.frame_size
+    frames = len(motion)
+    track = FaceTrack(
+        landmarks=motion.landmarks.float().numpy(),
+        blendshapes=np.zeros((frames, len(NAMES)), np.float32),
+        found=np.ones(frames, bool),
+        fps=motion.fps,
+        width=width,
+        height=height,
+    )
+    fit = face_model.fit(track, motion.focal_ratio, identity=avatar.identity)
+    return motion.with_(expression=fit.expression, rotation=fit.rotation, translation=fit.translation)
+
+
+def orbit(motion: Motion, avatar: Avatar, yaw: tuple[float, float], seconds: float = 4.0) -> Motion:
+    """A camera path around the head: the yaw swings between two angles and back.
+
+    Args:
+        motion: Expressions to play; its poses are replaced.
+        avatar: The portrait, whose pitch, roll and place are kept.
+        yaw: Least and greatest yaw of the face in degrees; 0 looks into the camera.
+        seconds: Length of one swing there and back.
+
+    Returns:
+        The motion seen from the path.
+    """
+    low, high = (math.radians(angle) for angle in yaw)
+    time = torch.arange(len(motion)) / motion.fps
+    angles = rotation_to_euler(avatar.rotation).expand(len(motion), 3).clone()  # [T, 3]
+    angles[:, 1] = (low + high) / 2 + (high - low) / 2 * torch.sin(2 * math.pi * time / seconds)
+    return motion.with_(rotation=euler_to_rotation(angles), translation=avatar.translation.expand(len(motion), 3))
+
+
+def still(avatar: Avatar, frames: int, fps: float, face_model: str, focal_ratio: float) -> Motion:
+    """A motion that keeps the portrait's own expression and pose."""
+    return Motion(
+        expression=avatar.expression.expand(frames, -1),
+        rotation=avatar.rotation.expand(frames, 3, 3),
+        translation=avatar.translation.expand(frames, 3),
+        fps=fps,
+        face_model=face_model,
+        focal_ratio=focal_ratio,
+    )

@@ -1,0 +1,110 @@
+"""Building blocks that the learned residuals share: a small UNet and a head that starts at zero.
+
+The law of the project: every network adds a residual to an analytic estimate and its last layer starts at zero, so an
+untrained network changes nothing. :func:`is_zero` lets the pipeline skip a network whose residual is still identically
+zero; the result is the same to the last bit, only faster.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def zero_init(layer: nn.Conv2d | nn.Linear) -> nn.Conv2d | nn.Linear:
+    """Set a last layer to zero, so that the residual it makes is exactly zero before training."""
+    nn.init.zeros_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+def is_zero(layer: nn.Conv2d | nn.Linear) -> bool:
+    """Whether a last layer still is all zero, i.e. the network's residual vanishes for every input."""
+    return not bool(layer.weight.detach().any()) and (layer.bias is None or not bool(layer.bias.detach().any()))
+
+
+def conv_block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    """3x3 convolution, group normalisation, SiLU: ``[B, inputs, H, W]`` to ``[B, outputs, H/stride, W/stride]``."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
+        nn.GroupNorm(min(8, outputs), outputs),
+        nn.SiLU(),
+    )
+
+
+class ResidualUNet(nn.Module):
+    """A UNet whose output is exactly zero until it is trained.
+
+    Args:
+        inputs: Channels of the input map.
+        outputs: Channels of the residual.
+        width: Channels of the first stage; each of the ``depth`` stages below doubles them, up to eight times.
+        depth: Number of halvings. Sides that are not divisible by ``2 ** depth`` are padded by replication and cut.
+        condition: Length of a conditioning vector (such as the expression), added to the bottleneck; 0 for none.
+    """
+
+    def __init__(self, inputs: int, outputs: int, width: int, depth: int = 4, condition: int = 0) -> None:
+        super().__init__()
+        self.depth = depth
+        widths = [width * min(2**level, 8) for level in range(depth + 1)]
+        self.entry = conv_block(inputs, widths[0])
+        self.down = nn.ModuleList(
+            nn.Sequential(conv_block(a, b, stride=2), conv_block(b, b)) for a, b in zip(widths[:-1], widths[1:])
+        )
+        self.up = nn.ModuleList(conv_block(a + b, a) for a, b in zip(widths[:-1], widths[1:]))
+        self.condition = nn.Linear(condition, widths[-1]) if condition else None
+        self.last = zero_init(nn.Conv2d(widths[0], outputs, 1))
+
+    @property
+    def untrained(self) -> bool:
+        """Whether the residual is still identically zero."""
+        return is_zero(self.last)
+
+    def forward(self, maps: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Predict the residual.
+
+        Args:
+            maps: ``[B, inputs, H, W]``.
+            condition: ``[B, condition]`` if the network was built with a condition.
+
+        Returns:
+            ``[B, outputs, H, W]``.
+        """
+        height, width = maps.shape[-2:]
+        step = 2**self.depth
+        maps = F.pad(maps, (0, -width % step, 0, -height % step), mode="replicate")  # [B, inputs, H', W']
+        skips = [self.entry(maps)]
+        for stage in self.down:
+            skips.append(stage(skips[-1]))  # [B, C, H/2, W/2]
+        hidden = skips.pop()
+        if self.condition is not None and condition is not None:
+            hidden = hidden + self.condition(condition)[:, :, None, None]
+        for stage in reversed(self.up):
+            hidden = F.interpolate(hidden, scale_factor=2, mode="nearest")  # [B, C, 2H, 2W]
+            hidden = stage(torch.cat([skips.pop(), hidden], dim=1))
+        return self.last(hidden)[..., :height, :width]  # [B, outputs, H, W]
+
+
+def fill(values: Tensor, weights: Tensor) -> Tensor:
+    """Fill the unknown parts of a map smoothly from the known ones, by a weighted pyramid (push-pull).
+
+    Args:
+        values: ``[B, C, H, W]``.
+        weights: ``[B, 1, H, W]`` in [0, 1]; 1 where a value is known.
+
+    Returns:
+        ``[B, C, H, W]``: the known values where the weight is 1, a smooth continuation where it is 0.
+    """
+    if min(values.shape[-2:]) <= 1 or bool((weights >= 1).all()):
+        mean = (values * weights).sum((-2, -1), keepdim=True) / weights.sum((-2, -1), keepdim=True).clamp(min=1e-8)
+        return values * weights + mean * (1 - weights)
+    size = values.shape[-2:]
+    even = (size[0] % 2, size[1] % 2)
+    padded = F.pad(values * weights, (0, even[1], 0, even[0]))
+    mass = F.avg_pool2d(F.pad(weights, (0, even[1], 0, even[0])), 2)  # [B, 1, H/2, W/2]
+    coarse = F.avg_pool2d(padded, 2) / mass.clamp(min=1e-8)  # [B, C, H/2, W/2]
+    coarse = fill(coarse, (mass * 4).clamp(max=1.0))
+    smooth = F.interpolate(coarse, size=(size[0] + even[0], size[1] + even[1]), mode="bilinear", align_corners=False)
+    return values * weights + smooth[..., : size[0], : size[1]] * (1 - weights)  # [B, C, H, W]

@@ -1,0 +1,164 @@
+"""What is played on a portrait: a motion and its sound, whatever drives it. Shared by command line and page.
+
+The functions check what the user gave before they work on it.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from mggtalk.avatar import Avatar
+from mggtalk.errors import OptionError
+from mggtalk.geometry import quaternion_to_rotation, rotation_to_quaternion
+from mggtalk.media import check_speech, has_sound, load_sound, open_video
+from mggtalk.motion.motion_file import load_motion
+from mggtalk.motion.retarget import orbit, still
+from mggtalk.pipeline import MGGTalkPipeline
+from mggtalk.scene import Motion
+from mggtalk.talking_video import Progress, no_progress
+
+ORBIT_SECONDS = 4.0
+"""Length of an orbit around a portrait that nothing drives."""
+
+ORBIT_FPS = 25.0
+"""Its frame rate."""
+
+
+class Performance(NamedTuple):
+    """A motion, and what is heard with it."""
+
+    motion: Motion
+    sound: str | Path | None
+
+
+def check_driver(
+    video: str | Path | None = None, speech: str | Path | None = None, motion: str | Path | None = None
+) -> None:
+    """Open what should drive a portrait, so that a bad file is told before any work.
+
+    Raises:
+        MediaError: If the video or the recording cannot be read, or the recording is silent.
+        MotionFileError: If the motion file is none.
+    """
+    if video is not None:
+        open_video(video).close()
+    if speech is not None:
+        check_speech(load_sound(speech))
+    if motion is not None:
+        load_motion(motion)
+
+
+def from_video(
+    pipe: MGGTalkPipeline, video: str | Path, face: int | None = None, on_progress: Progress = no_progress
+) -> Performance:
+    """The motion of a driving video, with the video's own sound if it has any.
+
+    Args:
+        pipe: Tracks it.
+        video: The file.
+        face: Which face, from left to right.
+        on_progress: Called with stage, steps done and steps in all.
+    """
+    return Performance(pipe.track(video, face, on_progress), video if has_sound(video) else None)
+
+
+def from_speech(
+    pipe: MGGTalkPipeline,
+    speech: str | Path,
+    seed: int = 0,
+    language: str | None = None,
+    head: str | Path | None = None,
+    on_progress: Progress = no_progress,
+) -> Performance:
+    """The motion of a recording, with the recording as its sound.
+
+    Args:
+        pipe: Listens to it.
+        speech: The file.
+        seed: Of the invented head motion and blinks.
+        language: See :meth:`MGGTalkPipeline.listen`.
+        head: A motion file whose head poses replace the invented ones.
+        on_progress: Called with stage, steps done and steps in all.
+    """
+    poses = None if head is None else load_motion(head)
+    motion = pipe.listen(speech, seed, language, on_progress)
+    return Performance(motion if poses is None else with_head_of(motion, poses), speech)
+
+
+def from_motion_file(path: str | Path) -> Performance:
+    """The motion of a file; it is silent."""
+    return Performance(load_motion(path), None)
+
+
+def around(
+    pipe: MGGTalkPipeline, avatar: Avatar, yaw: tuple[float, float], performance: Performance | None = None
+) -> Performance:
+    """The view on a portrait from a swinging camera.
+
+    Args:
+        pipe: Whose motions the path fits.
+        avatar: The portrait.
+        yaw: Least and greatest yaw of the face in degrees.
+        performance: Its expressions are seen; without one, the portrait's own for one swing.
+
+    Returns:
+        A performance for absolute poses.
+    """
+    if performance is None:
+        frames = round(ORBIT_SECONDS * ORBIT_FPS)
+        motion = still(avatar, frames, ORBIT_FPS, pipe.face_model.version, pipe.config.render.focal_ratio)
+        performance = Performance(motion, None)
+    return performance._replace(motion=orbit(performance.motion, avatar, yaw, ORBIT_SECONDS))
+
+
+def with_head_of(motion: Motion, head: Motion) -> Motion:
+    """Put the head poses of one motion under the expressions of another.
+
+    Poses are interpolated to the frame times of ``motion``. A head motion that is shorter is played back and forth.
+
+    Args:
+        motion: T frames, whose expressions and rate are kept.
+        head: Its poses are taken.
+
+    Returns:
+        T frames.
+
+    Raises:
+        OptionError: If the two assume different cameras.
+    """
+    if abs(motion.focal_ratio - head.focal_ratio) > 1e-6:
+        raise OptionError(
+            f"The head motion was tracked with focal ratio {head.focal_ratio}, this pipeline has {motion.focal_ratio}.",
+            "Track its video again.",
+        )
+    last = len(head) - 1
+    place = torch.arange(len(motion)) / motion.fps * head.fps  # [T] in frames of the head motion
+    place = last - (place % max(2 * last, 1) - last).abs() if last else torch.zeros(len(motion))
+    low = place.floor().long().clamp(max=max(last - 1, 0))  # [T]
+    high = (low + 1).clamp(max=last)
+    weight = (place - low)[:, None]  # [T, 1]
+    quaternions = rotation_to_quaternion(head.rotation)  # [T_head, 4]
+    start, end = quaternions[low], quaternions[high]
+    end = torch.where((start * end).sum(-1, keepdim=True) < 0, -end, end)
+    return motion.with_(
+        rotation=quaternion_to_rotation(torch.lerp(start, end, weight)),  # [T, 3, 3]
+        translation=torch.lerp(head.translation[low], head.translation[high], weight),  # [T, 3]
+    )
+
+
+def check_yaw(low: float, high: float, limit: float = 90.0) -> tuple[float, float]:
+    """Check a range of yaw angles in degrees.
+
+    Raises:
+        OptionError: If it is empty or turns further than ``limit`` to a side.
+    """
+    if not (math.isfinite(low) and math.isfinite(high) and -limit <= low < high <= limit):
+        raise OptionError(
+            f"The yaw range is {low:g}:{high:g}.",
+            f"Give the least and the greatest yaw in degrees, between -{limit:g} and {limit:g}, as in -30:30.",
+        )
+    return low, high

@@ -1,0 +1,352 @@
+"""The pipeline: three doors (page, command line, notebooks) lead to this one object."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from mggtalk.animator import Animator, calibrate_colours
+from mggtalk.avatar import Avatar
+from mggtalk.checkpoint import NETWORKS, load_components, save_components
+from mggtalk.config import PipelineConfig
+from mggtalk.depth import DepthEstimator, MeshDepthEstimator
+from mggtalk.dsgr.refine import RefineUNet
+from mggtalk.errors import FaceTooSmallError, OptionError
+from mggtalk.face.crop import CropMode, choose_crop
+from mggtalk.face.face_model import FaceModel
+from mggtalk.face.masks import face_axes
+from mggtalk.face.matte import PersonMatte
+from mggtalk.face.tracker import FaceTracker
+from mggtalk.inpaint.inpainter import Inpainter
+from mggtalk.media import VideoReader, load_image, load_sound, open_video
+from mggtalk.media.sound import Sound, check_speech
+from mggtalk.motion.deformation import DeformationMLP
+from mggtalk.motion.listen import listen
+from mggtalk.motion.retarget import PoseMode, driver_rest, retarget
+from mggtalk.prepare import PortraitBuilder, portrait_tensor
+from mggtalk.scene import Camera, FaceTrack, Gaussians, Motion, MotionFrame
+from mggtalk.sgp.predictor import SymmetricGaussianPredictor
+from mggtalk.talking_video import Progress, TalkingVideo, no_progress
+
+logger = logging.getLogger(__name__)
+
+PORTRAIT_SIZE = 512
+"""Side in pixels of the square on which a portrait is prepared."""
+
+MIN_FACE_HEIGHT = 40
+"""Least height of a usable face in a portrait, pixels."""
+
+SIZES = (128, 1024)
+"""Least and greatest side of an output frame."""
+
+
+class MGGTalkPipeline:
+    """One portrait talks, in 3D.
+
+    Holds the components and no state of a request: threads may share it.
+
+    Example:
+        >>> pipe = MGGTalkPipeline.from_pretrained()
+        >>> avatar = pipe.prepare("portrait.jpg")
+        >>> pipe.animate(avatar, pipe.track("driving.mp4"), size=256).save("out.mp4")
+    """
+
+    def __init__(
+        self,
+        config: PipelineConfig,
+        face_model: FaceModel,
+        matte: PersonMatte,
+        refine: RefineUNet,
+        deformation: DeformationMLP,
+        sgp: SymmetricGaussianPredictor,
+        inpainter: Inpainter,
+        depth_estimator: DepthEstimator | None = None,
+    ) -> None:
+        self.config = config
+        self.tracker = FaceTracker(config.tracker)
+        self.face_model = face_model
+        self.matte = matte
+        self.refine = refine
+        self.deformation = deformation
+        self.sgp = sgp
+        self.inpainter = inpainter
+        self.depth_estimator = depth_estimator or MeshDepthEstimator()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | Path | None = None,
+        config: PipelineConfig | None = None,
+        prior: bool = False,
+        depth_estimator: DepthEstimator | None = None,
+    ) -> MGGTalkPipeline:
+        """Load a pipeline.
+
+        Args:
+            source: Folder or hub id; the weights that come with the package by default.
+            config: Replaces the saved configuration; networks of another size start untrained.
+            prior: Leave all learned residuals off: the analytic reenactor alone.
+            depth_estimator: Replaces the embedded mesh estimator.
+
+        Returns:
+            The pipeline, on the CPU. Networks without weights are zero-initialised residuals, and are named in the log.
+
+        Raises:
+            WeightsMissingError: If the face model or the matte is missing, or a checksum is wrong.
+        """
+        return cls(depth_estimator=depth_estimator, **load_components(source, config, prior))
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write configuration, index and all weights (safetensors, half precision) into a folder."""
+        save_components(
+            folder, self.config, self.face_model, self.matte, {name: getattr(self, name) for name in NETWORKS}
+        )
+
+    def to(self, device: torch.device | str) -> MGGTalkPipeline:
+        """Move the networks to a device."""
+        for network in (self.face_model, *(getattr(self, name) for name in NETWORKS)):
+            network.to(device)
+        return self
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return next(self.sgp.parameters()).device
+
+    def prepare(
+        self,
+        portrait: str | Path | Image.Image | np.ndarray,
+        crop: CropMode = "auto",
+        face: int | None = None,
+        on_progress: Progress = no_progress,
+    ) -> Avatar:
+        """Make an avatar of a portrait.
+
+        ::
+
+            portrait ─► landmarks ─► square crop ─► matte, head mask
+                                        │
+               depth, normals ─► BiNI ─► P_c ─► refine ─► P_f ─► mirror + voxel filter
+                                        │
+            identity features, plates, colours calibrated against the portrait ─► Avatar
+
+        Args:
+            portrait: A file, a PIL image or uint8 ``[H, W, 3]``.
+            crop: ``auto`` cuts a head-and-shoulders square; ``none`` keeps the field of view of a square picture.
+            face: Which face, from left to right, when there are several.
+            on_progress: Called with stage, steps done and steps in all.
+
+        Returns:
+            The avatar; use it as often as you like.
+
+        Raises:
+            MediaError: If the picture cannot be read.
+            NoFaceError: If it shows no usable face.
+            SeveralFacesError: If it shows several and none was chosen.
+        """
+        if crop not in ("auto", "none"):
+            raise OptionError(f"The crop is {crop!r}.", "Choose 'auto' or 'none'.")
+        image = load_image(portrait, self.config.media)
+        on_progress("face", 0, 1)
+        track = self.tracker.still(image, face=face)
+        on_progress("face", 1, 1)
+        height = face_axes(track.landmarks[0]).height
+        if height < MIN_FACE_HEIGHT:
+            raise FaceTooSmallError(
+                f"The face is only {height:.0f} pixels high.",
+                f"Use a picture in which it has {MIN_FACE_HEIGHT} or more.",
+            )
+        window = choose_crop(track.landmarks[0], image.shape[1], image.shape[0], crop)
+        square = window.cut(image, PORTRAIT_SIZE)
+        return self._avatar(square, window.track(track, PORTRAIT_SIZE), on_progress)
+
+    def _avatar(self, square: np.ndarray, track: FaceTrack, on_progress: Progress) -> Avatar:
+        """Avatar of a square portrait with known landmarks."""
+        points = track.landmarks[0]
+        low, high = points[:, :2].min(0), points[:, :2].max(0)
+        on_progress("matte", 0, 1)
+        matte = self.matte(square, box=(float(low[0]), float(low[1]), float(high[0]), float(high[1])))
+        on_progress("matte", 1, 1)
+        builder = PortraitBuilder(square, track, matte, self.face_model, self.config)
+        avatar = builder.build(self.depth_estimator, self.refine, self.sgp, on_progress)
+        animator = self.animator(avatar, square.shape[0])
+        return calibrate_colours(avatar, animator, portrait_tensor(square))
+
+    def animator(self, avatar: Avatar, size: int) -> Animator:
+        """The renderer of one avatar at one size."""
+        return Animator(
+            avatar,
+            self.face_model,
+            self.deformation,
+            self.sgp,
+            self.inpainter,
+            size,
+            self.config.render.focal_ratio,
+        )
+
+    def track(self, video: str | Path, face: int | None = None, on_progress: Progress = no_progress) -> Motion:
+        """Track a driving video.
+
+        Args:
+            video: A file with one or more faces.
+            face: Which face of the first frame, from left to right; the largest by default.
+            on_progress: Called with stage, steps done and steps in all.
+
+        Returns:
+            Its motion.
+
+        Raises:
+            MediaError: If the video cannot be read.
+            NoFaceError: If no frame shows a face.
+        """
+        with open_video(video, self.config.media) as reader:
+            return self._track(reader, reader.fps, face, on_progress, _frame_count(reader))
+
+    def track_frames(
+        self, frames: Iterable[np.ndarray], fps: float, face: int | None = None, on_progress: Progress = no_progress
+    ) -> Motion:
+        """Track frames, uint8 ``[H, W, 3]``, that are already decoded; they are read once, in order."""
+        return self._track(frames, fps, face, on_progress, 0)
+
+    def _track(
+        self, frames: Iterable[np.ndarray], fps: float, face: int | None, on_progress: Progress, total: int
+    ) -> Motion:
+        """Landmarks, then the face model's fit."""
+
+        def counted() -> Iterable[np.ndarray]:
+            for index, frame in enumerate(frames):
+                on_progress("track", index + 1, max(total, index + 1))
+                yield frame
+
+        track = self.tracker.video(counted(), fps, face=face)
+        fit = self.face_model.fit(track, self.config.render.focal_ratio)
+        lost = int((~track.found).sum())
+        notes = ()
+        if lost:
+            notes = (f"The face was lost in {lost} of {len(track)} frames; the gaps were bridged.",)
+            logger.warning(notes[0])
+        motion = Motion(
+            expression=fit.expression,
+            rotation=fit.rotation,
+            translation=fit.translation,
+            fps=fps,
+            face_model=self.face_model.version,
+            focal_ratio=self.config.render.focal_ratio,
+            landmarks=torch.from_numpy(track.landmarks),
+            found=torch.from_numpy(track.found),
+            frame_size=(track.width, track.height),
+            notes=notes,
+        )
+        return motion.with_(rest=driver_rest(self.face_model, fit.identity, motion))
+
+    def listen(
+        self,
+        speech: str | Path | Sound,
+        seed: int = 0,
+        language: str | None = None,
+        on_progress: Progress = no_progress,
+    ) -> Motion:
+        """Turn speech into motion: lips, head and blinks.
+
+        Args:
+            speech: A recording, or a video with sound.
+            seed: The same seed gives the same head motion and blinks.
+            language: ``"en"`` decodes English phones; any other falls back on energy; None decides by itself.
+            on_progress: Called with stage, steps done and steps in all.
+
+        Returns:
+            Its motion, to be used with relative poses.
+
+        Raises:
+            MediaError: If the recording cannot be read or is silent.
+        """
+        rate = self.config.speech.sample_rate
+        sound = speech if isinstance(speech, Sound) else load_sound(speech, rate=rate, config=self.config.media)
+        check_speech(sound)
+        return listen(sound, self.face_model, self.config.speech, seed=seed, language=language, on_progress=on_progress)
+
+    def animate(
+        self,
+        avatar: Avatar,
+        motion: Motion,
+        size: int = 512,
+        pose: PoseMode = "relative",
+        sound: str | Path | Sound | None = None,
+        on_progress: Progress = no_progress,
+    ) -> TalkingVideo:
+        """Put a motion on an avatar.
+
+        Args:
+            avatar: From :meth:`prepare`.
+            motion: From :meth:`track`, :meth:`listen` or a motion file.
+            size: Side of the square frames in pixels, even.
+            pose: ``relative`` puts the driver's head motion on the portrait's own pose; ``absolute`` reproduces the
+                driver's pose in image coordinates.
+            sound: What is heard with the video.
+            on_progress: Called with stage, frames done and frames in all.
+
+        Returns:
+            A video whose frames are made while they are read.
+
+        Raises:
+            OptionError: If an option is not allowed, or the motion belongs to another face model.
+        """
+        if size % 2 or not SIZES[0] <= size <= SIZES[1]:
+            raise OptionError(f"The size is {size}.", f"Choose an even number from {SIZES[0]} to {SIZES[1]}.")
+        self._check(motion)
+        return TalkingVideo(
+            self.animator(avatar, size), retarget(motion, avatar, pose, self.face_model), sound, on_progress
+        )
+
+    def splat(self, avatar: Avatar, frame: MotionFrame) -> Gaussians:
+        """The dense Gaussians of one expression, head frame; ``.save_ply("head.ply")`` writes them."""
+        with torch.inference_mode():
+            return self.animator(avatar, SIZES[0]).splats(frame.expression).dense
+
+    def render(self, avatar: Avatar, frame: MotionFrame, camera: Camera) -> np.ndarray:
+        """One frame from any viewpoint.
+
+        Args:
+            avatar: From :meth:`prepare`.
+            frame: Its expression is shown; the camera replaces its pose.
+            camera: Square, with the pipeline's focal ratio (see :meth:`Camera.from_pose`).
+
+        Returns:
+            uint8 ``[size, size, 3]``.
+
+        Raises:
+            OptionError: If the camera is not square or has another focal ratio.
+        """
+        ratio = camera.focal / camera.width
+        if camera.width != camera.height or abs(ratio - self.config.render.focal_ratio) > 1e-3:
+            raise OptionError(
+                f"The camera is {camera.width}x{camera.height} with focal ratio {ratio:.3f}.",
+                f"Use a square camera with focal ratio {self.config.render.focal_ratio}.",
+            )
+        rotation, translation = camera.head_pose()
+        return self.animator(avatar, camera.width).frame(MotionFrame(frame.expression, rotation, translation))
+
+    def _check(self, motion: Motion) -> None:
+        """Refuse a motion of another face model or camera."""
+        if motion.face_model != self.face_model.version:
+            raise OptionError(
+                f"The motion belongs to face model {motion.face_model!r}, this pipeline has "
+                f"{self.face_model.version!r}.",
+                "Track the driving video again.",
+            )
+        if abs(motion.focal_ratio - self.config.render.focal_ratio) > 1e-6:
+            raise OptionError(
+                f"The motion was tracked with focal ratio {motion.focal_ratio}, this pipeline has "
+                f"{self.config.render.focal_ratio}.",
+                "Track the driving video again.",
+            )
+
+
+def _frame_count(reader: VideoReader) -> int:
+    """Estimated number of frames, for progress."""
+    return int(reader.frame_count or 0)

@@ -1,0 +1,128 @@
+"""What the parts of the pipeline hand to each other. Axis letters: T frames, N points, V = 478 vertices, K = 64."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mggtalk.geometry import FLIP, view_matrix
+
+
+class Gaussians(NamedTuple):
+    """A set of 3D Gaussians in the head frame, activated: ready to be rendered."""
+
+    means: Tensor  # [N, 3] decimetres
+    quaternions: Tensor  # [N, 4] w, x, y, z; need not be normalised
+    scales: Tensor  # [N, 3] standard deviations in decimetres, > 0
+    opacities: Tensor  # [N] in [0, 1]
+    harmonics: Tensor  # [N, 4, 3] degree-1 SH in the order (1, y, z, x); RGB in [0, 1] = SH + 0.5
+
+    def to(self, device: torch.device | str) -> Gaussians:
+        """Copy all tensors to a device."""
+        return Gaussians(*(tensor.to(device) for tensor in self))
+
+    def save_ply(self, path: str) -> None:
+        """Write a ``.ply`` that standard splat viewers open. See :func:`mggtalk.render.ply.save_ply`."""
+        from mggtalk.render.ply import save_ply
+
+        save_ply(self, path)
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera that looks at the head frame."""
+
+    view: Tensor  # [4, 4] world (= head frame) to OpenCV camera
+    focal: float  # pixels
+    centre: tuple[float, float]  # principal point in pixels
+    width: int
+    height: int
+
+    @staticmethod
+    def from_pose(rotation: Tensor, translation: Tensor, size: int, focal_ratio: float) -> Camera:
+        """The camera that sees a head of this pose in a square picture.
+
+        Args:
+            rotation: Head rotation ``[3, 3]``.
+            translation: Head origin in the camera frame ``[3]``, decimetres.
+            size: Side of the picture in pixels.
+            focal_ratio: Focal length over the side of the picture.
+        """
+        return Camera(view_matrix(rotation, translation), focal_ratio * size, (size / 2, size / 2), size, size)
+
+    def head_pose(self) -> tuple[Tensor, Tensor]:
+        """Rotation ``[3, 3]`` and translation ``[3]`` of the head that this camera sees."""
+        flip = torch.tensor(FLIP, dtype=self.view.dtype, device=self.view.device)
+        return flip[:, None] * self.view[:3, :3], self.view[:3, 3]
+
+    def intrinsics(self) -> Tensor:
+        """The ``[3, 3]`` matrix K in pixels."""
+        fx, (cx, cy) = self.focal, self.centre
+        return torch.tensor([[fx, 0.0, cx], [0.0, fx, cy], [0.0, 0.0, 1.0]], dtype=self.view.dtype)
+
+
+@dataclass(frozen=True)
+class FaceTrack:
+    """What the tracker saw in a still (T = 1) or a video."""
+
+    landmarks: np.ndarray  # [T, 478, 3] float32 pixels; z has the scale of x, smaller is nearer to the camera
+    blendshapes: np.ndarray  # [T, 52] float32 scores in [0, 1], in the order of mggtalk.face.blendshapes.NAMES
+    found: np.ndarray  # [T] bool; False where the frame was bridged
+    fps: float
+    width: int  # of the frames, pixels
+    height: int
+
+    def __len__(self) -> int:
+        return len(self.landmarks)
+
+
+class MotionFrame(NamedTuple):
+    """Expression and head pose at one moment."""
+
+    expression: Tensor  # [K] coefficients in standard deviations
+    rotation: Tensor  # [3, 3] head to camera axes, see mggtalk.geometry
+    translation: Tensor  # [3] head origin in the camera frame, decimetres
+
+
+@dataclass(frozen=True)
+class Motion:
+    """A driving performance: what a video, a recording or a motion file is turned into.
+
+    Poses are relative to a pinhole camera whose focal length is ``focal_ratio`` times the side of a square picture; a
+    picture that is not square is centred in the square of its longer side.
+    """
+
+    expression: Tensor  # [T, K] coefficients in standard deviations
+    rotation: Tensor  # [T, 3, 3]
+    translation: Tensor  # [T, 3] decimetres, camera frame
+    fps: float
+    face_model: str  # version of the face model that the coefficients belong to
+    focal_ratio: float  # focal length over the side of the picture
+    rest: Tensor | None = None  # [K] the driver's relaxed face with closed lips; None: zero, as in authored motion
+    landmarks: Tensor | None = None  # [T, V, 3] pixels of the driving video, when it was tracked
+    frame_size: tuple[int, int] | None = None  # width and height of the driving video in pixels, with the landmarks
+    found: Tensor | None = None  # [T] bool, False where the tracker lost the face and the gap was bridged
+    notes: tuple[str, ...] = ()  # what the user should know: lost frames, fall-backs
+
+    def __len__(self) -> int:
+        return len(self.expression)
+
+    def __getitem__(self, index: int) -> MotionFrame:
+        return MotionFrame(self.expression[index], self.rotation[index], self.translation[index])
+
+    def __iter__(self) -> Iterator[MotionFrame]:
+        return (self[index] for index in range(len(self)))
+
+    @property
+    def seconds(self) -> float:
+        """Length in seconds."""
+        return len(self) / self.fps
+
+    def with_(self, **changes: object) -> Motion:
+        """A copy with some fields replaced."""
+        return replace(self, **changes)  # type: ignore[arg-type]

@@ -1,0 +1,67 @@
+"""Densify, eq. 6: every Gaussian makes one child.
+
+The analytic child sits half a pixel along both tangents, where the portrait has a colour of its own, and parent and
+child share the parent's area between them. A 1x1 network adds a residual to the child's offset and attributes.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from mggtalk.config import SGPConfig
+from mggtalk.networks import is_zero, zero_init
+from mggtalk.scene import Gaussians
+from mggtalk.sgp.footprint import Footprint
+from mggtalk.sgp.parameters import CHANNELS, SH_C0, GaussianParameters
+
+SHARE = math.log(0.8)
+"""What parent and child lose in log-scale, so that together they cover the parent's area with the same softness."""
+
+
+class Densify(nn.Module):
+    """Residual of the child on its parent's parameters and identity features."""
+
+    def __init__(self, config: SGPConfig) -> None:
+        super().__init__()
+        self.enabled = config.densify
+        self.body = nn.Sequential(nn.Linear(config.features + sum(CHANNELS.values()), config.child_width), nn.SiLU())
+        self.last = zero_init(nn.Linear(config.child_width, 3 + sum(CHANNELS.values())))
+
+    @property
+    def untrained(self) -> bool:
+        """Whether the residual is still identically zero."""
+        return is_zero(self.last)
+
+    def forward(
+        self,
+        means: Tensor,
+        parents: GaussianParameters,
+        surface: Footprint,
+        colour_step: Tensor,
+        features: Tensor,
+    ) -> tuple[Gaussians, Gaussians]:
+        """Parents and children of the dense set.
+
+        Args:
+            means: ``[N, 3]`` positions of the parents.
+            parents: Their parameters.
+            surface: Their tangents.
+            colour_step: RGB of the portrait at the child's own place, less the parent's, ``[N, 3]``.
+            features: Identity features at the parents' pixels, ``[N, C]``.
+
+        Returns:
+            Two sets of N Gaussians.
+        """
+        places = means + 0.5 * (surface.tangent_u + surface.tangent_v)
+        base = parents.harmonics.clone()
+        base[:, 0] += colour_step / SH_C0
+        shared = parents._replace(log_scales=parents.log_scales + SHARE)
+        children = shared._replace(harmonics=base)
+        if not self.untrained:
+            residual = self.last(self.body(torch.cat([features, parents.flatten()], dim=-1)))  # [N, 23]
+            offset = torch.tanh(residual[:, :3]) * 0.5 * surface.tangent_u.norm(dim=-1, keepdim=True)
+            places, children = places + offset, children.add(residual[:, 3:])
+        return shared.activate(means), children.activate(places)

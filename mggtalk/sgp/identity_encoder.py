@@ -1,0 +1,37 @@
+"""Identity encoder: the features F of the head image, at the resolution of the position map."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from mggtalk.config import SGPConfig
+from mggtalk.networks import conv_block
+
+
+class IdentityEncoder(nn.Module):
+    """A small convolutional encoder; the paper leaves its form open."""
+
+    def __init__(self, config: SGPConfig) -> None:
+        super().__init__()
+        width = config.encoder_width
+        self.local = conv_block(4, width)
+        self.wide = nn.Sequential(
+            conv_block(width, 2 * width, stride=2),
+            conv_block(2 * width, 2 * width, stride=2),
+            conv_block(2 * width, 2 * width),
+            nn.Upsample(scale_factor=4, mode="bilinear"),
+        )
+        self.out = nn.Conv2d(3 * width, config.features, 1)
+
+    def forward(self, head: Tensor) -> Tensor:
+        """Encode a head image.
+
+        Args:
+            head: ``[B, 4, H, W]`` RGB in [0, 1], premultiplied by the head mask, and the mask; sides divisible by 4.
+
+        Returns:
+            ``[B, features, H, W]``.
+        """
+        local = self.local(head)
+        return self.out(torch.cat([local, self.wide(local)], dim=1))

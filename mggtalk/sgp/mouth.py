@@ -1,0 +1,123 @@
+"""The inside of the mouth: a sheet of Gaussians behind the lips.
+
+A portrait with a closed mouth shows nothing of it. The analytic estimate hangs a small grid between the upper and the
+lower inner lip of the driven mesh, set back behind them, and colours it as a dark cavity with a soft row of upper
+teeth that is fixed to the skull; where the portrait's own mouth is open, its colours are taken. The sheet has a fixed
+parametrisation over all frames and people, so a network can learn to paint teeth and tongue on it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from mggtalk.config import EXPRESSION_COMPONENTS, SGPConfig
+from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER
+from mggtalk.networks import ResidualUNet
+from mggtalk.scene import Gaussians
+from mggtalk.sgp.footprint import Neighbours, footprint, scales_and_rotation
+from mggtalk.sgp.parameters import CHANNELS, GaussianParameters, colour_to_harmonics
+
+ROWS, COLUMNS = 20, 40
+"""Size of the sheet."""
+
+OVERLAP = 0.15
+"""How far the sheet reaches behind each lip, over the opening's height."""
+
+SPACING = 0.02
+"""Decimetres between neighbours of a half open mouth; bounds the footprints."""
+
+TEETH_EDGE = 0.03
+"""Decimetres that the upper teeth hang below the upper lip of a closed mouth."""
+
+
+class MouthSheet(NamedTuple):
+    """What is known of the inside of one person's mouth."""
+
+    colour: Tensor  # [R*C, 3] RGB where the portrait shows it
+    known: Tensor  # [R*C] in [0, 1]: how far that colour is trusted
+    cavity: Tensor  # [3] RGB of the dark inside
+    teeth: Tensor  # [3] RGB of the teeth
+    edge: Tensor  # [] head-frame y of the lower edge of the upper teeth, decimetres
+    closed_gap: Tensor  # [] decimetres between the lips below which the sheet is hidden
+
+
+def sheet_points(vertices: Tensor) -> tuple[Tensor, Tensor]:
+    """Positions of the sheet between the lips of a driven mesh.
+
+    Args:
+        vertices: ``[V, 3]`` head frame, decimetres.
+
+    Returns:
+        Points ``[R*C, 3]`` and the gap between the lips at each of them ``[R*C]``, decimetres.
+    """
+    steps = torch.linspace(0.0, len(LIPS_INNER_UPPER) - 1.0, COLUMNS, device=vertices.device)
+    low = steps.floor().long().clamp(max=len(LIPS_INNER_UPPER) - 2)
+    share = (steps - low)[:, None]
+
+    def curve(indices: tuple[int, ...]) -> Tensor:
+        line = vertices[list(indices)]
+        return line[low] * (1 - share) + line[low + 1] * share  # [C, 3]
+
+    upper, lower = curve(LIPS_INNER_UPPER), curve(LIPS_INNER_LOWER)
+    rows = torch.linspace(-OVERLAP, 1.0 + OVERLAP, ROWS, device=vertices.device)[:, None, None]
+    points = upper * (1 - rows) + lower * rows  # [R, C, 3]
+    across = torch.linspace(-1.0, 1.0, COLUMNS, device=vertices.device)
+    setback = 0.08 + 0.10 * (1 - across.square()) * (1 - (2 * rows[..., 0] - 1).square().clamp(max=1))  # [R, C]
+    points = points - torch.stack([torch.zeros_like(setback), torch.zeros_like(setback), setback], dim=-1)
+    gap = (upper[:, 1] - lower[:, 1]).clamp(min=0).expand(ROWS, COLUMNS)
+    return points.reshape(-1, 3), gap.reshape(-1)  # [R*C, 3], [R*C]
+
+
+def sheet_colour(sheet: MouthSheet, points: Tensor) -> Tensor:
+    """Analytic colour ``[R*C, 3]`` of the sheet at the driven ``points [R*C, 3]``."""
+    rows = torch.linspace(-OVERLAP, 1.0 + OVERLAP, ROWS, device=points.device).repeat_interleave(COLUMNS)
+    across = torch.linspace(-1.0, 1.0, COLUMNS, device=points.device).repeat(ROWS)
+    above = torch.sigmoid((points[:, 1] - sheet.edge) / 0.012)
+    arch = (1 - across.abs().pow(3)).clamp(min=0)
+    tooth = (0.85 * above * arch)[:, None]
+    shade = (0.55 + 0.45 * rows.clamp(0, 1))[:, None]  # the roof of the mouth is darkest
+    invented = sheet.cavity * shade * (1 - tooth) + sheet.teeth * tooth
+    return invented + sheet.known[:, None] * (sheet.colour - invented)
+
+
+class MouthDecoder(nn.Module):
+    """Residual parameters of the sheet's Gaussians."""
+
+    def __init__(self, config: SGPConfig) -> None:
+        super().__init__()
+        self.unet = ResidualUNet(
+            6, sum(CHANNELS.values()), config.mouth_width, depth=2, condition=2 * EXPRESSION_COMPONENTS
+        )
+
+    @property
+    def untrained(self) -> bool:
+        """Whether the residual is still identically zero."""
+        return self.unet.untrained
+
+    def forward(self, sheet: MouthSheet, vertices: Tensor, beta_d: Tensor, beta_s: Tensor) -> Gaussians:
+        """Gaussians of the mouth of one frame.
+
+        Args:
+            sheet: What is known of this mouth.
+            vertices: Driven mesh ``[V, 3]``, head frame.
+            beta_d: Driving expression ``[K]``.
+            beta_s: Source expression ``[K]``.
+
+        Returns:
+            R*C Gaussians; transparent where the lips are closed.
+        """
+        points, gap = sheet_points(vertices)
+        colour = sheet_colour(sheet, points)
+        neighbours = Neighbours.of(torch.ones(ROWS, COLUMNS, dtype=torch.bool))
+        log_scales, quaternions = scales_and_rotation(footprint(points, neighbours, SPACING), spread=0.7)
+        opacity = ((gap - sheet.closed_gap) / 0.04).clamp(0.0, 0.99)
+        logits = torch.logit(opacity, eps=1e-4)
+        parameters = GaussianParameters(log_scales, quaternions, colour_to_harmonics(colour), logits)
+        if not self.untrained:
+            grid = torch.cat([points, colour], dim=-1).T.reshape(1, 6, ROWS, COLUMNS)
+            residual = self.unet(grid, torch.cat([beta_d, beta_s])[None])  # [1, 20, R, C]
+            parameters = parameters.add(residual[0].flatten(1).T)  # [R*C, 20]
+        return parameters.activate(points)

@@ -1,0 +1,72 @@
+"""Gaussian parameters before activation: what the decoders of SGP add their residuals to."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mggtalk.geometry import mirror_harmonics, mirror_quaternions
+from mggtalk.scene import Gaussians
+
+SH_C0 = 0.28209479177387814
+"""Value of the constant spherical harmonic."""
+
+CHANNELS = {"log_scales": 3, "quaternions": 4, "harmonics": 12, "logits": 1}
+"""The paper's 20 channels: s, r, c and o."""
+
+
+class GaussianParameters(NamedTuple):
+    """Raw parameters of N points; :meth:`activate` turns them into Gaussians."""
+
+    log_scales: Tensor  # [N, 3] logarithm of the standard deviations in decimetres
+    quaternions: Tensor  # [N, 4] w, x, y, z
+    harmonics: Tensor  # [N, 4, 3] degree-1 SH in the order (1, y, z, x)
+    logits: Tensor  # [N] logit of the opacity
+
+    def activate(self, means: Tensor) -> Gaussians:
+        """Gaussians at the positions ``means [N, 3]``: exp, normalise, sigmoid (METHODS: the splatter-image set)."""
+        return Gaussians(
+            means=means,
+            quaternions=torch.nn.functional.normalize(self.quaternions, dim=-1),
+            scales=self.log_scales.exp(),
+            opacities=self.logits.sigmoid(),
+            harmonics=self.harmonics,
+        )
+
+    def mirror(self) -> GaussianParameters:
+        """The exact mirror of every parameter at x = 0."""
+        return self._replace(
+            quaternions=mirror_quaternions(self.quaternions), harmonics=mirror_harmonics(self.harmonics)
+        )
+
+    def add(self, residual: Tensor) -> GaussianParameters:
+        """Add a residual ``[N, 20]`` in the order of :data:`CHANNELS`."""
+        s, r, c, o = residual.split(list(CHANNELS.values()), dim=-1)
+        return GaussianParameters(
+            log_scales=self.log_scales + s,
+            quaternions=self.quaternions + r,
+            harmonics=self.harmonics + c.unflatten(-1, (4, 3)),  # [N, 4, 3]
+            logits=self.logits + o.squeeze(-1),
+        )
+
+    def flatten(self) -> Tensor:
+        """All parameters as ``[N, 20]``."""
+        return torch.cat([self.log_scales, self.quaternions, self.harmonics.flatten(-2), self.logits[:, None]], dim=-1)
+
+    def select(self, index: Tensor) -> GaussianParameters:
+        """A subset of the points."""
+        return GaussianParameters(*(field[index] for field in self))
+
+
+def colour_to_harmonics(colour: Tensor) -> Tensor:
+    """RGB ``[N, 3]`` in [0, 1] to degree-1 harmonics ``[N, 4, 3]`` that look the same from every side."""
+    harmonics = colour.new_zeros(len(colour), 4, 3)  # [N, 4, 3]
+    harmonics[:, 0] = (colour - 0.5) / SH_C0
+    return harmonics
+
+
+def concatenate(parts: list[Gaussians]) -> Gaussians:
+    """One set of several."""
+    return Gaussians(*(torch.cat(fields) for fields in zip(*parts)))

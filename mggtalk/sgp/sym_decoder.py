@@ -1,0 +1,56 @@
+"""Sym-Gaussian decoder ``D_gs^s``, eq. 10: parameters of the mirrored points.
+
+Four convolutional nets, one each for s, r, c and o, add a residual to the visible twin's parameters. The base is the
+twin's *exact mirror* (rotation and degree-1 harmonics flip at x = 0), which the paper leaves to the network.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from mggtalk.config import SGPConfig
+from mggtalk.networks import conv_block, is_zero, zero_init
+from mggtalk.sgp.parameters import CHANNELS
+
+
+class _Branch(nn.Module):
+    """One of the four nets: ``D_k^s(F, P_d^s, k)``."""
+
+    def __init__(self, features: int, channels: int, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(conv_block(features + 3 + channels, width), conv_block(width, width))
+        self.last = zero_init(nn.Conv2d(width, channels, 1))
+
+    def forward(self, features: Tensor, position_map: Tensor, parameter: Tensor) -> Tensor:
+        return self.last(self.body(torch.cat([features, position_map, parameter], dim=1)))  # [B, channels, H, W]
+
+
+class SymGaussianDecoder(nn.Module):
+    """Residuals for the mirrored points, kept on the pixels of their visible twins."""
+
+    def __init__(self, config: SGPConfig) -> None:
+        super().__init__()
+        self.branches = nn.ModuleDict(
+            {name: _Branch(config.features, channels, config.sym_width) for name, channels in CHANNELS.items()}
+        )
+
+    @property
+    def untrained(self) -> bool:
+        """Whether all four residuals are still identically zero."""
+        return all(is_zero(branch.last) for branch in self.branches.values())
+
+    def forward(self, features: Tensor, position_map: Tensor, twin: Tensor) -> Tensor:
+        """Predict residuals to the mirrored parameters.
+
+        Args:
+            features: Identity features F ``[B, C, H, W]``.
+            position_map: Mirrored driven points ``[B, 3, H, W]``.
+            twin: Mirrored parameters of the visible twins ``[B, 20, H, W]``.
+
+        Returns:
+            ``[B, 20, H, W]``.
+        """
+        parts = twin.split(list(CHANNELS.values()), dim=1)
+        outputs = [branch(features, position_map, part) for branch, part in zip(self.branches.values(), parts)]
+        return torch.cat(outputs, dim=1)  # [B, 20, H, W]

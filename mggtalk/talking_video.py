@@ -1,0 +1,68 @@
+"""A video that is made while it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mggtalk.animator import Animator
+from mggtalk.media.sound import Sound
+from mggtalk.media.writer import VideoWriter
+from mggtalk.scene import Motion
+
+Progress = Callable[[str, int, int], None]
+"""Called with the stage, the steps done and the steps in all."""
+
+
+def no_progress(stage: str, done: int, total: int) -> None:
+    """Report nothing."""
+
+
+@dataclass(frozen=True)
+class TalkingVideo:
+    """Frames of an avatar in motion; each pass over it renders them anew, one at a time."""
+
+    animator: Animator
+    motion: Motion
+    sound: str | Path | Sound | None = None  # what is heard with it
+    on_progress: Progress = no_progress
+
+    def __len__(self) -> int:
+        return len(self.motion)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Frames, uint8 ``[size, size, 3]``."""
+        for index, frame in enumerate(self.motion):
+            yield self.animator.frame(frame)
+            self.on_progress("render", index + 1, len(self.motion))
+
+    @property
+    def size(self) -> int:
+        """Side of a frame in pixels."""
+        return self.animator.size
+
+    @property
+    def fps(self) -> float:
+        """Frames per second."""
+        return self.motion.fps
+
+    def save(self, path: str | Path, sound: str | Path | Sound | None = None) -> Path:
+        """Write an H.264 video with sound.
+
+        Args:
+            path: The ``.mp4`` to write; it appears when it is complete.
+            sound: Replaces the video's own sound.
+
+        Returns:
+            The path.
+
+        Raises:
+            MediaError: If the file cannot be written; told before the first frame is rendered.
+        """
+        with VideoWriter(path, self.size, self.size, self.fps, sound=sound or self.sound) as writer:
+            for frame in self:
+                writer.write(frame)
+        return Path(path)

@@ -1,0 +1,72 @@
+"""What tests of several packages share: one real face, one pipeline and one prepared avatar."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+from skimage import data
+
+from mggtalk.scene import Motion
+
+if TYPE_CHECKING:  # the pipeline takes seconds to import; most tests do not need it
+    from mggtalk.avatar import Avatar
+    from mggtalk.pipeline import MGGTalkPipeline
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_threads() -> None:
+    """Small networks on small pictures: more threads than this only get in each other's way."""
+    torch.set_num_threads(min(2, torch.get_num_threads()))
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> np.ndarray:
+    """A public-domain photo with one face, uint8 ``[512, 512, 3]``."""
+    picture = np.ascontiguousarray(data.astronaut())
+    picture.setflags(write=False)
+    return picture
+
+
+@pytest.fixture(scope="session")
+def pipeline() -> MGGTalkPipeline:
+    """The embedded pipeline. Tests must not change it."""
+    from mggtalk.pipeline import MGGTalkPipeline
+
+    return MGGTalkPipeline.from_pretrained()
+
+
+@pytest.fixture(scope="session")
+def prior_pipeline() -> MGGTalkPipeline:
+    """The embedded pipeline without its learned residuals. Tests must not change it."""
+    from mggtalk.pipeline import MGGTalkPipeline
+
+    return MGGTalkPipeline.from_pretrained(prior=True)
+
+
+@pytest.fixture(scope="session")
+def avatar(pipeline: MGGTalkPipeline, astronaut: np.ndarray) -> Avatar:
+    """The astronaut as an avatar that shows the whole square picture."""
+    return pipeline.prepare(astronaut, crop="none")
+
+
+@pytest.fixture(scope="session")
+def motion(pipeline: MGGTalkPipeline, avatar: Avatar) -> Motion:
+    """Five frames of an invented driver, all different: expression and pose change smoothly."""
+    time = torch.linspace(0.0, 1.0, 5)
+    generator = torch.Generator().manual_seed(7)
+    direction = torch.randn(avatar.expression.shape[0], generator=generator) * 0.5
+    turn = 0.15 * (time - 0.5)
+    rotation = torch.eye(3).repeat(5, 1, 1)
+    rotation[:, 0, 0] = rotation[:, 2, 2] = turn.cos()
+    rotation[:, 0, 2], rotation[:, 2, 0] = turn.sin(), -turn.sin()
+    return Motion(
+        expression=time[:, None] * direction,
+        rotation=rotation,
+        translation=torch.stack([0.2 * time, -0.1 * time, 9.0 + time], dim=-1),
+        fps=25.0,
+        face_model=pipeline.face_model.version,
+        focal_ratio=pipeline.config.render.focal_ratio,
+    )

@@ -1,0 +1,106 @@
+"""Soft head, neck and torso weights of a drawn bust."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from mggtalk.face.masks import HeadMasks, below_rim, down_the_face, face_axes, head_masks, smoothstep
+from mggtalk.face.topology import FACE_OVAL
+
+SIZE = 200
+CENTRE, HALF_WIDTH, HALF_HEIGHT = np.array([100.0, 80.0]), 30.0, 40.0
+
+
+def landmarks(degrees: float = 0.0) -> np.ndarray:
+    """An ellipse as the oval of a face; everything else in its middle. Turned clockwise in the picture."""
+    points = np.zeros((478, 2))
+    angles = 2 * np.pi * np.arange(len(FACE_OVAL)) / len(FACE_OVAL)  # from the top over the viewer's right
+    points[list(FACE_OVAL)] = np.column_stack([HALF_WIDTH * np.sin(angles), -HALF_HEIGHT * np.cos(angles)])
+    turn = np.radians(degrees)
+    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    return (points @ rotation.T + CENTRE).astype(np.float32)
+
+
+def bust() -> np.ndarray:
+    """Matte of a head with hair, a neck and shoulders."""
+    y, x = np.mgrid[0:SIZE, 0:SIZE] + 0.5
+    head = ((x - 100) / 40) ** 2 + ((y - 75) / 52) ** 2 < 1
+    neck = (np.abs(x - 100) < 20) & (y > 100)
+    shoulders = (y > 150) & (np.abs(x - 100) < 80)
+    return ndimage.gaussian_filter((head | neck | shoulders).astype(np.float32), 1.0)
+
+
+@pytest.fixture(scope="module")
+def masks() -> HeadMasks:
+    return head_masks(bust(), landmarks())
+
+
+def test_axes_of_an_upright_and_of_a_tilted_face() -> None:
+    axes = face_axes(landmarks())
+    assert np.allclose(axes.centre, CENTRE, atol=1e-3)
+    assert np.allclose(axes.x_axis, (1, 0), atol=1e-2) and np.allclose(axes.y_axis, (0, 1), atol=1e-2)
+    assert axes.height == pytest.approx(2 * HALF_HEIGHT, rel=1e-3)
+    tilted = face_axes(landmarks(30.0))
+    assert np.allclose(tilted.x_axis, (np.cos(np.pi / 6), 0.5), atol=1e-2)
+    assert float(tilted.x_axis @ tilted.y_axis) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_coordinates_down_the_face() -> None:
+    down = down_the_face(landmarks(), SIZE)
+    assert down[80, 100] == pytest.approx(0.0, abs=0.02)
+    assert down[119, 100] == pytest.approx(0.5, abs=0.02)
+    upside_down = down_the_face(landmarks(180.0), SIZE)
+    assert upside_down[119, 100] == pytest.approx(-0.5, abs=0.03)
+
+
+def test_rim_is_the_jaw_in_the_middle() -> None:
+    rim = below_rim(landmarks(), SIZE)
+    assert rim[119, 100] == pytest.approx(0.0, abs=0.03)  # chin
+    assert rim[80, 100] < -0.3 and rim[190, 100] > 0.5
+    assert rim[150, 30] > 0.4  # a shoulder is below it
+
+
+def test_masks_split_the_person(masks: HeadMasks) -> None:
+    assert all(mask.dtype == np.float32 and mask.shape == (SIZE, SIZE) for mask in masks)
+    assert all(mask.min() >= 0 and mask.max() <= 1 for mask in masks)
+    assert masks.head[80, 100] > 0.99 and masks.head[30, 100] > 0.9  # face and hair
+    assert masks.head[180, 60] == 0 and masks.torso[180, 60] > 0.99  # shoulder
+    assert masks.torso[60, 100] == 0  # no torso behind the eyes
+    assert np.allclose(masks.person, bust())
+
+
+def test_head_and_torso_together_cover_the_person(masks: HeadMasks) -> None:
+    covered = 1 - (1 - masks.head) * (1 - masks.torso)
+    solid = masks.person > 0.99
+    assert covered[solid].min() > 0.9
+
+
+def test_neck_goes_on_under_the_jaw(masks: HeadMasks) -> None:
+    column = masks.torso[100:150, 100]
+    assert (column > 0.95).all()  # from well above the chin (row 120) down
+    assert masks.torso[92, 76] < 0.05 < 0.5 < masks.torso[92, 100]  # but only as wide as a neck
+
+
+def test_follow_goes_from_head_to_nothing_without_a_step(masks: HeadMasks) -> None:
+    assert masks.follow[80, 100] > 0.99
+    assert masks.follow[199, 100] < 0.15
+    assert (np.diff(masks.follow[:, 100]) < 1e-4).all()
+    assert max(np.abs(np.diff(masks.follow, axis=0)).max(), np.abs(np.diff(masks.follow, axis=1)).max()) < 0.03
+
+
+def test_masks_turn_with_the_face() -> None:
+    matte = np.ones((SIZE, SIZE), np.float32)
+    head = head_masks(matte, landmarks(90.0)).head  # chin toward the viewer's left
+    assert head[80, 110] > 0.9 and head[80, 20] < 0.05
+
+
+def test_no_person_no_masks() -> None:
+    masks = head_masks(np.zeros((SIZE, SIZE), np.float32), landmarks())
+    assert not masks.head.any() and not masks.torso.any()
+
+
+def test_smoothstep() -> None:
+    values = np.array([-1.0, 0.0, 0.5, 1.0, 2.0])
+    assert np.allclose(smoothstep(values, 0.0, 1.0), [0, 0, 0.5, 1, 1])

@@ -1,0 +1,102 @@
+"""The neck follows the head: exact without motion, no fold-over with a lot of it."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from mggtalk.geometry import euler_to_rotation
+from mggtalk.inpaint.follow import GRID, torso_and_background, torso_warp
+from mggtalk.inpaint.plates import Plates
+from mggtalk.scene import MotionFrame
+
+SIZE, RATIO, DISTANCE = 128, 2.5, 10.0
+STILL = MotionFrame(torch.zeros(64), torch.eye(3), torch.tensor((0.0, 0.0, DISTANCE)))
+
+
+def ramp() -> torch.Tensor:
+    """A follow weight: 1 down to the middle, then a smooth fall to 0 over 0.45 of the side, ``[1, S, S]``."""
+    y = (torch.arange(SIZE) + 0.5) / SIZE
+    t = ((y - 0.5) / 0.45).clamp(0, 1)
+    return (1 - t * t * (3 - 2 * t))[None, :, None].expand(1, SIZE, SIZE).contiguous()
+
+
+def shifted(x: float, y: float) -> MotionFrame:
+    """The head's middle moves by a share of the frame (x right, y down)."""
+    # The plane of the neck lies a little farther than the head's origin, so this is slightly more than its own motion.
+    step = torch.tensor((x, y, 0.0)) * DISTANCE / RATIO
+    return STILL._replace(translation=STILL.translation + step)
+
+
+def turned(pitch: float, yaw: float, roll: float) -> MotionFrame:
+    """Turned by degrees."""
+    angles = torch.tensor((math.radians(pitch), math.radians(yaw), math.radians(roll)))
+    return STILL._replace(rotation=euler_to_rotation(angles))
+
+
+def jacobian(warp: torch.Tensor) -> torch.Tensor:
+    """Determinant of the map from frame to plate, ``[G - 1, G - 1]``."""
+    steps = (torch.arange(GRID) + 0.5) / GRID
+    x, y = warp[0, 0] + steps[None], warp[0, 1] + steps[:, None]
+    dxx, dxy = x.diff(dim=1)[:-1] * GRID, x.diff(dim=0)[:, :-1] * GRID
+    dyx, dyy = y.diff(dim=1)[:-1] * GRID, y.diff(dim=0)[:, :-1] * GRID
+    return dxx * dyy - dxy * dyx
+
+
+def test_the_portraits_own_pose_moves_nothing() -> None:
+    turned_source = turned(5.0, 20.0, -10.0)
+    for pose in (STILL, turned_source):
+        assert torso_warp(ramp(), pose, pose, RATIO).abs().max() < 1e-6
+
+
+def test_the_rim_goes_with_the_head_and_the_bottom_stays() -> None:
+    warp = torso_warp(ramp(), STILL, shifted(0.1, 0.0), RATIO)
+    assert warp.shape == (1, 2, GRID, GRID)
+    assert warp[0, 0, 5].mean().item() == pytest.approx(-0.1, abs=0.012)  # content came from the left
+    assert warp[0, 0, -1].abs().max() < 0.01
+    assert warp[0, 1].abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("move", [(0.15, 0.0), (-0.15, 0.0), (0.0, 0.15), (0.0, -0.15), (0.11, 0.11), (-0.11, -0.11)])
+def test_a_large_motion_does_not_fold(move: tuple[float, float]) -> None:
+    determinant = jacobian(torso_warp(ramp(), STILL, shifted(*move), RATIO))
+    assert determinant.min() > 0.2
+
+
+@pytest.mark.parametrize("angles", [(0, 40, 0), (0, -40, 0), (25, 0, 0), (-25, 0, 0), (0, 0, 20), (15, 25, 15)])
+def test_a_large_turn_does_not_fold(angles: tuple[float, float, float]) -> None:
+    assert jacobian(torso_warp(ramp(), STILL, turned(*angles), RATIO)).min() > 0.1
+
+
+def test_the_fixed_point_is_reached() -> None:
+    follow, driven = ramp(), shifted(0.1, 0.05)
+    warp = torso_warp(follow, STILL, driven, RATIO)
+    steps = (torch.arange(GRID) + 0.5) / GRID
+    place = torch.stack([warp[0, 0] + steps[None], warp[0, 1] + steps[:, None]], dim=-1)
+    weight = F.grid_sample(follow[None], place[None] * 2 - 1, padding_mode="border", align_corners=False)[0, 0]
+    moved = place + weight[..., None] * torch.tensor((0.1, 0.05)) * DISTANCE / (DISTANCE + 0.8)
+    target = torch.stack([steps.expand(GRID, GRID), steps[:, None].expand(GRID, GRID)], dim=-1)
+    assert (moved - target).abs().max() < 0.004  # half a pixel at 128
+
+
+def test_composite_without_motion_is_the_plates() -> None:
+    generator = torch.Generator().manual_seed(0)
+    alpha = torch.rand(1, SIZE, SIZE, generator=generator)
+    colour, background = torch.rand(3, SIZE, SIZE, generator=generator), torch.rand(3, SIZE, SIZE, generator=generator)
+    plates = Plates(background, torch.cat([colour * alpha, alpha]), ramp())
+    composite = torso_and_background(plates, torch.zeros(1, 2, GRID, GRID), SIZE)
+    assert torch.allclose(composite, colour * alpha + (1 - alpha) * background, atol=1e-4)
+
+
+def test_content_moves_the_way_of_the_head() -> None:
+    torso = torch.zeros(4, SIZE, SIZE)
+    torso[:, 40:50, 60:70] = 1.0
+    plates = Plates(torch.zeros(3, SIZE, SIZE), torso, torch.ones(1, SIZE, SIZE))
+    frame = torso_and_background(plates, torso_warp(plates.follow, STILL, shifted(0.108, -0.108), RATIO), SIZE)[0]
+    y, x = torch.meshgrid(torch.arange(SIZE) + 0.5, torch.arange(SIZE) + 0.5, indexing="ij")
+    seen = (frame * x).sum() / frame.sum(), (frame * y).sum() / frame.sum()
+    assert seen[0].item() == pytest.approx(65 + 0.1 * SIZE, abs=0.5)
+    assert seen[1].item() == pytest.approx(45 - 0.1 * SIZE, abs=0.5)

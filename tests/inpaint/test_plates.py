@@ -1,0 +1,74 @@
+"""Torso and background behind the head."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mggtalk.face.masks import HeadMasks
+from mggtalk.inpaint.plates import background_plate, make_plates
+
+SIZE = 96
+
+
+def drawing() -> tuple[torch.Tensor, HeadMasks]:
+    """A red head on a blue torso before a green wall."""
+    y, x = np.mgrid[0:SIZE, 0:SIZE] + 0.5
+    head = (np.hypot(x - 48, y - 36) < 20).astype(np.float32)
+    torso = ((np.abs(x - 48) < 10) & (y > 44) | (np.abs(x - 48) < 36) & (y > 68)).astype(np.float32)
+    person = np.maximum(head, torso)
+    image = np.zeros((3, SIZE, SIZE), np.float32)
+    image[1] = 1 - person
+    image[2] = torso * (1 - head)
+    image[0] = head
+    follow = np.clip(1 - (y - 56) / 40, 0, 1).astype(np.float32)
+    return torch.from_numpy(image), HeadMasks(person, head, torso, follow)
+
+
+def test_background_has_no_person_left_in_it() -> None:
+    image, masks = drawing()
+    background = background_plate(image, torch.from_numpy(masks.person))
+    assert torch.allclose(background, torch.tensor((0.0, 1.0, 0.0))[:, None, None].expand_as(background), atol=1e-5)
+
+
+def test_background_stays_as_it_is_beside_the_person() -> None:
+    image, masks = drawing()
+    noisy = image + 0.1 * torch.randn(3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+    background = background_plate(noisy, torch.from_numpy(masks.person))
+    outside = torch.from_numpy(masks.person == 0)
+    assert torch.equal(background[:, outside], noisy[:, outside])
+
+
+def test_a_person_who_fills_the_picture_still_has_a_background() -> None:
+    image, _ = drawing()
+    background = background_plate(image, torch.ones(SIZE, SIZE))
+    assert torch.isfinite(background).all() and background.min() >= -1e-5 and background.max() <= 1 + 1e-5
+
+
+def test_torso_is_premultiplied_and_continues_under_the_head() -> None:
+    image, masks = drawing()
+    plates = make_plates(image, masks)
+    alpha = plates.torso[3]
+    assert torch.equal(alpha, torch.from_numpy(masks.torso))
+    assert (plates.torso[:3] <= alpha + 1e-5).all()
+    assert torch.count_nonzero(plates.torso[:3, alpha == 0]) == 0
+    neck_under_the_jaw = plates.torso[:3, 48:54, 44:52]
+    assert torch.allclose(neck_under_the_jaw[2], torch.ones(6, 8), atol=0.05)  # blue as the torso, not red as the head
+    assert neck_under_the_jaw[0].max() < 0.05
+
+
+def test_unhidden_torso_keeps_its_pixels() -> None:
+    image, masks = drawing()
+    texture = image * (0.7 + 0.3 * torch.rand(1, SIZE, SIZE, generator=torch.Generator().manual_seed(1)))
+    plates = make_plates(texture, masks)
+    bare = torch.from_numpy((masks.torso > 0.99) & (masks.head == 0))
+    assert torch.allclose(plates.torso[:3, bare], texture[:, bare], atol=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_plates_of_an_empty_and_of_a_full_matte_are_finite(share: float) -> None:
+    image, _ = drawing()
+    full = np.full((SIZE, SIZE), share, np.float32)
+    for plate in make_plates(image, HeadMasks(full, full, full, full)):
+        assert torch.isfinite(plate).all()

@@ -1,0 +1,88 @@
+"""The sheet of Gaussians behind the lips."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from mggtalk.config import EXPRESSION_COMPONENTS, SGPConfig
+from mggtalk.sgp.mouth import COLUMNS, OVERLAP, ROWS, MouthDecoder, MouthSheet, sheet_colour, sheet_points
+from mggtalk.sgp.parameters import SH_C0
+
+Lips = Callable[[float], Tensor]
+BETA = torch.zeros(EXPRESSION_COMPONENTS)
+
+
+def decoder() -> MouthDecoder:
+    torch.manual_seed(0)
+    return MouthDecoder(SGPConfig(mouth_width=4)).eval().requires_grad_(False)
+
+
+def test_sheet_spans_the_lips_and_lies_behind_them(make_lips: Lips) -> None:
+    points, gap = sheet_points(make_lips(0.2))
+    rows = points.view(ROWS, COLUMNS, 3)
+    middle = rows[:, COLUMNS // 2]
+    assert middle[0, 1] > -0.4 + 0.1 * (1 + OVERLAP) and middle[-1, 1] < -0.4 - 0.1 * (1 + OVERLAP)
+    assert (middle[:, 1].diff() < 0).all()  # from the upper lip down
+    assert (points[:, 2] < 0.9 - 0.05).all()  # behind the lips at z = 0.9
+    assert abs(float(gap.view(ROWS, COLUMNS)[0, COLUMNS // 2]) - 0.2) < 0.01
+    assert gap.view(ROWS, COLUMNS)[:, [0, -1]].max() < 1e-6  # the corners of the mouth
+
+
+def test_a_closed_mouth_shows_nothing_and_an_open_one_everything(make_lips: Lips, mouth_sheet: MouthSheet) -> None:
+    mouth = decoder()
+    closed = mouth(mouth_sheet, make_lips(0.0), BETA, BETA)
+    assert closed.opacities.max() < 1e-3
+    assert all(torch.isfinite(field).all() for field in closed)
+    opacity = mouth(mouth_sheet, make_lips(0.3), BETA, BETA).opacities.view(ROWS, COLUMNS)
+    assert opacity[:, COLUMNS // 2].min() > 0.95
+    assert opacity[:, 0].max() < 1e-3
+    overlapping = mouth(mouth_sheet, make_lips(-0.1), BETA, BETA)  # lips pressed past each other
+    assert overlapping.opacities.max() < 1e-3
+
+
+def test_opacity_grows_steadily_with_the_gap(make_lips: Lips, mouth_sheet: MouthSheet) -> None:
+    mouth = decoder()
+    gaps = (0.0, 0.02, 0.04, 0.1, 0.3)
+    sums = [float(mouth(mouth_sheet, make_lips(gap), BETA, BETA).opacities.sum()) for gap in gaps]
+    assert sums == sorted(sums)
+
+
+def test_teeth_are_bright_above_their_edge_and_the_cavity_dark_below(make_lips: Lips, mouth_sheet: MouthSheet) -> None:
+    points, _ = sheet_points(make_lips(0.3))
+    colour = sheet_colour(mouth_sheet, points).view(ROWS, COLUMNS, 3)[:, COLUMNS // 2]
+    height = points.view(ROWS, COLUMNS, 3)[:, COLUMNS // 2, 1]
+    teeth, below = height > mouth_sheet.edge + 0.05, height < mouth_sheet.edge - 0.05
+    assert colour[teeth].mean() > 0.6 and colour[below].mean() < 0.2
+    assert sheet_colour(mouth_sheet, points).min() >= 0 and sheet_colour(mouth_sheet, points).max() <= 1
+
+
+def test_upper_teeth_stay_with_the_skull(make_lips: Lips, mouth_sheet: MouthSheet) -> None:
+    for gap in (0.2, 0.4):
+        points, _ = sheet_points(make_lips(gap))
+        brightness = sheet_colour(mouth_sheet, points).view(ROWS, COLUMNS, 3)[:, COLUMNS // 2].mean(-1)
+        height = points.view(ROWS, COLUMNS, 3)[:, COLUMNS // 2, 1]
+        edge = height[int((brightness > 0.4).nonzero().max())]
+        assert abs(float(edge - mouth_sheet.edge)) < 0.04
+
+
+def test_what_the_portrait_shows_is_kept(make_lips: Lips, mouth_sheet: MouthSheet) -> None:
+    seen = torch.rand(ROWS * COLUMNS, 3, generator=torch.Generator().manual_seed(0))
+    shown = mouth_sheet._replace(colour=seen, known=torch.ones(ROWS * COLUMNS))
+    points, _ = sheet_points(make_lips(0.2))
+    assert torch.allclose(sheet_colour(shown, points), seen, atol=1e-6)
+    gaussians = decoder()(shown, make_lips(0.2), BETA, BETA)
+    assert torch.allclose(gaussians.harmonics[:, 0] * SH_C0 + 0.5, seen, atol=1e-5)
+
+
+def test_residual_is_zero_when_new_and_depends_on_the_expression(make_lips: Lips, mouth_sheet: MouthSheet) -> None:
+    mouth = decoder()
+    assert mouth.untrained
+    before = mouth(mouth_sheet, make_lips(0.2), BETA, BETA)
+    mouth.unet.last.weight.normal_()
+    assert not mouth.untrained
+    after, other = (mouth(mouth_sheet, make_lips(0.2), beta, BETA) for beta in (BETA, BETA + 1))
+    assert not torch.allclose(before.scales, after.scales)
+    assert not torch.allclose(after.scales, other.scales)
