@@ -105,7 +105,9 @@ def resize_plates(plates: Plates, size: int) -> Plates:
 def calibrate_colours(avatar: Avatar, animator: Animator, portrait: Tensor, rounds: int = 3) -> Avatar:
     """Correct the points' colours so that the splats, seen as the portrait was, give the portrait back.
 
-    Splatting blurs; each round renders the source view, and adds to every visible point the error at its place.
+    Splatting blurs; each round renders the source view, and adds to every visible point the error at its place. The
+    error is smoothed first: a pixel shows mostly the frontmost of several splats, not the one that lies in it, so that
+    errors finer than a splat would be added with the wrong sign and grow.
 
     Args:
         avatar: Avatar with the portrait's own colours.
@@ -126,12 +128,21 @@ def calibrate_colours(avatar: Avatar, animator: Animator, portrait: Tensor, roun
         return project(in_camera, animator.focal_ratio * size, centre)
 
     count = len(avatar.points)
-    weight = ((avatar.opacity - 0.8) / 0.19).clamp(0, 1)[:, None]  # soft edges show the background: leave them
+    # Soft edges show the background: leave them.
+    inner = -F.max_pool2d(-avatar.position_map(avatar.opacity[:, None]), 5, stride=1, padding=2)  # [1, H, W] eroded
+    weight = ((inner[0, avatar.mask] - 0.8) / 0.19).clamp(0, 1)[:, None]  # [N, 1]
     for _ in range(rounds):
         current = avatar.with_(colour=own, colour_step=child - own)
         splats = animator.sgp(current, driven)
         children = splats.dense.means[count + len(avatar.mirrored) :][:count]
-        error = portrait - animator.render(splats.dense, avatar.source)  # [3, S, S]
+        error = _smooth(portrait - animator.render(splats.dense, avatar.source))  # [3, S, S]
         own = (own + weight * to_colour_map(error, place(driven.points), size)).clamp(-0.2, 1.2)
         child = (child + weight * to_colour_map(error, place(children), size)).clamp(-0.2, 1.2)
     return avatar.with_(colour=own, colour_step=child - own)
+
+
+def _smooth(image: Tensor) -> Tensor:
+    """Blur ``[3, S, S]`` with the binomial kernel (1, 2, 1) / 4 along both axes."""
+    line = torch.tensor((0.25, 0.5, 0.25), dtype=image.dtype, device=image.device)
+    padded = F.pad(image[:, None], (1, 1, 1, 1), mode="replicate")  # [3, 1, S + 2, S + 2]
+    return F.conv2d(padded, (line[:, None] * line)[None, None])[:, 0]  # [3, S, S]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -14,6 +14,7 @@ from mggtalk.errors import MediaError
 from mggtalk.inpaint.plates import Plates
 from mggtalk.motion.deformation import Binding
 from mggtalk.scene import Gaussians, MotionFrame
+from mggtalk.sgp.footprint import Neighbours
 from mggtalk.sgp.mouth import MouthSheet
 
 FORMAT = "mggtalk-avatar-1"
@@ -32,6 +33,7 @@ class Avatar:
     translation: Tensor  # [3] source pose, decimetres
     vertices: Tensor  # [V, 3] face model of the source, head frame
     mask: Tensor  # [H, W] bool, pixels of the position map that show the head
+    neighbours: Neighbours  # who stands beside whom on the position map
     points: Tensor  # [N, 3] P_f
     colour: Tensor  # [N, 3] RGB of the parents
     colour_step: Tensor  # [N, 3] RGB of the children less that of their parents
@@ -81,12 +83,12 @@ class Avatar:
             MediaError: If the file is not an avatar of this version.
         """
         groups = {"binding": Binding, "mirrored_binding": Binding, "back": Gaussians, "mouth": MouthSheet}
-        groups["plates"] = Plates
+        groups |= {"plates": Plates, "neighbours": Neighbours}
         try:
             with safe_open(str(path), framework="pt") as file:
                 metadata = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (OSError, ValueError) as error:
+        except (OSError, SafetensorError) as error:
             raise MediaError(f"{path} cannot be read as an avatar ({error}).", "Make it with Avatar.save.") from error
         if metadata.get("format") != FORMAT:
             found = metadata.get("format", "no format mark")

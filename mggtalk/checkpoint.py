@@ -14,13 +14,13 @@ import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from mggtalk.config import PipelineConfig
 from mggtalk.dsgr.refine import RefineUNet
 from mggtalk.errors import WeightsMissingError
 from mggtalk.face.face_model import FaceModel
-from mggtalk.face.matte import PersonMatte
+from mggtalk.face.matte import PersonMatte, save_matte
 from mggtalk.inpaint.inpainter import Inpainter
 from mggtalk.motion.deformation import DeformationMLP
 from mggtalk.sgp.predictor import SymmetricGaussianPredictor
@@ -49,25 +49,35 @@ def load_components(source: str | Path | None, config: PipelineConfig | None, pr
     """
     folder = EMBEDDED if source is None else _folder(source)
     index = _read_json(folder / INDEX)
+    if not isinstance(index.get("files"), dict):
+        raise WeightsMissingError(f"{folder / INDEX} lists no files.", "Restore the weights folder.")
     saved = config_from_dict(PipelineConfig, _read_json(folder / "config.json"))
     config = config or saved
-    components: dict[str, Any] = {
-        "config": config,
-        "face_model": FaceModel.from_file(_checked(folder, "face_model", index)),
-        "matte": PersonMatte.from_file(_checked(folder, "matte", index)),
-    }
+    with torch.random.fork_rng(devices=[]):  # building networks draws random numbers: leave the caller's alone
+        components: dict[str, Any] = {
+            "config": config,
+            "face_model": FaceModel.from_file(_checked(folder, "face_model", index)),
+            "matte": PersonMatte.from_file(_checked(folder, "matte", index)),
+        }
     for name, build in NETWORKS.items():
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             network = build(config).eval().requires_grad_(False)
+        components[name] = network
         if name not in index["files"] or prior:
             logger.info("%s: zero residual (%s)", name, "prior asked for" if prior else "no trained weights")
-        elif build(saved).state_dict().keys() != network.state_dict().keys() or config != saved:
+            continue
+        state = {key: value.float() for key, value in load_file(_checked(folder, name, index)).items()}
+        if _shapes(state) != _shapes(network.state_dict()):
             logger.warning("%s: zero residual (the weights are of configuration %r)", name, saved.name)
         else:
-            network.load_state_dict({k: v.float() for k, v in load_file(_checked(folder, name, index)).items()})
-        components[name] = network
+            network.load_state_dict(state)
     return components
+
+
+def _shapes(state: dict[str, Tensor]) -> dict[str, torch.Size]:
+    """Names and shapes of weights."""
+    return {key: value.shape for key, value in state.items()}
 
 
 def save_components(
@@ -81,7 +91,7 @@ def save_components(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     face_model.save(folder / "face_model.safetensors")
-    matte.save(folder / "matte.safetensors")
+    save_matte(matte.net, folder / "matte.safetensors")
     for name, network in networks.items():
         state = {key: value.detach().half().contiguous().cpu() for key, value in network.state_dict().items()}
         save_file(state, folder / f"{name}.safetensors")
@@ -107,6 +117,8 @@ def config_from_dict(kind: type, values: dict[str, Any]) -> Any:
     Raises:
         WeightsMissingError: If a key is not known, which means that the file is of another version.
     """
+    if not isinstance(values, dict):
+        raise WeightsMissingError(f"The configuration has {values!r} for {kind.__name__}.", "Restore the weights folder.")
     known = {entry.name: entry for entry in fields(kind)}
     unknown = sorted(set(values) - set(known))
     if unknown:
@@ -135,12 +147,16 @@ def _folder(source: str | Path) -> Path:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file."""
     try:
-        return json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError) as error:
+        parsed = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise WeightsMissingError(
             f"{path} cannot be read ({type(error).__name__}).", "Restore the weights folder."
         ) from error
+    if not isinstance(parsed, dict):
+        raise WeightsMissingError(f"{path} holds no JSON object.", "Restore the weights folder.")
+    return parsed
 
 
 def _checked(folder: Path, name: str, index: dict[str, Any]) -> Path:

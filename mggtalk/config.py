@@ -58,10 +58,10 @@ class DSGRConfig:
     map_size: int = 256  # side H = W of the position map
     crop_margin: float = 0.06  # room around the head in the crop, over its longer side
     bini_k: float = 2.0  # stiffness of the bilateral weights, METHODS: k = 2
-    bini_iterations: int = 30  # most re-weighted solves
-    bini_tolerance: float = 1e-4  # relative change of energy that ends them
+    bini_iterations: int = 12  # most re-weighted solves
+    bini_tolerance: float = 1e-3  # relative change of energy that ends them
     voxel_size: float = 0.04  # decimetres; about 1/40 of a head's width
-    thickness: float = 0.12  # decimetres around an original point in which a mirrored one is dropped; 0: same voxel only
+    thickness: float = 0.12  # decimetres around an original in which a mirrored point is dropped; 0: same voxel
     drop_hidden: bool = False  # reading B of the occlusion rule as well: drop mirrored points behind the seen surface
     mirror: bool = True  # off: no symmetric half (ablation "w/o Sym.")
     filter: bool = True  # off: mirror without the filter (ablation "w/o Gauss. Filter")

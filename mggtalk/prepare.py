@@ -106,7 +106,7 @@ class PortraitBuilder:
         )
         self.in_camera = in_camera
         # Colour of the head alone: under a soft edge the portrait mixes it with the background.
-        edge = max(1, self.size // 200)
+        edge = max(1, self.size // 128)
         solid = -F.max_pool2d(-torch.from_numpy(self.masks.head)[None, None], 2 * edge + 1, stride=1, padding=edge)
         self.foreground = fill(self.image[None], solid.clamp(0, 1).pow(4))[0]  # [3, S, S]
 
@@ -157,7 +157,7 @@ class PortraitBuilder:
         cloud = coarse if refine.untrained else refine(coarse[None], (colour * self.head)[None])[0]
         mask = self.head > 0.02  # [H, W]
         on_progress("symmetry", 2, 3)
-        kept = mirrored_mask(cloud, mask & (self.head > 0.5), self.camera, self.rotation, self.translation, config)
+        kept = mirrored_mask(cloud, mask & (self.head > 0.9), self.camera, self.rotation, self.translation, config)
         binding = bind(
             self.raster, self.face_model.triangles.numpy(), mask.numpy(), self.pixels, FALLOFF / self.pixel_size
         )
@@ -175,6 +175,7 @@ class PortraitBuilder:
             translation=self.translation,
             vertices=self.vertices,
             mask=mask,
+            neighbours=Neighbours.of(mask),
             points=points,
             colour=own,
             colour_step=child - own,
@@ -222,7 +223,7 @@ class PortraitBuilder:
         lips = self._at(self.vertices[[0, 17, 13, 14, 82, 312, 87, 317]]).mean(0)
         eyes = colour[(part == Part.RIGHT_EYE) | (part == Part.LEFT_EYE)]
         skin = self._at(self.vertices[[50, 280, 151, 199]])
-        white = torch.cat([eyes, skin]).mean(1).quantile(0.8)
+        white = torch.maximum(eyes.mean(1).quantile(0.85), 1.1 * skin.mean())
         neutral = self.face_model.vertices(self.fit.identity, torch.zeros_like(self.fit.expression[0]))
         places, gap = sheet_points(self.vertices)
         shown = ((gap - 0.06) / 0.06).clamp(0, 1)
@@ -230,7 +231,7 @@ class PortraitBuilder:
             colour=self._at(places),
             known=shown,
             cavity=lips * torch.tensor((0.34, 0.26, 0.26)),
-            teeth=(0.80 * white * torch.tensor((1.0, 0.96, 0.90))).clamp(0, 0.95),
+            teeth=(0.92 * white * torch.tensor((1.0, 0.96, 0.90))).clamp(0, 0.95),
             edge=neutral[LIPS_MIDDLE[0], 1] - 0.03,
             closed_gap=torch.tensor(0.015),
         )

@@ -26,7 +26,7 @@ from mggtalk.dsgr.bini import integrate_normals
 from mggtalk.dsgr.voxel_filter import voxel_filter
 from mggtalk.geometry import camera_to_head, head_to_camera, mirror_points, project, unproject
 
-SLACK = 6
+SLACK = 3
 """Pixels of the position map."""
 
 
@@ -157,7 +157,8 @@ def mirrored_mask(
         kept &= agrees_with_portrait(original, mirrored, mask, camera, rotation, translation)
     result = torch.zeros_like(mask)
     result[mask] = kept
-    return result
+    around = F.avg_pool2d(result.float()[None, None], 7, stride=1, padding=3)[0, 0]
+    return result & (around > 0.4) if config.filter else result  # specks are errors of the depth, not surface
 
 
 def agrees_with_portrait(

@@ -153,6 +153,6 @@ def _brows(features: SpeechFeatures, times: np.ndarray, generator: np.random.Gen
     for moment, stress in zip(*accents(features)):
         chance, size = generator.random(2)
         if chance < 0.35:
-            curve += stress * (0.12 + 0.2 * size) * np.exp(-0.5 * ((times - moment) / 0.16) ** 2)
+            curve += stress * (0.08 + 0.14 * size) * np.exp(-0.5 * ((times - moment) / 0.16) ** 2)
     rise = np.clip(times / 0.3, 0.0, 1.0)  # frame 0 is neutral
-    return np.minimum(curve, 0.4) * rise
+    return np.minimum(curve, 0.25) * rise

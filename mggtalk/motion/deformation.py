@@ -37,6 +37,10 @@ UPPER_LIDS = (*RIGHT_EYE_UPPER[1:-1], *LEFT_EYE_UPPER[1:-1])
 LOWER_LIDS = (*RIGHT_EYE_LOWER[1:-1], *LEFT_EYE_LOWER[1:-1])
 
 
+CLOSED_MOUTH = 0.014
+"""Gap between the lips, over the side of the map, under which a mouth counts as closed."""
+
+
 class Part(IntEnum):
     """What a point belongs to."""
 
@@ -102,7 +106,15 @@ def bind(
     share = np.exp(-0.5 * (distance[mask] / falloff_pixels) ** 2)
     weights = raster.barycentric[rows, columns] * share[:, None]  # [N, 3]
     part = np.where(distance[mask] == 0, triangle_parts(triangles)[triangle], int(Part.SKIN))
-    on_lower = (weights * np.isin(vertices, LIPS_INNER_LOWER[1:-1])).sum(1) > 0.5 * weights.sum(1)
+    lower_lip = np.isin(vertices, LIPS_INNER_LOWER[1:-1])  # [N, 3]
+    on_lower = (weights * lower_lip).sum(1) > 0.5 * weights.sum(1)
+    inside = part == Part.UPPER_MOUTH
+    if np.linalg.norm(pixels[LIPS_INNER_UPPER[5]] - pixels[LIPS_INNER_LOWER[5]]) < CLOSED_MOUTH * len(mask):
+        # Nothing of the inside shows: what lies between the lips belongs to one of them, never to both.
+        one_side = np.where(lower_lip == on_lower[:, None], weights, 0.0)
+        one_side *= weights.sum(1, keepdims=True) / np.maximum(one_side.sum(1, keepdims=True), 1e-6)
+        weights = np.where(inside[:, None] & (one_side.sum(1, keepdims=True) > 0), one_side, weights)
+        part = np.where(inside, int(Part.SKIN), part)
     part = np.where((part == Part.UPPER_MOUTH) & on_lower, int(Part.LOWER_MOUTH), part)
     grid = np.argwhere(mask)[:, ::-1] + 0.5  # [N, 2] x, y
     gaze = np.zeros(len(grid))

@@ -188,8 +188,7 @@ def _band_levels(samples: np.ndarray) -> _Bands:
 def _spectrogram(samples: np.ndarray, power: bool = False) -> np.ndarray:
     """Magnitudes (or their squares) of centred Hann windows: ``[N]`` to ``[N // 200 + 1, 401]`` float32."""
     window = (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(N_FFT) / N_FFT)).astype(np.float32)
-    mode = "reflect" if len(samples) > N_FFT // 2 else "constant"
-    padded = np.pad(samples.astype(np.float32), N_FFT // 2, mode=mode)
+    padded = np.pad(samples.astype(np.float32), N_FFT // 2, mode="reflect" if len(samples) > 1 else "constant")
     frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::HOP]  # [F, 800], a view
     spectrum = np.empty((len(frames), N_FFT // 2 + 1), np.float32)
     for start in range(0, len(frames), BLOCK):

@@ -10,7 +10,9 @@ key                 shape          what
 ``fps``             []             float64, frames a second
 ``face_model``      []             text, version of the face model
 ``focal_ratio``     []             float64, focal length over the side of the picture
+``rest``            [K]            float32, optional, coefficients of the driver's relaxed face
 ``landmarks``       [T, V, 3]      float16, optional, pixels of the driving video
+``frame_size``      [2]            int64, optional, width and height of the driving video
 ``found``           [T]            bool, optional, False where the face was lost
 ``notes``           [n]            text, optional
 ==================  =============  ======================================================================
@@ -55,6 +57,7 @@ ORTHONORMAL_TOLERANCE = 1e-3
 
 _AGAIN = "Write it again with 'mggtalk track' or save_motion."
 _FLOATS = ("expression", "rotation", "translation")
+_OPTIONAL = {"rest": np.float32, "landmarks": np.float16, "found": np.bool_, "frame_size": np.int64}
 _SCALARS = ("version", "fps", "face_model", "focal_ratio")
 
 
@@ -71,11 +74,10 @@ def save_motion(motion: Motion, path: PathLike) -> None:
     """
     file = check_writable(path, SUFFIXES)
     _validate(motion, "The motion to save", None)
-    arrays = {name: _numpy(getattr(motion, name), np.float32) for name in _FLOATS}
-    if motion.landmarks is not None:
-        arrays["landmarks"] = _numpy(motion.landmarks, np.float16)
-    if motion.found is not None:
-        arrays["found"] = _numpy(motion.found, np.bool_)
+    types = dict.fromkeys(_FLOATS, np.float32) | _OPTIONAL
+    arrays = {
+        name: _numpy(getattr(motion, name), dtype) for name, dtype in types.items() if getattr(motion, name) is not None
+    }
     partial = temporary_beside(file, file.suffix.lower())
     try:
         if file.suffix.lower() == ".npz":
@@ -138,9 +140,9 @@ def _read_npz(file: Path) -> dict[str, object]:
         with zipfile.ZipFile(file) as archive:
             size = sum(member.file_size for member in archive.infolist())
         if size > MAX_BYTES:
-            raise MotionFileError(f"{what} unpacks to {size / 1e9:.1f} GB.", "Cut the motion into shorter ones.")
+            raise MotionFileError(f"{what} unpacks to {size / 1e6:.0f} MB.", "Cut the motion into shorter ones.")
         with np.load(file, allow_pickle=False) as archive:
-            known = (*_FLOATS, *_SCALARS, "landmarks", "found", "notes")
+            known = (*_FLOATS, *_SCALARS, *_OPTIONAL, "notes")
             return {name: archive[name] for name in known if name in archive.files}
     except (zipfile.BadZipFile, EOFError, OSError, zlib.error, NotImplementedError, RuntimeError, KeyError) as error:
         raise MotionFileError(f"{what} is no complete .npz archive ({type(error).__name__}).", _AGAIN) from error
@@ -179,7 +181,10 @@ def _motion(values: Mapping[str, object], what: str) -> Motion:
     if version != FORMAT_VERSION:
         advice = "Update MGGTalk." if version > FORMAT_VERSION else _AGAIN
         raise MotionFileError(f"{what} has format version {version:g}, not {FORMAT_VERSION}.", advice)
-    optional = {name: _tensor(values[name], name, what) for name in ("landmarks", "found") if name in values}
+    optional = {name: _tensor(values[name], name, what) for name in _OPTIONAL if name in values}
+    size = optional.get("frame_size")
+    if size is not None and size.shape != (2,):
+        raise MotionFileError(f"{what} has a frame_size of shape {_shape(size)}, not [2].", _AGAIN)
     name = np.asarray(values["face_model"])
     if name.ndim or name.dtype.kind != "U":
         raise MotionFileError(f"{what} has a face_model that is no text.", _AGAIN)
@@ -187,11 +192,15 @@ def _motion(values: Mapping[str, object], what: str) -> Motion:
     if notes.ndim != 1 or (notes.size and notes.dtype.kind != "U"):
         raise MotionFileError(f"{what} has notes that are no list of texts.", _AGAIN)
     return Motion(
-        **{key: _tensor(values[key], key, what) for key in _FLOATS},
+        expression=_tensor(values["expression"], "expression", what),
+        rotation=_tensor(values["rotation"], "rotation", what),
+        translation=_tensor(values["translation"], "translation", what),
         fps=_number(values["fps"], "fps", what),
         face_model=str(name),
         focal_ratio=_number(values["focal_ratio"], "focal_ratio", what),
+        rest=optional.get("rest"),
         landmarks=optional.get("landmarks"),
+        frame_size=None if size is None else (int(size[0]), int(size[1])),
         found=optional.get("found"),
         notes=tuple(str(note) for note in notes),
     )
@@ -214,6 +223,7 @@ def _validate(motion: Motion, what: str, components: int | None) -> None:
         "rotation": (motion.rotation, (frames, 3, 3)),
         "translation": (motion.translation, (frames, 3)),
         "found": (motion.found, (frames,)),
+        "rest": (motion.rest, (count,)),
     }
     if motion.landmarks is not None and motion.landmarks.ndim == 3:
         expected["landmarks"] = (motion.landmarks, (frames, motion.landmarks.shape[1], 3))
@@ -222,10 +232,15 @@ def _validate(motion: Motion, what: str, components: int | None) -> None:
     for name, (tensor, shape) in expected.items():
         if tensor is not None and tuple(tensor.shape) != shape:
             raise MotionFileError(f"{what} has a {name} of shape {_shape(tensor)}, not {list(shape)}.", _AGAIN)
-    for name in (*_FLOATS, "landmarks"):
+    for name in (*_FLOATS, "rest", "landmarks"):
         tensor = getattr(motion, name)
         if tensor is not None and not bool(torch.isfinite(tensor).all()):
             raise MotionFileError(f"{what} has values in {name} that are no finite numbers.", _AGAIN)
+    _validate_camera(motion, what)
+
+
+def _validate_camera(motion: Motion, what: str) -> None:
+    """Check poses, rates and the camera."""
     rotation = motion.rotation.double()
     error = float((rotation @ rotation.mT - torch.eye(3, dtype=torch.float64)).abs().max())
     if error > ORTHONORMAL_TOLERANCE or bool((torch.linalg.det(rotation) < 0).any()):
@@ -236,6 +251,8 @@ def _validate(motion: Motion, what: str, components: int | None) -> None:
         raise MotionFileError(f"{what} has {motion.fps:g} frames a second.", f"Use 1 to {MAX_FPS:g}.")
     if not 0.1 <= motion.focal_ratio <= 100.0:
         raise MotionFileError(f"{what} has a focal ratio of {motion.focal_ratio:g}.", "Use 0.1 to 100.")
+    if motion.frame_size is not None and min(motion.frame_size) < 1:
+        raise MotionFileError(f"{what} has frames of {motion.frame_size[0]}x{motion.frame_size[1]} pixels.", _AGAIN)
 
 
 def _number(value: object, name: str, what: str) -> float:
@@ -247,17 +264,17 @@ def _number(value: object, name: str, what: str) -> float:
 
 
 def _tensor(value: object, name: str, what: str) -> Tensor:
-    """An array of a file: float32, or bool for ``found``."""
+    """An array of a file: bool for ``found``, int64 for ``frame_size``, float32 for the others."""
     array = np.asarray(value)
-    kinds = "b" if name == "found" else "f"
-    if array.dtype.kind not in kinds:
+    stored = np.dtype(_OPTIONAL.get(name, np.float32))
+    if array.dtype.kind != stored.kind:
         raise MotionFileError(f"{what} has a {name} of type {array.dtype}.", _AGAIN)
-    return torch.from_numpy(np.ascontiguousarray(array, np.bool_ if name == "found" else np.float32))
+    return torch.from_numpy(np.ascontiguousarray(array, np.float32 if stored.kind == "f" else stored))
 
 
-def _numpy(tensor: Tensor, dtype: type) -> np.ndarray:
-    """A tensor as it is stored."""
-    return np.ascontiguousarray(tensor.detach().cpu().numpy().astype(dtype))
+def _numpy(value: Tensor | tuple[int, int], dtype: type) -> np.ndarray:
+    """A value as it is stored."""
+    return np.ascontiguousarray(torch.as_tensor(value).detach().cpu().numpy().astype(dtype))
 
 
 def _shape(tensor: Tensor) -> list[int]:

@@ -75,9 +75,9 @@ VISEMES = {
                      1.4, 1.5),                                                                             # fee
     "tongue": Viseme({"jawOpen": .14, "mouthLowerDown": .12, "mouthUpperUp": .06}, 0.8, 0.4),               # the
     "hiss":   Viseme({"jawOpen": .05, "mouthUpperUp": .09, "mouthLowerDown": .12, "mouthStretch": .06},
-                     1.2, 0.5),                                                                             # see
+                     1.8, 0.5),                                                                             # see
     "hush":   Viseme({"jawOpen": .08, "mouthFunnel": .20, "mouthPucker": .34, "mouthUpperUp": .08,
-                      "mouthLowerDown": .10}, 1.1, 1.1),                                                    # she
+                      "mouthLowerDown": .10}, 1.5, 1.1),                                                    # she
     "tip":    Viseme({"jawOpen": .09, "mouthUpperUp": .06, "mouthLowerDown": .09}, 0.8, 0.3),               # do, no, to
     "l":      Viseme({"jawOpen": .18, "mouthUpperUp": .06, "mouthLowerDown": .08}, 0.6, 0.3),               # low
     "back":   Viseme({"jawOpen": .18, "mouthLowerDown": .05}, 0.4, 0.15),                                   # go, king

@@ -1,32 +1,43 @@
-"""The CPU rasterizer: runs the kernels, and gives torch their gradients."""
+"""The CPU rasterizer in numpy: runs the kernels in order. Gradients for torch are in :mod:`mggtalk.render.cpu_torch`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from mggtalk.render.cpu_composite import composite
-from mggtalk.render.cpu_harmonics import shade, shade_gradients
-from mggtalk.render.cpu_project import SPLAT_FIELDS, project
-from mggtalk.render.cpu_tiles import TILE, count_tiles, depth_order, fill_tiles
-from mggtalk.render.harmonics import camera_centre
+from mggtalk.render.cpu_composite import composite, composite_gradients, gather
+from mggtalk.render.cpu_project import MOMENTS, SPLAT_FIELDS, project, project_gradients
+from mggtalk.render.cpu_tiles import TILE, count_tiles, depth_order, fill_tiles, tile_starts
 from mggtalk.render.threads import run_ranges
-from mggtalk.scene import Camera, Gaussians
 
 GAUSSIANS_PER_TASK = 4096
 TILES_PER_TASK = 4
 ORDER_PARTS = 8
 """Into how many parts the depth order is cut when the tile lists are written."""
 CHANNELS_PER_PASS = 4
-"""More channels are composited in several passes: the kernels keep a pixel's channels in registers."""
+"""More channels are composited in several passes: the kernels keep a Gaussian's channels in registers."""
 
 
-@dataclass(frozen=True)
-class Projected:
+class Scene(NamedTuple):
+    """What is drawn, as contiguous arrays of one precision."""
+
+    means: np.ndarray  # [N, 3]
+    quaternions: np.ndarray  # [N, 4]
+    scales: np.ndarray  # [N, 3]
+    opacities: np.ndarray  # [N]
+    colours: np.ndarray  # [N, C]
+    view: np.ndarray  # [4, 4]
+    background: np.ndarray  # [C]
+    lens: np.ndarray  # [6] focal x, y, centre x, y, width, height
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the picture."""
+        return int(self.lens[5]), int(self.lens[4])
+
+
+class Projected(NamedTuple):
     """Gaussians in the picture, see :mod:`mggtalk.render.cpu_project`."""
 
     splats: np.ndarray  # [N, 6]
@@ -34,8 +45,7 @@ class Projected:
     depths: np.ndarray  # [N] float32
 
 
-@dataclass(frozen=True)
-class Tiles:
+class Tiles(NamedTuple):
     """The Gaussians of each tile, nearest first."""
 
     offsets: np.ndarray  # [tiles + 1] int64
@@ -43,23 +53,27 @@ class Tiles:
     columns: int  # tiles in a row of the picture
 
 
-def project_gaussians(
-    means: np.ndarray,
-    quaternions: np.ndarray,
-    scales: np.ndarray,
-    opacities: np.ndarray,
-    colours: np.ndarray,
-    view: np.ndarray,
-    lens: np.ndarray,
-) -> Projected:
+class Gradients(NamedTuple):
+    """Gradients by the fields of :class:`Scene`."""
+
+    means: np.ndarray  # [N, 3]
+    quaternions: np.ndarray  # [N, 4]
+    scales: np.ndarray  # [N, 3]
+    opacities: np.ndarray  # [N]
+    colours: np.ndarray  # [N, C]
+    view: np.ndarray  # [4, 4]
+    background: np.ndarray  # [C]
+
+
+def project_scene(scene: Scene) -> Projected:
     """Project all Gaussians, dropping those that cannot be seen or are not finite."""
-    count = len(means)
+    count, dtype = len(scene.means), scene.means.dtype
     projected = Projected(
-        np.empty((count, SPLAT_FIELDS), means.dtype), np.empty((count, 4), np.int32), np.empty(count, np.float32)
+        np.empty((count, SPLAT_FIELDS), dtype), np.empty((count, 4), np.int32), np.empty(count, np.float32)
     )
     run_ranges(
-        project, count, GAUSSIANS_PER_TASK, means, quaternions, scales, opacities, colours, view, lens,
-        projected.splats, projected.boxes, projected.depths,
+        project, count, GAUSSIANS_PER_TASK, scene.means, scene.quaternions, scene.scales, scene.opacities,
+        scene.colours, scene.view, scene.lens, *projected,
     )  # fmt: skip
     return projected
 
@@ -71,7 +85,7 @@ def sort_into_tiles(projected: Projected, height: int, width: int) -> Tiles:
     chunk = max(1, -(-len(order) // ORDER_PARTS))
     counts = np.zeros((ORDER_PARTS, rows * columns), np.int64)
     run_ranges(count_tiles, len(order), chunk, order, projected.boxes, columns, chunk, counts)
-    ends = np.cumsum(counts.T).reshape(rows * columns, ORDER_PARTS).T  # tile by tile, and part by part in a tile
+    ends = np.cumsum(counts.T).reshape(rows * columns, ORDER_PARTS).T  # [parts, tiles] tile by tile, then part by part
     offsets = np.concatenate([[0], ends[-1]])  # [tiles + 1]
     members = np.empty(offsets[-1], np.int32)
     cursors = np.ascontiguousarray(ends - counts)
@@ -79,75 +93,63 @@ def sort_into_tiles(projected: Projected, height: int, width: int) -> Tiles:
     return Tiles(offsets, members, columns)
 
 
-def composite_tiles(
-    projected: Projected, tiles: Tiles, colours: np.ndarray, background: np.ndarray, height: int, width: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _passes(channels: int) -> list[slice]:
+    return [slice(start, min(channels, start + CHANNELS_PER_PASS)) for start in range(0, channels, CHANNELS_PER_PASS)]
+
+
+def composite_tiles(scene: Scene, projected: Projected, tiles: Tiles) -> tuple[np.ndarray, np.ndarray]:
     """Composite all channels; returns the image ``[H, W, C]`` and the transmittance ``[H, W]``."""
-    dtype, channels = colours.dtype, colours.shape[1]
-    image, transmittance = np.empty((height, width, channels), dtype), np.empty((height, width), dtype)
-    for start in range(0, channels, CHANNELS_PER_PASS):
-        part = slice(start, min(channels, start + CHANNELS_PER_PASS))
+    dtype, (height, width) = scene.means.dtype, scene.size
+    transmittance = np.ones((height, width), dtype)
+    images = [np.empty((height, width, 0), dtype)]
+    for part in _passes(scene.colours.shape[1]):
+        images.append(np.empty((height, width, part.stop - part.start), dtype))
         run_ranges(
             composite, len(tiles.offsets) - 1, TILES_PER_TASK, tiles.offsets, tiles.members, projected.splats,
-            projected.boxes, colours[:, part], tuple(background[part]), tiles.columns, image[:, :, part], transmittance,
+            projected.boxes, np.ascontiguousarray(scene.colours[:, part]), tuple(scene.background[part]),
+            tiles.columns, images[-1], transmittance,
         )  # fmt: skip
-    return image, transmittance
+    return images[1] if len(images) == 2 else np.concatenate(images, axis=2), transmittance
 
 
-def _array(tensor: Tensor, dtype: torch.dtype) -> np.ndarray:
-    """A contiguous array of a tensor's numbers, shared where possible."""
-    return tensor.detach().to(dtype).contiguous().numpy()
+def draw(scene: Scene) -> tuple[np.ndarray, np.ndarray, Projected, Tiles]:
+    """Draw a scene: the image, the transmittance, and what :func:`draw_gradients` needs again."""
+    projected = project_scene(scene)
+    tiles = sort_into_tiles(projected, *scene.size)
+    return *composite_tiles(scene, projected, tiles), projected, tiles
 
 
-def _lens(camera: Camera, dtype: np.dtype) -> np.ndarray:
-    return np.array([camera.focal, camera.focal, *camera.centre, camera.width, camera.height], dtype)
-
-
-def shade_gaussians(gaussians: Gaussians, view: Tensor) -> Tensor:
-    """RGB ``[N, 3]`` of the Gaussians as the camera sees them, differentiable."""
-    return _Shade.apply(gaussians.means, gaussians.harmonics, camera_centre(view))
-
-
-class _Shade(torch.autograd.Function):
-    """Colours from spherical harmonics."""
-
-    @staticmethod
-    def forward(ctx, means: Tensor, harmonics: Tensor, centre: Tensor) -> Tensor:
-        arrays = [_array(tensor, means.dtype) for tensor in (means, harmonics, centre)]
-        colours = np.empty((len(means), 3), arrays[0].dtype)
-        run_ranges(shade, len(means), GAUSSIANS_PER_TASK, *arrays, colours)
-        ctx.arrays = (*arrays, colours)
-        return torch.from_numpy(colours)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        means, harmonics, centre, colours = ctx.arrays
-        grad_means, grad_harmonics = np.empty_like(means), np.empty_like(harmonics)
+def draw_gradients(
+    scene: Scene,
+    projected: Projected,
+    tiles: Tiles,
+    image: np.ndarray,
+    transmittance: np.ndarray,
+    grad_image: np.ndarray,
+    grad_alpha: np.ndarray,
+) -> Gradients:
+    """Gradients of :func:`draw`, from those by the image ``[H, W, C]`` and by alpha ``[H, W]`` = 1 - transmittance."""
+    count, dtype = len(scene.means), scene.means.dtype
+    starts = tile_starts(projected.boxes)  # [N + 1]
+    moments = np.zeros((count, MOMENTS), dtype)
+    grad_colours = np.empty_like(scene.colours)
+    for part in _passes(scene.colours.shape[1]):
+        colours, behind = np.ascontiguousarray(scene.colours[:, part]), tuple(scene.background[part])
+        images = [np.ascontiguousarray(array[:, :, part]) for array in (image, grad_image)]
+        sums = np.empty((len(tiles.members), MOMENTS + len(behind)), dtype)
         run_ranges(
-            shade_gradients, len(means), GAUSSIANS_PER_TASK, means, harmonics, centre, colours,
-            _array(grad, grad.dtype), grad_means, grad_harmonics,
+            composite_gradients, len(tiles.offsets) - 1, TILES_PER_TASK, tiles.offsets, tiles.members,
+            projected.splats, projected.boxes, colours, behind, tiles.columns, images[0], transmittance,
+            images[1], grad_alpha if part.start == 0 else np.zeros_like(grad_alpha), starts, sums,
         )  # fmt: skip
-        grad_centre = -grad_means.sum(0)
-        return torch.from_numpy(grad_means), torch.from_numpy(grad_harmonics), torch.from_numpy(grad_centre)
-
-
-def composite_cpu(gaussians: Gaussians, colours: Tensor, camera: Camera, background: Tensor) -> tuple[Tensor, Tensor]:
-    """Splat per-Gaussian channels.
-
-    Args:
-        gaussians: N Gaussians on the CPU, float32 or float64.
-        colours: ``[N, C]``.
-        camera: The view; moved to the Gaussians' precision.
-        background: ``[C]``.
-
-    Returns:
-        The image ``[H, W, C]`` and the alpha ``[H, W]``.
-    """
-    dtype = gaussians.means.dtype
-    arrays = [_array(tensor, dtype) for tensor in (*gaussians[:4], colours, camera.view)]
-    lens, behind = _lens(camera, arrays[0].dtype), _array(background, dtype)
-    projected = project_gaussians(*arrays, lens)
-    tiles = sort_into_tiles(projected, camera.height, camera.width)
-    image, rest = composite_tiles(projected, tiles, arrays[4], behind, camera.height, camera.width)
-    return torch.from_numpy(image), torch.from_numpy(1 - rest)
+        by_colours = np.empty_like(colours)
+        run_ranges(gather, count, GAUSSIANS_PER_TASK, starts, sums, moments, by_colours)
+        grad_colours[:, part] = by_colours
+    gradients = [np.empty_like(array) for array in scene[:4]]
+    grad_views = np.zeros((-(-count // GAUSSIANS_PER_TASK), 3, 4), dtype)
+    run_ranges(
+        project_gradients, count, GAUSSIANS_PER_TASK, scene.means, scene.quaternions, scene.scales, scene.view,
+        scene.lens, projected.splats, projected.depths, moments, *gradients, GAUSSIANS_PER_TASK, grad_views,
+    )  # fmt: skip
+    grad_view = np.concatenate([grad_views.sum(0), np.zeros((1, 4), dtype)])  # [4, 4]
+    return Gradients(*gradients, grad_colours, grad_view, (grad_image * transmittance[:, :, None]).sum((0, 1)))

@@ -24,7 +24,7 @@ from mggtalk.render.numba_compile import helper, kernel
 
 SPLAT_FIELDS = 6
 MOMENTS = 6
-"""Sums per Gaussian from which all gradients of the geometry follow: v, v dx, v dy, v dx², v dx dy, v dy²."""
+"""Sums per Gaussian from which all gradients of the geometry follow, see ``composite_gradients``."""
 
 
 @helper
@@ -175,3 +175,109 @@ def project(first, last, means, quaternions, scales, opacities, colours, view, l
         splats[i, 3] = -xy * inverse
         splats[i, 4] = xx * inverse
         splats[i, 5] = opacity
+
+
+@helper
+def _quaternion_gradient(m, w, x, y, z, unit):
+    """Gradient by a quaternion, from that by its rotation matrix (9 numbers) and its unit form; ``unit`` = 1/norm."""
+    two = type(w)(2)
+    by_w = two * (x * (m[7] - m[5]) + y * (m[2] - m[6]) + z * (m[3] - m[1]))
+    by_x = two * (y * (m[1] + m[3]) + z * (m[2] + m[6]) + w * (m[7] - m[5]) - two * x * (m[4] + m[8]))
+    by_y = two * (x * (m[1] + m[3]) + z * (m[5] + m[7]) + w * (m[2] - m[6]) - two * y * (m[0] + m[8]))
+    by_z = two * (x * (m[2] + m[6]) + y * (m[5] + m[7]) + w * (m[3] - m[1]) - two * z * (m[0] + m[4]))
+    radial = by_w * w + by_x * x + by_y * y + by_z * z
+    return (
+        (by_w - radial * w) * unit,
+        (by_x - radial * x) * unit,
+        (by_y - radial * y) * unit,
+        (by_z - radial * z) * unit,
+    )
+
+
+@helper
+def _place_gradient(x, y, z, lens, limits, by_column, by_row, by_jacobian):
+    """Gradient by the camera-frame position, from those by the pixel and by the entries of the Jacobian [2, 3]."""
+    inverse = type(z)(1) / z
+    fx, fy = lens[0] * inverse, lens[1] * inverse
+    slope_x, slope_y = x * inverse, y * inverse
+    by_x, by_y = fx * by_column, fy * by_row
+    by_z = -(fx * slope_x * by_column + fy * slope_y * by_row)
+    by_z -= inverse * (fx * by_jacobian[0] + fy * by_jacobian[4])
+    bent_x, bent_y = fx * inverse * by_jacobian[2], fy * inverse * by_jacobian[5]
+    along_x = min(limits[0], max(limits[1], slope_x))
+    along_y = min(limits[2], max(limits[3], slope_y))
+    by_z += bent_x * along_x + bent_y * along_y
+    if along_x == slope_x:
+        by_x -= bent_x
+        by_z += bent_x * along_x
+    if along_y == slope_y:
+        by_y -= bent_y
+        by_z += bent_y * along_y
+    return by_x, by_y, by_z
+
+
+@kernel
+def project_gradients(
+    first, last, means, quaternions, scales, view, lens, splats, depths, moments,
+    grad_means, grad_quaternions, grad_scales, grad_opacities, chunk, grad_views,
+):  # fmt: skip
+    """Gradients of :func:`project` from ``moments [N, 6]``, the sums that ``composite_gradients`` makes.
+
+    The gradient by the view goes to row ``first // chunk`` of ``grad_views [tasks, 3, 4]``.
+    """
+    dt = means.dtype.type
+    one, two, half = dt(1), dt(2), dt(0.5)
+    axes, limits = _camera_axes(view), _limits(lens)
+    part = first // chunk
+    for i in range(first, last):
+        if not depths[i] > 0:
+            for k in range(3):
+                grad_means[i, k] = grad_scales[i, k] = 0
+            for k in range(4):
+                grad_quaternions[i, k] = 0
+            grad_opacities[i] = 0
+            continue
+        a, b, c = splats[i, 2], splats[i, 3], splats[i, 4]
+        grad_opacities[i] = -moments[i, 0] / splats[i, 5]
+        by_column = a * moments[i, 1] + b * moments[i, 2]
+        by_row = b * moments[i, 1] + c * moments[i, 2]
+        # by the inverse covariance P: G = [[xx, xy], [xy, yy]] / 2; by the covariance: -P G P
+        g_xx, g_xy, g_yy = half * moments[i, 3], half * moments[i, 4], half * moments[i, 5]
+        left_xx, left_xy = a * g_xx + b * g_xy, a * g_xy + b * g_yy
+        left_yx, left_yy = b * g_xx + c * g_xy, b * g_xy + c * g_yy
+        by_xx = -(left_xx * a + left_xy * b)
+        by_xy = -(left_xx * b + left_xy * c)
+        by_yy = -(left_yx * b + left_yy * c)
+        x, y, z = _place(view, means, i)
+        q0, q1, q2, q3 = quaternions[i, 0], quaternions[i, 1], quaternions[i, 2], quaternions[i, 3]
+        unit = one / math.sqrt(q0 * q0 + q1 * q1 + q2 * q2 + q3 * q3)
+        q0, q1, q2, q3 = q0 * unit, q1 * unit, q2 * unit, q3 * unit
+        rotation = _rotation(q0, q1, q2, q3)
+        jacobian = _jacobian(x, y, z, lens, limits)
+        to_picture = _times(jacobian, axes)  # [2, 3] head frame to picture
+        turned = _times(to_picture, rotation)  # [2, 3] the Gaussian's own axes to picture
+        s0, s1, s2 = scales[i, 0], scales[i, 1], scales[i, 2]
+        root = _scaled(turned, s0, s1, s2)
+        by_root = (
+            two * (by_xx * root[0] + by_xy * root[3]),
+            two * (by_xx * root[1] + by_xy * root[4]),
+            two * (by_xx * root[2] + by_xy * root[5]),
+            two * (by_xy * root[0] + by_yy * root[3]),
+            two * (by_xy * root[1] + by_yy * root[4]),
+            two * (by_xy * root[2] + by_yy * root[5]),
+        )
+        for k in range(3):
+            grad_scales[i, k] = by_root[k] * turned[k] + by_root[3 + k] * turned[3 + k]
+        by_turned = _scaled(by_root, s0, s1, s2)
+        grads = _quaternion_gradient(_outer(to_picture, by_turned), q0, q1, q2, q3, unit)
+        for k in range(4):
+            grad_quaternions[i, k] = grads[k]
+        by_to_picture = _times(by_turned, _transposed(rotation))
+        by_jacobian = _times(by_to_picture, _transposed(axes))
+        by_place = _place_gradient(x, y, z, lens, limits, by_column, by_row, by_jacobian)
+        by_axes = _outer(jacobian, by_to_picture)
+        for k in range(3):
+            grad_means[i, k] = axes[k] * by_place[0] + axes[3 + k] * by_place[1] + axes[6 + k] * by_place[2]
+            for j in range(3):
+                grad_views[part, k, j] += by_place[k] * means[i, j] + by_axes[3 * k + j]
+            grad_views[part, k, 3] += by_place[k]

@@ -77,3 +77,14 @@ def fill_tiles(first, last, order, boxes, tiles_x, chunk, cursors, members):
                 place = cursors[part, tile]
                 cursors[part, tile] = place + 1
                 members[place] = i
+
+
+@kernel
+def tile_starts(boxes):
+    """Where each Gaussian's rows begin if every Gaussian has one row per tile that its box touches: ``[N + 1]``."""
+    starts = np.zeros(len(boxes) + 1, np.int64)
+    for i in range(len(boxes)):
+        columns = (boxes[i, 1] - 1) // TILE - boxes[i, 0] // TILE + 1  # 0 for an empty box
+        rows = (boxes[i, 3] - 1) // TILE - boxes[i, 2] // TILE + 1
+        starts[i + 1] = starts[i] + columns * rows
+    return starts

@@ -1,43 +1,59 @@
-"""gsplat on CUDA, behind the same contract."""
+"""The rasterizer of gsplat, for CUDA cards. Imported only where it is used."""
 
 from __future__ import annotations
 
 import torch
+from gsplat import rasterization
 from torch import Tensor
 
-from mggtalk.render.constants import EPS2D, FAR, NEAR
+from mggtalk.render import constants
 from mggtalk.scene import Camera, Gaussians
 
 
-def rasterize_gsplat(gaussians: Gaussians, colours: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
-    """Render with gsplat; see :func:`mggtalk.render.torch_reference.rasterize_reference` for the contract.
-
-    Args:
-        gaussians: N Gaussians on a CUDA device.
-        colours: ``[N, C]``.
-        camera: The camera, its view matrix on the same device.
+def rasterize_gsplat(
+    gaussians: Gaussians, camera: Camera, background: Tensor | None, features: Tensor | None, depth: bool
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Draw Gaussians that are on a CUDA device; see :func:`mggtalk.render.rasterize`.
 
     Returns:
-        Premultiplied channels ``[H, W, C]`` and alpha ``[H, W]``.
+        Image ``[H, W, C]``, alpha ``[H, W]`` and, if asked for, depth ``[H, W]``.
     """
-    import gsplat
-
-    fields = (*gaussians[:4], colours)
-    finite = torch.stack([torch.isfinite(field).reshape(len(field), -1).all(-1) for field in fields]).all(0)
-    means, quaternions, scales, opacities, channels = (field[finite] for field in fields)
-    image, alpha, _ = gsplat.rasterization(
+    dtype, device = gaussians.means.dtype, gaussians.means.device
+    colours = gaussians.harmonics if features is None else features  # [N, 4, 3] or [N, C]
+    means, quaternions, scales, opacities, colours = _finite(gaussians, colours)
+    backgrounds = None if background is None else background.float()[None]  # [1, C]
+    image, alpha, _ = rasterization(
         means,
         quaternions,
         scales,
         opacities,
-        channels,
-        camera.view[None],
-        camera.intrinsics()[None],
+        colours,
+        camera.view.float()[None],  # [1, 4, 4]
+        camera.intrinsics().to(device, torch.float32)[None],  # [1, 3, 3]
         camera.width,
         camera.height,
-        near_plane=NEAR,
-        far_plane=FAR,
-        eps2d=EPS2D,
+        near_plane=constants.NEAR,
+        far_plane=constants.FAR,
+        eps2d=constants.BLUR,
+        sh_degree=1 if features is None else None,
         packed=False,
+        backgrounds=backgrounds,
+        render_mode="RGB+ED" if depth else "RGB",
     )
-    return image[0], alpha[0, ..., 0]
+    image, alpha = image[0].to(dtype), alpha[0, ..., 0].to(dtype)  # [H, W, C (+ 1)], [H, W]
+    return (image[..., :-1], alpha, image[..., -1]) if depth else (image, alpha, None)
+
+
+def _finite(gaussians: Gaussians, colours: Tensor) -> tuple[Tensor, ...]:
+    """Single-precision tensors for gsplat; Gaussians that are not finite get harmless numbers and opacity 0.
+
+    Masking does not wait for the card, as dropping them would.
+    """
+    tensors = [tensor.float() for tensor in (*gaussians[:3], colours)]
+    good = gaussians.quaternions.norm(dim=-1) > 0  # [N]; False for NaN
+    for tensor in tensors:
+        good = good & tensor.isfinite().flatten(1).all(dim=1)
+    opacities = gaussians.opacities.float()
+    good = good & opacities.isfinite()
+    filled = [torch.where(good.view(-1, *[1] * (tensor.ndim - 1)), tensor, 1.0) for tensor in tensors]
+    return filled[0], filled[1], filled[2], torch.where(good, opacities, 0.0), filled[3]

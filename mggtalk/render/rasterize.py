@@ -1,14 +1,17 @@
-"""The one door to rendering: chooses the backend and checks what it is given."""
+"""The one door to rendering: checks what it is given and chooses the backend."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from dataclasses import replace
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
 from mggtalk.errors import OptionError
-from mggtalk.render.cpu import composite_cpu, shade_gaussians
+from mggtalk.render.cpu_torch import shade_cpu, splat_cpu
+from mggtalk.render.harmonics import evaluate_harmonics
+from mggtalk.render.torch_reference import splat_reference
 from mggtalk.scene import Camera, Gaussians
 
 Backend = Literal["auto", "cpu", "gsplat", "reference"]
@@ -17,7 +20,7 @@ Backend = Literal["auto", "cpu", "gsplat", "reference"]
 class Render(NamedTuple):
     """A rendered picture."""
 
-    image: Tensor  # [H, W, C] premultiplied by alpha and composited over the background
+    image: Tensor  # [H, W, C] premultiplied by alpha, composited over the background
     alpha: Tensor  # [H, W] in [0, 1]
     depth: Tensor | None = None  # [H, W] mean camera-frame z of what is seen, decimetres; 0 where nothing is
 
@@ -28,8 +31,94 @@ def rasterize(
     background: Tensor | None = None,
     features: Tensor | None = None,
     backend: Backend = "auto",
+    depth: bool = False,
 ) -> Render:
-    colours = shade_gaussians(gaussians, camera.view.to(gaussians.means)) if features is None else features
+    """Draw Gaussians as a camera sees them, with gsplat's semantics whatever the backend.
+
+    Differentiable in everything but the intrinsics: means, quaternions, scales, opacities, harmonics or features,
+    ``camera.view`` and the background. Gaussians with a number that is not finite are left out, and get no gradient.
+    The CPU kernels give the same bits on any number of threads.
+
+    Args:
+        gaussians: N Gaussians in the head frame; N may be 0. The precision and device of the means are used for all.
+        camera: The camera.
+        background: ``[C]``; black if None.
+        features: ``[N, C]`` channels to draw instead of the RGB that the harmonics have from this camera.
+        backend: ``cpu``: own kernels, float32 or float64. ``gsplat``: needs a CUDA card, float32. ``reference``: slow,
+            for tests. ``auto``: gsplat for tensors on a CUDA device, else cpu.
+        depth: Also draw the depth.
+
+    Returns:
+        The picture; C = 3 without features.
+
+    Raises:
+        OptionError: If the backend is unknown or cannot draw here.
+        ValueError: If shapes do not fit.
+    """
+    gaussians, camera = _prepared(gaussians, camera)
+    if background is not None:
+        background = background.to(gaussians.means)
+    if features is not None:
+        features = features.to(gaussians.means)
+    _check(gaussians, camera, background, features)
+    backend = _choose(backend, gaussians.means.device)
+    if backend == "gsplat":
+        from mggtalk.render.gsplat_backend import rasterize_gsplat  # only where it is used: it may not be installed
+
+        return Render(*rasterize_gsplat(gaussians, camera, background, features, depth))
+    shade, splat = (shade_cpu, splat_cpu) if backend == "cpu" else (_shade_reference, splat_reference)
+    channels = shade(gaussians, camera.view) if features is None else features  # [N, C]
     if background is None:
-        background = colours.new_zeros(colours.shape[1])
-    return Render(*composite_cpu(gaussians, colours, camera, background))
+        background = channels.new_zeros(channels.shape[1])
+    if not depth:
+        return Render(*splat(gaussians, channels, camera, background))
+    z = gaussians.means @ camera.view[2, :3] + camera.view[2, 3]  # [N]
+    channels = torch.cat([channels, z[:, None]], dim=1)  # [N, C + 1]
+    image, alpha = splat(gaussians, channels, camera, torch.cat([background, background.new_zeros(1)]))
+    return Render(image[..., :-1], alpha, image[..., -1] / alpha.clamp_min(1e-10))
+
+
+def _shade_reference(gaussians: Gaussians, view: Tensor) -> Tensor:
+    return evaluate_harmonics(gaussians.harmonics, gaussians.means, view)
+
+
+def _prepared(gaussians: Gaussians, camera: Camera) -> tuple[Gaussians, Camera]:
+    """All tensors in the precision and on the device of the means; half precision becomes single."""
+    means = gaussians.means
+    dtype = means.dtype if means.dtype in (torch.float32, torch.float64) else torch.float32
+    like = {"device": means.device, "dtype": dtype}
+    return Gaussians(*(tensor.to(**like) for tensor in gaussians)), replace(camera, view=camera.view.to(**like))
+
+
+def _check(gaussians: Gaussians, camera: Camera, background: Tensor | None, features: Tensor | None) -> None:
+    count = len(gaussians.means)
+    shapes = ((count, 3), (count, 4), (count, 3), (count,), (count, 4, 3))
+    for name, tensor, shape in zip(Gaussians._fields, gaussians, shapes):
+        if tuple(tensor.shape) != shape and not (name == "harmonics" and features is not None):
+            raise ValueError(f"Gaussians.{name} has the shape {tuple(tensor.shape)}; {shape} is needed.")
+    if features is not None and (features.ndim != 2 or len(features) != count):
+        raise ValueError(f"features has the shape {tuple(features.shape)}; ({count}, C) is needed.")
+    channels = 3 if features is None else features.shape[1]
+    if background is not None and tuple(background.shape) != (channels,):
+        raise ValueError(f"background has the shape {tuple(background.shape)}; ({channels},) is needed.")
+    if tuple(camera.view.shape) != (4, 4) or camera.width < 1 or camera.height < 1 or not camera.focal > 0:
+        raise ValueError(
+            f"The camera has a view of shape {tuple(camera.view.shape)}, {camera.width} x {camera.height} pixels and "
+            f"a focal length of {camera.focal}; (4, 4), at least one pixel and a positive focal length are needed."
+        )
+
+
+def _choose(backend: str, device: torch.device) -> str:
+    if backend not in get_args(Backend):
+        raise OptionError(
+            f"There is no rendering backend named {backend!r}.", f"Choose one of {', '.join(get_args(Backend))}."
+        )
+    if backend == "auto":
+        return "gsplat" if device.type == "cuda" else "cpu"
+    if backend == "gsplat" and device.type != "cuda":
+        raise OptionError(
+            f"gsplat draws on CUDA cards only, and the Gaussians are on {device}.", "Move them, or choose cpu."
+        )
+    if backend == "cpu" and device.type != "cpu":
+        raise OptionError(f"The Gaussians are on {device}, not on the CPU.", "Move them, or choose auto.")
+    return backend

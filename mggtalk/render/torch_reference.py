@@ -1,4 +1,8 @@
-"""The rasterizer as a formula: readable, differentiable, slow. Every pixel looks at every Gaussian."""
+"""A rasterizer to be read, and to test the fast ones against: every Gaussian at every pixel, in plain torch.
+
+Works on any device and in any precision, and is differentiable by autograd. Memory and time grow with the number of
+Gaussians times the number of pixels.
+"""
 
 from __future__ import annotations
 
@@ -8,97 +12,95 @@ import torch
 from torch import Tensor
 
 from mggtalk.geometry import quaternion_to_rotation
-from mggtalk.render.constants import (
-    EPS2D,
-    FAR,
-    FIELD_MARGIN,
-    MAX_ALPHA,
-    MAX_EXTENT,
-    MIN_ALPHA,
-    MIN_TRANSMITTANCE,
-    NEAR,
-)
+from mggtalk.render import constants
 from mggtalk.scene import Camera, Gaussians
+
+PIXELS_AT_ONCE = 4096
 
 
 class Splats(NamedTuple):
-    """Projected Gaussians."""
+    """Gaussians in the picture."""
 
-    centres: Tensor  # [N, 2] pixels
-    conics: Tensor  # [N, 3] inverse covariance: xx, xy, yy
-    depths: Tensor  # [N] camera z
-    visible: Tensor  # [N] bool
-    half_extent: Tensor  # [N, 2] reach in pixels
+    centres: Tensor  # [M, 2] pixels
+    conics: Tensor  # [M, 2, 2] inverse covariances, in 1 / square pixels
+    depths: Tensor  # [M] camera-frame z
 
 
-def project_gaussians(gaussians: Gaussians, camera: Camera) -> Splats:
-    """EWA projection: ``Sigma' = J W Sigma W^T J^T + eps2d I``.
+def project_reference(gaussians: Gaussians, camera: Camera) -> Splats:
+    """Project Gaussians that are finite and in front of the camera, by the local affine approximation of EWA splatting.
 
     Args:
-        gaussians: N Gaussians in the world (head) frame.
-        camera: The camera; its view matrix may need gradients.
-
-    Returns:
-        The splats in the order of the Gaussians.
-    """
-    rotation = quaternion_to_rotation(gaussians.quaternions)  # [N, 3, 3]
-    spread = rotation * gaussians.scales[:, None, :]
-    covariance = spread @ spread.mT  # [N, 3, 3]
-    view, f = camera.view, camera.focal
-    x, y, z = (gaussians.means @ view[:3, :3].T + view[:3, 3]).unbind(-1)
-    (cx, cy), width, height = camera.centre, camera.width, camera.height
-    margin_x, margin_y = FIELD_MARGIN * 0.5 * width / f, FIELD_MARGIN * 0.5 * height / f
-    safe = torch.where(z > NEAR, z, torch.ones_like(z))
-    tx = safe * (x / safe).clamp(-(cx / f + margin_x), (width - cx) / f + margin_x)
-    ty = safe * (y / safe).clamp(-(cy / f + margin_y), (height - cy) / f + margin_y)
-    zero = torch.zeros_like(safe)
-    jacobian = torch.stack([f / safe, zero, -f * tx / safe**2, zero, f / safe, -f * ty / safe**2], -1)
-    jacobian = jacobian.unflatten(-1, (2, 3)) @ view[:3, :3]  # [N, 2, 3]
-    flat = jacobian @ covariance @ jacobian.mT  # [N, 2, 2]
-    xx, xy, yy = flat[:, 0, 0] + EPS2D, flat[:, 0, 1], flat[:, 1, 1] + EPS2D
-    determinant = xx * yy - xy * xy
-    conics = torch.stack([yy, -xy, xx], dim=-1) / determinant[:, None]
-    centres = torch.stack([f * x / safe + cx, f * y / safe + cy], dim=-1)
-    with torch.no_grad():
-        reach = (2 * (gaussians.opacities / MIN_ALPHA).clamp(min=1).log()).sqrt().clamp(max=MAX_EXTENT)
-        half = torch.stack([reach * xx.sqrt(), reach * yy.sqrt()], dim=-1)  # [N, 2]
-        radius = half.ceil()
-        bounds = torch.tensor((width, height), dtype=centres.dtype)
-        visible = (z >= NEAR) & (z <= FAR) & (determinant > 0) & (gaussians.opacities >= MIN_ALPHA)
-        visible &= ((centres + radius > 0) & (centres - radius < bounds)).all(-1)
-        visible &= torch.isfinite(centres).all(-1) & torch.isfinite(conics).all(-1)
-    return Splats(centres, conics, z, visible, half)
-
-
-def rasterize_reference(gaussians: Gaussians, colours: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
-    """Composite front to back.
-
-    Args:
-        gaussians: N Gaussians.
-        colours: ``[N, C]`` channels to splat.
+        gaussians: M Gaussians with z > 0.
         camera: The camera.
+    """
+    turn, shift = camera.view[:3, :3], camera.view[:3, 3]
+    x, y, z = (gaussians.means @ turn.T + shift).unbind(-1)
+    focal, (centre_x, centre_y) = camera.focal, camera.centre
+    margin_x = constants.FIELD_MARGIN * 0.5 * camera.width / focal
+    margin_y = constants.FIELD_MARGIN * 0.5 * camera.height / focal
+    along_x = (x / z).clamp(-centre_x / focal - margin_x, (camera.width - centre_x) / focal + margin_x)
+    along_y = (y / z).clamp(-centre_y / focal - margin_y, (camera.height - centre_y) / focal + margin_y)
+    none = torch.zeros_like(z)
+    jacobian = torch.stack(
+        [focal / z, none, -focal * along_x / z, none, focal / z, -focal * along_y / z], dim=-1
+    ).unflatten(-1, (2, 3))  # [M, 2, 3]
+    root = jacobian @ turn @ quaternion_to_rotation(gaussians.quaternions) * gaussians.scales[:, None]  # [M, 2, 3]
+    covariance = root @ root.mT + constants.BLUR * torch.eye(2, dtype=z.dtype, device=z.device)  # [M, 2, 2]
+    centres = torch.stack([focal * x / z + centre_x, focal * y / z + centre_y], dim=-1)  # [M, 2]
+    return Splats(centres, torch.linalg.inv(covariance), z)
+
+
+def _drawable(gaussians: Gaussians, channels: Tensor, camera: Camera) -> Tensor:
+    """Indices of the Gaussians that are finite, in front of the camera and not too faint, nearest first."""
+    z = gaussians.means @ camera.view[2, :3] + camera.view[2, 3]  # [N]
+    keep = (z >= constants.NEAR) & (z <= constants.FAR) & (gaussians.opacities >= constants.MIN_ALPHA)
+    for tensor in (*gaussians[:3], channels):
+        keep &= tensor.isfinite().all(dim=-1)
+    keep &= gaussians.quaternions.norm(dim=-1) > 0
+    order = torch.sort(z.float(), stable=True).indices
+    return order[keep[order]]
+
+
+def splat_reference(
+    gaussians: Gaussians, channels: Tensor, camera: Camera, background: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Splat per-Gaussian channels.
+
+    Args:
+        gaussians: N Gaussians; their harmonics are not used.
+        channels: ``[N, C]``.
+        camera: The camera.
+        background: ``[C]``.
 
     Returns:
-        Premultiplied channels ``[H, W, C]`` and alpha ``[H, W]``.
+        The image ``[H, W, C]`` and the alpha ``[H, W]``.
     """
-    splats = project_gaussians(gaussians, camera)
-    keep = torch.nonzero(splats.visible & torch.isfinite(colours).all(-1)).squeeze(-1)
-    order = keep[torch.argsort(splats.depths[keep].detach(), stable=True)]
-    centres, conics, half = splats.centres[order], splats.conics[order], splats.half_extent[order]
-    rows = torch.arange(camera.height, dtype=centres.dtype) + 0.5
-    columns = torch.arange(camera.width, dtype=centres.dtype) + 0.5
-    dx = centres[:, 0, None, None] - columns  # [M, 1, W]
-    dy = centres[:, 1, None, None] - rows[:, None]  # [M, H, 1]
-    a, b, c = conics[:, :, None, None].unbind(1)
-    sigma = 0.5 * (a * dx**2 + c * dy**2) + b * dx * dy  # [M, H, W]
-    alpha = (gaussians.opacities[order, None, None] * torch.exp(-sigma)).clamp(max=MAX_ALPHA)
-    inside = (dx.abs() <= half[:, 0, None, None] + 0.01) & (dy.abs() <= half[:, 1, None, None] + 0.01)
-    alpha = torch.where((sigma >= 0) & (alpha >= MIN_ALPHA) & inside, alpha, torch.zeros_like(alpha))
     with torch.no_grad():
-        stopped = torch.cumsum(((1 - alpha).cumprod(0) <= MIN_TRANSMITTANCE) & (alpha > 0), 0) > 0
-    alpha = torch.where(stopped, torch.zeros_like(alpha), alpha)
-    after = (1 - alpha).cumprod(0)  # [M, H, W] transmittance behind each splat
-    before = torch.cat([torch.ones_like(after[:1]), after[:-1]])[: len(alpha)]
-    image = torch.einsum("mhw,mc->hwc", alpha * before, colours[order])
-    passed = after[-1] if len(after) else torch.ones(camera.height, camera.width, dtype=centres.dtype)
-    return image, 1 - passed
+        drawn = _drawable(gaussians, channels, camera)  # [M]
+    visible = Gaussians(*(tensor[drawn] for tensor in gaussians[:4]), gaussians.harmonics)
+    splats = project_reference(visible, camera)
+    rows, columns = torch.meshgrid(torch.arange(camera.height), torch.arange(camera.width), indexing="ij")
+    pixels = torch.stack([columns, rows], dim=-1).reshape(-1, 2).to(splats.centres) + 0.5  # [P, 2]
+    images, alphas = [], []
+    for chunk in pixels.split(PIXELS_AT_ONCE):
+        image, alpha = _composite(splats, visible.opacities, channels[drawn], chunk, background)
+        images.append(image)
+        alphas.append(alpha)
+    shape = (camera.height, camera.width)
+    return torch.cat(images).unflatten(0, shape), torch.cat(alphas).unflatten(0, shape)
+
+
+def _composite(
+    splats: Splats, opacities: Tensor, channels: Tensor, pixels: Tensor, background: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Colours ``[P, C]`` and alphas ``[P]`` of pixels ``[P, 2]``, front to back."""
+    offset = splats.centres - pixels[:, None]  # [P, M, 2]
+    sigma = 0.5 * (offset[..., None, :] @ splats.conics @ offset[..., None]).squeeze(-1).squeeze(-1)  # [P, M]
+    alpha = (opacities * torch.exp(-sigma)).clamp_max(constants.MAX_ALPHA)
+    alpha = torch.where((sigma >= 0) & (alpha >= constants.MIN_ALPHA), alpha, torch.zeros_like(alpha))
+    with torch.no_grad():
+        finished = (1 - alpha).cumprod(dim=1) <= constants.MIN_TRANSMITTANCE  # from the first such Gaussian on
+    alpha = torch.where(finished, torch.zeros_like(alpha), alpha)
+    clear = torch.cat([torch.ones_like(alpha[:, :1]), (1 - alpha).cumprod(dim=1)], dim=1)  # [P, M + 1]
+    image = (alpha * clear[:, :-1]) @ channels + clear[:, -1:] * background  # [P, C]
+    return image, 1 - clear[:, -1]

@@ -13,7 +13,7 @@ from mggtalk.geometry import mirror_points
 from mggtalk.motion.deformation import displacement
 from mggtalk.scene import Gaussians
 from mggtalk.sgp.densify import Densify
-from mggtalk.sgp.footprint import Footprint, Neighbours, footprint, scales_and_rotation
+from mggtalk.sgp.footprint import Footprint, footprint, scales_and_rotation
 from mggtalk.sgp.gaussian_decoder import GaussianDecoder
 from mggtalk.sgp.identity_encoder import IdentityEncoder
 from mggtalk.sgp.mouth import MouthDecoder
@@ -69,7 +69,7 @@ class SymmetricGaussianPredictor(nn.Module):
         Returns:
             The coarse and the dense set.
         """
-        surface = footprint(driven.points, Neighbours.of(avatar.mask), float(avatar.pixel_size))
+        surface = footprint(driven.points, avatar.neighbours, float(avatar.pixel_size))
         visible = self._visible(avatar, driven, surface)
         mirrored = self._mirrored(avatar, driven, visible)
         mouth = self.mouth_decoder(avatar.mouth, driven.vertices, driven.expression, avatar.expression)

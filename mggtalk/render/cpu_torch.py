@@ -1,0 +1,103 @@
+"""The CPU rasterizer as torch functions with gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from mggtalk.render.cpu import GAUSSIANS_PER_TASK, Scene, draw, draw_gradients
+from mggtalk.render.cpu_harmonics import shade, shade_gradients
+from mggtalk.render.harmonics import camera_centre
+from mggtalk.render.threads import run_ranges
+from mggtalk.scene import Camera, Gaussians
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    """The numbers of a tensor as a contiguous array, shared where possible."""
+    return tensor.detach().contiguous().numpy()
+
+
+def shade_cpu(gaussians: Gaussians, view: Tensor) -> Tensor:
+    """RGB ``[N, 3]`` of Gaussians as a camera with the ``[4, 4]`` view sees them."""
+    inputs = (gaussians.means, gaussians.harmonics, camera_centre(view))
+    if _needs_gradients(inputs):
+        return _Shade.apply(*inputs)
+    return torch.from_numpy(_shade(*(_array(tensor) for tensor in inputs)))
+
+
+def _needs_gradients(tensors: Sequence[Tensor]) -> bool:
+    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+
+
+def _shade(means: np.ndarray, harmonics: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    colours = np.empty((len(means), 3), means.dtype)
+    run_ranges(shade, len(means), GAUSSIANS_PER_TASK, means, harmonics, centre, colours)
+    return colours
+
+
+class _Shade(torch.autograd.Function):
+    """Colours from means, harmonics and the camera's centre."""
+
+    @staticmethod
+    def forward(ctx, means: Tensor, harmonics: Tensor, centre: Tensor) -> Tensor:
+        colours = torch.from_numpy(_shade(_array(means), _array(harmonics), _array(centre)))
+        ctx.save_for_backward(means, harmonics, centre, colours)
+        return colours
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        arrays = [_array(tensor) for tensor in ctx.saved_tensors]
+        grad_means, grad_harmonics = np.empty_like(arrays[0]), np.empty_like(arrays[1])
+        run_ranges(shade_gradients, len(grad), GAUSSIANS_PER_TASK, *arrays, _array(grad), grad_means, grad_harmonics)
+        grad_centre = -grad_means.sum(0)  # [3]
+        return torch.from_numpy(grad_means), torch.from_numpy(grad_harmonics), torch.from_numpy(grad_centre)
+
+
+def splat_cpu(gaussians: Gaussians, colours: Tensor, camera: Camera, background: Tensor) -> tuple[Tensor, Tensor]:
+    """Splat per-Gaussian channels.
+
+    Args:
+        gaussians: N Gaussians on the CPU, float32 or float64; their harmonics are not used.
+        colours: ``[N, C]`` of the same precision, like ``camera.view`` and ``background``.
+        camera: The camera.
+        background: ``[C]``.
+
+    Returns:
+        The image ``[H, W, C]`` and the alpha ``[H, W]``.
+    """
+    inputs = (*gaussians[:4], colours, camera.view, background)
+    lens = np.array(
+        [camera.focal, camera.focal, *camera.centre, camera.width, camera.height], _array(colours[:0]).dtype
+    )
+    if _needs_gradients(inputs):
+        return _Splat.apply(*inputs, lens)
+    image, transmittance, _, _ = draw(Scene(*(_array(tensor) for tensor in inputs), lens))
+    return torch.from_numpy(image), torch.from_numpy(1 - transmittance)
+
+
+class _Splat(torch.autograd.Function):
+    """Image and alpha from the tensors of :class:`mggtalk.render.cpu.Scene`."""
+
+    @staticmethod
+    def forward(ctx, *inputs: Tensor | np.ndarray) -> tuple[Tensor, Tensor]:
+        *tensors, lens = inputs
+        image, transmittance, projected, tiles = draw(Scene(*(_array(tensor) for tensor in tensors), lens))
+        picture = torch.from_numpy(image)
+        ctx.save_for_backward(*tensors, picture)  # so that torch notices if they are changed in place
+        ctx.drawn = (lens, projected, tiles, transmittance)
+        return picture, torch.from_numpy(1 - transmittance)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_image: Tensor, grad_alpha: Tensor) -> tuple[Tensor | None, ...]:
+        *arrays, image = (_array(tensor) for tensor in ctx.saved_tensors)
+        lens, projected, tiles, transmittance = ctx.drawn
+        gradients = draw_gradients(
+            Scene(*arrays, lens), projected, tiles, image, transmittance, _array(grad_image), _array(grad_alpha)
+        )
+        return *(torch.from_numpy(array) for array in gradients), None

@@ -1,0 +1,43 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mggtalk.face.face_model import FaceModel
+from mggtalk.media.sound import Sound, load_sound
+from mggtalk.motion.features import SpeechFeatures, analyse
+from mggtalk.motion.listen import SpeechCurves, speech_to_blendshapes
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def face_model() -> FaceModel:
+    """The embedded face model."""
+    return FaceModel.from_file(ROOT / "weights" / "face_model.safetensors")
+
+
+@pytest.fixture(scope="session")
+def hello() -> Sound:
+    """The example recording: 'Hello! - One photo of me is all it took. - Give me a voice, and my head moves ...'."""
+    return load_sound(ROOT / "examples" / "hello.flac")
+
+
+@pytest.fixture(scope="session")
+def hello_features(hello: Sound) -> SpeechFeatures:
+    return analyse(hello)
+
+
+@pytest.fixture(scope="session")
+def hello_curves(hello: Sound) -> SpeechCurves:
+    return speech_to_blendshapes(hello)
+
+
+@pytest.fixture
+def syllables() -> Sound:
+    """A buzz like a vowel that is switched on for 0.3 s of each 0.6 s, after a second of faint noise."""
+    time = np.arange(4 * 16000) / 16000
+    buzz = sum(np.sin(2 * np.pi * 120 * k * time) / k for k in range(1, 30))
+    on = ((time % 0.6) < 0.3) & (time >= 1.2)
+    noise = np.random.default_rng(0).standard_normal(len(time))
+    return Sound((0.1 * buzz * on + 3e-4 * noise).astype(np.float32), 16000)
