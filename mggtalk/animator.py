@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from mggtalk.avatar import Avatar, to_colour_map
 from mggtalk.face.face_model import FaceModel
-from mggtalk.geometry import head_to_camera, mirror_points, project
+from mggtalk.geometry import head_to_camera, project
 from mggtalk.inpaint.follow import torso_and_background, torso_warp
 from mggtalk.inpaint.inpainter import Inpainter
 from mggtalk.inpaint.plates import Plates
@@ -57,9 +57,9 @@ class Animator:
         driven = drive_points(avatar, self.face_model.vertices(avatar.identity, expression), expression)
         if self.deformation.untrained:
             return driven
-        twins = mirror_points(avatar.points[avatar.mirrored])
-        residual = self.deformation(torch.cat([avatar.points, twins]), expression, avatar.expression)
-        visible, mirrored = residual.split([len(avatar.points), len(twins)])
+        points = torch.cat([avatar.points, avatar.mirrored_points])
+        residual = self.deformation(points, expression, avatar.expression)
+        visible, mirrored = residual.split([len(avatar.points), len(avatar.mirrored)])
         return driven._replace(points=driven.points + visible, mirrored=driven.mirrored + mirrored)
 
     def splats(self, expression: Tensor) -> SplatSets:

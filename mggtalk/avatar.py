@@ -40,6 +40,7 @@ class Avatar:
     opacity: Tensor  # [N] head weight of the pixel
     binding: Binding  # of the visible points
     mirrored: Tensor  # [M] index of the visible twin of each mirrored point
+    mirrored_points: Tensor  # [M, 3] P_f^s
     mirrored_binding: Binding
     back: Gaussians  # the back of the head; moves with the pose alone
     mouth: MouthSheet

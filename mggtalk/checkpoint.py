@@ -118,7 +118,9 @@ def config_from_dict(kind: type, values: dict[str, Any]) -> Any:
         WeightsMissingError: If a key is not known, which means that the file is of another version.
     """
     if not isinstance(values, dict):
-        raise WeightsMissingError(f"The configuration has {values!r} for {kind.__name__}.", "Restore the weights folder.")
+        raise WeightsMissingError(
+            f"The configuration has {values!r} for {kind.__name__}.", "Restore the weights folder."
+        )
     known = {entry.name: entry for entry in fields(kind)}
     unknown = sorted(set(values) - set(known))
     if unknown:

@@ -117,9 +117,7 @@ def add_track(parser: argparse.ArgumentParser) -> None:
     """Options of ``track``."""
     parser.add_argument("--driving", required=True, metavar="VIDEO", help="video to track")
     add_driver_face(parser)
-    parser.add_argument(
-        "--out", required=True, metavar="MOTION.npz", help="motion file to write (or .safetensors)"
-    )
+    parser.add_argument("--out", required=True, metavar="MOTION.npz", help="motion file to write (or .safetensors)")
     add_model(parser)
     parser.set_defaults(run="track")
 

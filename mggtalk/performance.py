@@ -16,7 +16,7 @@ from mggtalk.errors import OptionError
 from mggtalk.geometry import quaternion_to_rotation, rotation_to_quaternion
 from mggtalk.media import check_speech, has_sound, load_sound, open_video
 from mggtalk.motion.motion_file import load_motion
-from mggtalk.motion.retarget import orbit, still
+from mggtalk.motion.retarget import orbit, retarget, still
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.scene import Motion
 from mggtalk.talking_video import Progress, no_progress
@@ -106,13 +106,15 @@ def around(
         performance: Its expressions are seen; without one, the portrait's own for one swing.
 
     Returns:
-        A performance for absolute poses.
+        A performance for absolute poses. It has no landmarks: those of the driver belong to other poses.
     """
     if performance is None:
         frames = round(ORBIT_SECONDS * ORBIT_FPS)
         motion = still(avatar, frames, ORBIT_FPS, pipe.face_model.version, pipe.config.render.focal_ratio)
-        performance = Performance(motion, None)
-    return performance._replace(motion=orbit(performance.motion, avatar, yaw, ORBIT_SECONDS))
+    else:
+        motion = retarget(performance.motion, avatar, "relative", pipe.face_model)
+    path = orbit(motion, avatar, yaw, ORBIT_SECONDS)
+    return Performance(path.with_(landmarks=None), None if performance is None else performance.sound)
 
 
 def with_head_of(motion: Motion, head: Motion) -> Motion:

@@ -328,6 +328,9 @@ class MGGTalkPipeline:
                 f"The camera is {camera.width}x{camera.height} with focal ratio {ratio:.3f}.",
                 f"Use a square camera with focal ratio {self.config.render.focal_ratio}.",
             )
+        middle = camera.width / 2
+        if max(abs(camera.centre[0] - middle), abs(camera.centre[1] - middle)) > 1e-3:
+            raise OptionError(f"The camera's principal point is {camera.centre}.", f"Use the middle, {middle:g}.")
         rotation, translation = camera.head_pose()
         return self.animator(avatar, camera.width).frame(MotionFrame(frame.expression, rotation, translation))
 

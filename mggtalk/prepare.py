@@ -14,7 +14,8 @@ from mggtalk.config import PipelineConfig
 from mggtalk.depth.estimator import DepthEstimator, HeadView
 from mggtalk.depth.raster import MeshRaster, rasterize_mesh
 from mggtalk.dsgr.back import STRIDE, back_cloud
-from mggtalk.dsgr.reconstruct import CropCamera, coarse_cloud, mirrored_mask
+from mggtalk.dsgr.mirror import mirrored_half
+from mggtalk.dsgr.reconstruct import CropCamera, coarse_cloud
 from mggtalk.dsgr.refine import RefineUNet
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.masks import HeadMasks, below_rim, down_the_face, head_masks
@@ -46,6 +47,9 @@ EYE_LEVEL = -0.12
 NAPE_LEVEL = 0.05
 """Face heights from the middle of the face down to where the back of the head becomes neck."""
 
+LAYERS = 5
+"""How many splats lie over each other on the map: parents, children and their neighbours."""
+
 LIPS_MIDDLE = (13, 14)
 """Middle of the upper and the lower inner lip."""
 
@@ -68,6 +72,20 @@ def head_crop(masks: HeadMasks, config: PipelineConfig, size: int) -> CropCamera
         focal=config.render.focal_ratio * size,
         centre=(size / 2, size / 2),
     )
+
+
+def soft_opacity(weight: Tensor) -> Tensor:
+    """Opacity of points so that several of them, one over the other, cover what the mask says.
+
+    Args:
+        weight: Head mask in [0, 1].
+
+    Returns:
+        Opacity of the same shape: ``1 - (1 - weight)^(1 / LAYERS)`` at soft edges, the weight itself inside.
+    """
+    weight = weight.clamp(0.0, 0.995)
+    alone = 1.0 - (1.0 - weight) ** (1.0 / LAYERS)
+    return alone + (weight - alone) * ((weight - 0.9) / 0.09).clamp(0.0, 1.0)
 
 
 class PortraitBuilder:
@@ -157,12 +175,12 @@ class PortraitBuilder:
         cloud = coarse if refine.untrained else refine(coarse[None], (colour * self.head)[None])[0]
         mask = self.head > 0.02  # [H, W]
         on_progress("symmetry", 2, 3)
-        kept = mirrored_mask(cloud, mask & (self.head > 0.9), self.camera, self.rotation, self.translation, config)
+        half = mirrored_half(cloud, mask & (self.head > 0.9), self.camera, self.rotation, self.translation, config)
         binding = bind(
             self.raster, self.face_model.triangles.numpy(), mask.numpy(), self.pixels, FALLOFF / self.pixel_size
         )
         points = self._set_back(cloud[:, mask].T.contiguous(), binding.part)  # [N, 3]
-        mirrored = torch.nonzero(kept[mask]).squeeze(-1)  # [M]
+        mirrored = torch.nonzero(half.kept[mask]).squeeze(-1)  # [M]
         step = self.camera.side / self.camera.map_size / 2
         child = to_colour_map(self.foreground, self.grid[mask] + step, self.size)  # [N, 3]
         own = colour[:, mask].T.contiguous()
@@ -179,9 +197,10 @@ class PortraitBuilder:
             points=points,
             colour=own,
             colour_step=child - own,
-            opacity=self.head[mask].clamp(0.0, 0.995),
+            opacity=soft_opacity(self.head[mask]),
             binding=binding,
             mirrored=mirrored,
+            mirrored_points=half.points,
             mirrored_binding=binding.select(mirrored).mirrored(self.face_model.mirror),
             back=self._back(cloud, colour),
             mouth=self._mouth(points, own, binding.part),

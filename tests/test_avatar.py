@@ -46,7 +46,9 @@ def test_points_lie_on_their_own_pixels(avatar: Avatar) -> None:
     in_camera = head_to_camera(avatar.points, avatar.rotation, avatar.translation)
     u, v = project(in_camera, 2.5 * SIZE, (256, 256)).unbind(-1)
     rows, columns = avatar.mask.nonzero().unbind(-1)
-    step = float((u[columns == columns.max()].mean() - u[columns == columns.min()].mean()) / (columns.max() - columns.min()))
+    step = float(
+        (u[columns == columns.max()].mean() - u[columns == columns.min()].mean()) / (columns.max() - columns.min())
+    )
     assert torch.allclose(u - u.mean(), (columns - columns.float().mean()) * step, atol=0.05)
     assert torch.allclose(v - v.mean(), (rows - rows.float().mean()) * step, atol=0.05)
 

@@ -8,12 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
 from mggtalk.avatar import Avatar
 from mggtalk.errors import FaceTooSmallError, NoFaceError, OptionError
-from mggtalk.geometry import euler_to_rotation, rotation_to_euler
+from mggtalk.face.crop import choose_crop
+from mggtalk.geometry import euler_to_rotation, head_to_camera, project, rotation_to_euler
 from mggtalk.inpaint.follow import GRID, torso_and_background, torso_warp
 from mggtalk.inpaint.plates import Plates
 from mggtalk.motion.retarget import still
@@ -57,24 +59,35 @@ def torso_alpha(avatar: Avatar, frame: MotionFrame) -> Tensor:
 
 
 def test_no_change_no_difference(pipeline: MGGTalkPipeline, avatar: Avatar, astronaut: np.ndarray) -> None:
-    """The portrait's own pose gives the portrait: the head nearly, the rest of the picture closer still."""
+    """The portrait's own pose gives the portrait back; torso and background to the last bit or two."""
     frame = pipeline.animator(avatar, SIZE).frame(avatar.source)
     coverage = head_alpha(pipeline, avatar, avatar.source).numpy()
-    assert psnr(frame, astronaut, coverage > 0.95) > 27.0  # its head is 130 pixels high: finer than a splat
-    far = (coverage < 0.005) & (avatar.plates.torso[3].numpy() < 0.005)
-    assert psnr(frame, astronaut, far) > 38.0
+    inner = ndimage.binary_erosion(coverage > 0.99, iterations=6)
+    assert psnr(frame, astronaut, inner) > 26.0  # this head is 130 pixels high, its hair finer than a splat
+    assert psnr(frame, astronaut, coverage < 0.005) > 36.0
+    assert psnr(frame, astronaut, np.ones_like(inner)) > 31.0
 
 
-def test_a_close_up_is_reproduced_sharply(pipeline: MGGTalkPipeline, closeup: Avatar) -> None:
-    coverage = head_alpha(pipeline, closeup, closeup.source)
+def test_a_close_up_is_reproduced_sharply(pipeline: MGGTalkPipeline, closeup: Avatar, astronaut: np.ndarray) -> None:
+    landmarks = pipeline.tracker.still(astronaut).landmarks[0]
+    square = choose_crop(landmarks, 512, 512, "auto").cut(astronaut, SIZE)
     frame = pipeline.animator(closeup, SIZE).frame(closeup.source)
-    # What is not covered by the head was cut from the portrait, so the face is compared with the calibrated plates' own
-    # source: the picture that the colours were fitted to, sampled at the points.
-    animator = pipeline.animator(closeup, SIZE)
-    coarse = animator.render(animator.splats(closeup.expression).dense, closeup.source)
-    rendered = (coarse * 255 + 0.5).to(torch.uint8).permute(1, 2, 0).numpy()
-    assert np.array_equal(rendered, frame)
-    assert coverage.max() > 0.99
+    inner = ndimage.binary_erosion(head_alpha(pipeline, closeup, closeup.source).numpy() > 0.99, iterations=8)
+    assert psnr(frame, square, inner) > 32.0
+
+
+def test_the_head_is_no_wider_than_in_the_portrait(pipeline: MGGTalkPipeline, closeup: Avatar) -> None:
+    """Soft edges stay soft: splats that overlap must not add up to a rim around the hair."""
+    coverage = head_alpha(pipeline, closeup, closeup.source)
+    points = head_to_camera(closeup.points, closeup.rotation, closeup.translation)
+    solid = closeup.opacity > 0.9
+    pixels = project(points[solid], RATIO * SIZE, (SIZE / 2, SIZE / 2))
+    head = torch.zeros(SIZE, SIZE, dtype=torch.bool)
+    x, y = pixels.floor().long().clamp(0, SIZE - 1).unbind(-1)
+    head[y, x] = True
+    near = F.max_pool2d(head.float()[None, None], 23, stride=1, padding=11)[0, 0] > 0
+    above = torch.arange(SIZE)[:, None] < SIZE // 2
+    assert float(coverage[~near & above].max()) < 0.5 and float(coverage[~near & above].mean()) < 0.005
 
 
 @pytest.mark.parametrize("kind", ["avatar", "closeup"])
@@ -90,9 +103,7 @@ def test_neck_does_not_fold_when_the_head_moves(kind: str, move: tuple, request:
 
 @pytest.mark.parametrize("kind", ["avatar", "closeup"])
 @pytest.mark.parametrize("move", [(0.0, 0.0), *MOVES])
-def test_no_hole_at_the_neck(
-    pipeline: MGGTalkPipeline, kind: str, move: tuple, request: pytest.FixtureRequest
-) -> None:
+def test_no_hole_at_the_neck(pipeline: MGGTalkPipeline, kind: str, move: tuple, request: pytest.FixtureRequest) -> None:
     """Head and torso together cover the line from the mouth down the neck, wherever the head goes."""
     avatar = request.getfixturevalue(kind)
     frame = shifted(avatar, move)
@@ -157,17 +168,24 @@ def test_animate_makes_frames_of_the_asked_size_again_and_again(
     assert not np.array_equal(first[0], first[4])
 
 
-def test_a_still_motion_is_the_portrait_in_both_modes(pipeline: MGGTalkPipeline, avatar: Avatar) -> None:
+def test_a_still_motion_is_the_portrait(pipeline: MGGTalkPipeline, avatar: Avatar) -> None:
     motion = still(avatar, 1, 25.0, pipeline.face_model.version, RATIO)
-    frames = [next(iter(pipeline.animate(avatar, motion, size=256, pose=pose))) for pose in ("absolute", "relative")]
-    assert np.abs(frames[0].astype(int) - frames[1].astype(int)).max() <= 2
-    assert np.array_equal(frames[0], pipeline.animator(avatar, 256).frame(avatar.source))
+    frame = next(iter(pipeline.animate(avatar, motion, size=256, pose="absolute")))
+    assert np.array_equal(frame, pipeline.animator(avatar, 256).frame(avatar.source))
+
+
+def test_a_last_bit_of_the_pose_changes_nothing_that_one_sees(pipeline: MGGTalkPipeline, avatar: Avatar) -> None:
+    """The order of splats must not jump: that would flicker in a video."""
+    animator = pipeline.animator(avatar, 256)
+    nudged = avatar.source._replace(translation=avatar.translation * (1 + 1e-6))
+    difference = animator.frame(nudged).astype(int) - animator.frame(avatar.source).astype(int)
+    assert (np.abs(difference) > 8).mean() < 1e-3
 
 
 def test_prior_and_embedded_weights_agree_without_change(
     pipeline: MGGTalkPipeline, prior_pipeline: MGGTalkPipeline, avatar: Avatar
 ) -> None:
-    """Learned residuals leave the portrait's own frame alone."""
+    """Learned residuals leave the portrait's own frame alone (the avatar's colours were fitted with them)."""
     frames = [p.animator(avatar, 256).frame(avatar.source).astype(float) for p in (pipeline, prior_pipeline)]
     assert np.abs(frames[0] - frames[1]).mean() < 1.0
 

@@ -12,6 +12,9 @@ from torch.nn import functional as F
 
 from mggtalk.networks import fill
 
+INSET = 4
+"""Pixels that the back stays inside the outline: its splats are large, and must not widen the head."""
+
 STRIDE = 2
 """Only every second row and column makes a point: the back is seen at its edges only."""
 
@@ -38,7 +41,8 @@ def back_cloud(
     Returns:
         Depth ``[H/2, W/2]``, colour ``[3, H/2, W/2]`` and mask ``[H/2, W/2]`` (bool).
     """
-    keep = (head > 0.6) & above & (depth < silhouette + 0.05)
+    inside = -F.max_pool2d(-head[None, None], 2 * INSET + 1, stride=1, padding=INSET)[0, 0]  # [H, W] eroded
+    keep = (inside > 0.6) & above & (depth < silhouette + 0.05)
     behind = silhouette + FLATTENING * (silhouette - depth).clamp(min=0.0)
     solid = -F.max_pool2d(-head[None, None], 5, stride=1, padding=2)  # [1, 1, H, W] eroded: no background colour
     source = solid * crown

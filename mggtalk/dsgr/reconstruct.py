@@ -1,4 +1,4 @@
-"""From one portrait to the point cloud of a head in the head frame: eq. 1 to 3.
+"""From one portrait to the point cloud of a head in the head frame: eq. 1.
 
 The step that the paper leaves open is how the relative surface of BiNI gets into the canonical frame. Here it is::
 
@@ -17,17 +17,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from mggtalk.config import DSGRConfig
 from mggtalk.depth.estimator import DepthMap, HeadView
 from mggtalk.depth.raster import MeshRaster
 from mggtalk.dsgr.bini import integrate_normals
-from mggtalk.dsgr.voxel_filter import voxel_filter
-from mggtalk.geometry import camera_to_head, head_to_camera, mirror_points, project, unproject
-
-SLACK = 3
-"""Pixels of the position map."""
+from mggtalk.geometry import camera_to_head, unproject
 
 
 class CropCamera(NamedTuple):
@@ -129,62 +124,3 @@ def coarse_cloud(
     points = unproject(camera.pixel_grid(), depth, camera.focal, camera.centre)  # [H, W, 3]
     head = camera_to_head(points.reshape(-1, 3), rotation, translation)  # [H*W, 3]
     return head.T.reshape(3, *depth.shape).contiguous(), fit  # [3, H, W]
-
-
-def mirrored_mask(
-    points: Tensor, mask: Tensor, camera: CropCamera, rotation: Tensor, translation: Tensor, config: DSGRConfig
-) -> Tensor:
-    """Which pixels' mirrored points are kept: eq. 3 and the photograph's own evidence.
-
-    Args:
-        points: ``P_f`` as a map ``[3, H, W]``.
-        mask: ``[H, W]`` bool, pixels that show the head.
-        camera: Place of the crop in the portrait.
-        rotation: Source head rotation ``[3, 3]``.
-        translation: Source head translation ``[3]``.
-        config: Voxel size and switches.
-
-    Returns:
-        ``[H, W]`` bool over the visible twins.
-    """
-    if not config.mirror:
-        return torch.zeros_like(mask)
-    original = points.permute(1, 2, 0)[mask]  # [N, 3]
-    mirrored = mirror_points(original)
-    kept = torch.ones(len(original), dtype=torch.bool)
-    if config.filter:
-        kept = voxel_filter(original, mirrored, config.voxel_size, config.thickness, config.drop_hidden)
-        kept &= agrees_with_portrait(original, mirrored, mask, camera, rotation, translation)
-    result = torch.zeros_like(mask)
-    result[mask] = kept
-    around = F.avg_pool2d(result.float()[None, None], 7, stride=1, padding=3)[0, 0]
-    return result & (around > 0.4) if config.filter else result  # specks are errors of the depth, not surface
-
-
-def agrees_with_portrait(
-    original: Tensor,
-    mirrored: Tensor,
-    mask: Tensor,
-    camera: CropCamera,
-    rotation: Tensor,
-    translation: Tensor,
-) -> Tensor:
-    """Mirrored points ``[N, 3]`` that the portrait does not contradict: ``[N]`` bool.
-
-    A point that would be seen outside the head, or in front of what the portrait shows, is contradicted. No head is
-    symmetric to the pixel, so :data:`SLACK` pixels outside the silhouette are forgiven.
-    """
-
-    def pixels_and_depth(cloud: Tensor) -> tuple[Tensor, Tensor]:
-        in_camera = head_to_camera(cloud, rotation, translation)
-        pixel = camera.to_crop(project(in_camera, camera.focal, camera.centre))
-        return pixel.floor().long(), in_camera[:, 2]
-
-    size = camera.map_size
-    depth = torch.full(mask.shape, -float("inf"))
-    depth[mask] = pixels_and_depth(original)[1]
-    near = F.max_pool2d(mask.float()[None, None], 2 * SLACK + 1, stride=1, padding=SLACK)[0, 0] > 0
-    pixel, behind = pixels_and_depth(mirrored)
-    inside = ((pixel >= 0) & (pixel < size)).all(-1)
-    x, y = pixel.clamp(0, size - 1).unbind(-1)
-    return inside & near[y, x] & (behind > depth[y, x])

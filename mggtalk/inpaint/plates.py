@@ -56,7 +56,11 @@ def make_plates(portrait: Tensor, masks: HeadMasks) -> Plates:
     # The torso's own colour is known where the head does not cover it and the matte is full.
     known = ((1.0 - head / person.clamp(min=1e-3)).clamp(0, 1) * person.pow(4))[None, None]  # [1, 1, S, S]
     colour = fill(portrait[None], known.clamp(max=1.0))[0] if float(known.sum()) > 0 else portrait
-    # Where the pixel is not under the head, the picture itself is the best colour, soft edges included.
-    bare = (1.0 - head).pow(2)[None]
-    colour = colour + bare * (torso > 0.99) * (portrait - colour)
-    return Plates(background, torch.cat([colour * torso, torso[None]]), follow[None])
+    # Where the pixel is not under the head, torso over background must give the picture itself, soft edges included.
+    bare = (1.0 - head).pow(2)[None]  # [1, S, S]
+    exact = (portrait - (1.0 - torso) * background).clamp(min=0.0).minimum(torso)  # premultiplied
+    premultiplied = colour * torso + bare * (exact - colour * torso)
+    # What the torso cannot give, an unsure matte over a strong colour, goes into the background; not where it moves.
+    rest = (portrait - premultiplied) / (1.0 - torso).clamp(min=0.1)
+    background = background + bare * (1.0 - follow).pow(4) * (torso > 0) * (rest.clamp(0.0, 1.0) - background)
+    return Plates(background, torch.cat([premultiplied, torso[None]]), follow[None])

@@ -16,6 +16,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy import ndimage
+from torch import Tensor, nn
+
+from mggtalk.config import EXPRESSION_COMPONENTS, DeformationConfig
+from mggtalk.depth.raster import MeshRaster
 from mggtalk.face.topology import (
     LEFT_EYE_LOWER,
     LEFT_EYE_UPPER,
@@ -26,11 +31,6 @@ from mggtalk.face.topology import (
     RIGHT_EYE_UPPER,
     RIGHT_IRIS,
 )
-from scipy import ndimage
-from torch import Tensor, nn
-
-from mggtalk.config import EXPRESSION_COMPONENTS, DeformationConfig
-from mggtalk.depth.raster import MeshRaster
 from mggtalk.networks import is_zero, zero_init
 
 UPPER_LIDS = (*RIGHT_EYE_UPPER[1:-1], *LEFT_EYE_UPPER[1:-1])

@@ -81,11 +81,11 @@ def save_motion(motion: Motion, path: PathLike) -> None:
     partial = temporary_beside(file, file.suffix.lower())
     try:
         if file.suffix.lower() == ".npz":
-            scalars = {
-                "version": np.int64(FORMAT_VERSION),
-                "fps": np.float64(motion.fps),
-                "face_model": np.str_(motion.face_model),
-                "focal_ratio": np.float64(motion.focal_ratio),
+            scalars: dict[str, np.ndarray] = {
+                "version": np.array(FORMAT_VERSION),
+                "fps": np.array(float(motion.fps)),
+                "face_model": np.array(motion.face_model),
+                "focal_ratio": np.array(float(motion.focal_ratio)),
                 "notes": np.array(motion.notes, dtype=np.str_),
             }
             np.savez_compressed(partial, allow_pickle=False, **arrays, **scalars)

@@ -1,4 +1,4 @@
-"""The CPU rasterizer in numpy: runs the kernels in order. Gradients for torch are in :mod:`mggtalk.render.cpu_torch`."""
+"""The CPU rasterizer in numpy: runs the kernels in order. :mod:`mggtalk.render.cpu_torch` makes it differentiable."""
 
 from __future__ import annotations
 
@@ -83,13 +83,13 @@ def sort_into_tiles(projected: Projected, height: int, width: int) -> Tiles:
     columns, rows = -(-width // TILE), -(-height // TILE)
     order = depth_order(projected.depths)  # [M]
     chunk = max(1, -(-len(order) // ORDER_PARTS))
-    counts = np.zeros((ORDER_PARTS, rows * columns), np.int64)
-    run_ranges(count_tiles, len(order), chunk, order, projected.boxes, columns, chunk, counts)
+    counts, ranges = np.zeros((ORDER_PARTS, rows * columns), np.int64), np.empty((len(order), 4), np.int32)
+    run_ranges(count_tiles, len(order), chunk, order, projected.boxes, columns, chunk, ranges, counts)
     ends = np.cumsum(counts.T).reshape(rows * columns, ORDER_PARTS).T  # [parts, tiles] tile by tile, then part by part
     offsets = np.concatenate([[0], ends[-1]])  # [tiles + 1]
     members = np.empty(offsets[-1], np.int32)
     cursors = np.ascontiguousarray(ends - counts)
-    run_ranges(fill_tiles, len(order), chunk, order, projected.boxes, columns, chunk, cursors, members)
+    run_ranges(fill_tiles, len(order), chunk, order, ranges, columns, chunk, cursors, members)
     return Tiles(offsets, members, columns)
 
 

@@ -144,15 +144,15 @@ def composite_gradients(
     Args:
         first: First tile.
         last: One past the last tile.
-        offsets: As in :func:`composite`, like all arguments up to ``transmittance``, which are now read.
-        members: -
-        splats: -
-        boxes: -
-        colours: -
-        background: -
-        tiles_x: -
-        image: -
-        transmittance: -
+        offsets: As in :func:`composite`, like the seven that follow.
+        members: As in :func:`composite`.
+        splats: As in :func:`composite`.
+        boxes: As in :func:`composite`.
+        colours: As in :func:`composite`.
+        background: As in :func:`composite`.
+        tiles_x: As in :func:`composite`.
+        image: What :func:`composite` wrote.
+        transmittance: What :func:`composite` wrote.
         grad_image: ``[H, W, C]``.
         grad_alpha: ``[H, W]``.
         starts: ``[N]`` first row of each Gaussian in ``sums``.
@@ -166,7 +166,8 @@ def composite_gradients(
     channels = len(background)
     height, width = transmittance.shape
     behind, weights, slopes = np.uint64(PLANE), np.uint64(2 * PLANE), np.uint64(3 * PLANE)
-    work = np.empty((4 + channels) * PLANE, splats.dtype)  # the last C planes: the gradient of the pixel
+    rests, befores = np.uint64(4 * PLANE), np.uint64(5 * PLANE)
+    work = np.empty((6 + channels) * PLANE, splats.dtype)  # the last C planes: the gradient of the pixel
     for tile in range(first, last):
         tile_top, tile_left = tile // tiles_x * TILE, tile % tiles_x * TILE
         tile_bottom, tile_right = min(height, tile_top + TILE), min(width, tile_left + TILE)
@@ -178,7 +179,7 @@ def composite_gradients(
                 total = -transmittance[y, x] * grad_alpha[y, x]
                 for k in range(channels):
                     total += image[y, x, k] * grad_image[y, x, k]
-                    work[q + np.uint64((k + 4) * PLANE)] = grad_image[y, x, k]
+                    work[q + np.uint64((k + 6) * PLANE)] = grad_image[y, x, k]
                 work[q + behind] = total
         end = offsets[tile + 1]
         for place in range(offsets[tile], offsets[tile + 1]):
@@ -212,16 +213,20 @@ def composite_gradients(
                         rest = one - alpha
                         after = before * rest
                         stop = seen & (after <= stop_at)
-                        work[q] = -before if stop else after
-                        weight = zero if stop else alpha * before
-                        work[q + weights] = weight
+                        go = dt(seen) * (one - dt(stop))
+                        work[q] = after - (after + before) * dt(stop)
+                        work[q + weights] = alpha * before * go
+                        work[q + slopes] = raw * dt(raw <= max_alpha) * go
+                        work[q + rests] = one / rest
+                        work[q + befores] = before
+                    for lane in range(LANES):
+                        q = start + np.uint64(lane)
                         along = zero
                         for k in range(channels):
-                            along += work[q + np.uint64((k + 4) * PLANE)] * colour[k]
-                        left_over = work[q + behind] - weight * along
+                            along += work[q + np.uint64((k + 6) * PLANE)] * colour[k]
+                        left_over = work[q + behind] - work[q + weights] * along
                         work[q + behind] = left_over
-                        slope = raw * (left_over / rest - before * along)
-                        work[q + slopes] = slope if seen & (raw <= max_alpha) & (not stop) else zero
+                        work[q + slopes] *= left_over * work[q + rests] - work[q + befores] * along
                     for lane in range(LANES):
                         q = start + np.uint64(lane)
                         dx = dx_start - dt(np.int32(lane))
@@ -230,7 +235,7 @@ def composite_gradients(
                         row_x += slope * dx
                         row_xx += slope * dx * dx
                         for k in range(channels):
-                            term = work[q + weights] * work[q + np.uint64((k + 4) * PLANE)]
+                            term = work[q + weights] * work[q + np.uint64((k + 6) * PLANE)]
                             colour_sum = tuple_setitem(colour_sum, k, colour_sum[k] + term)
                 v, v_x, v_xx = v + row, v_x + row_x, v_xx + row_xx
                 v_y, v_xy, v_yy = v_y + dy * row, v_xy + dy * row_x, v_yy + dy * dy * row

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from mggtalk.render.constants import (
     BLUR,
     FAR,
@@ -122,6 +124,13 @@ def _jacobian(x, y, z, lens, limits):
     return (fx, zero, -fx * along_x, zero, fy, -fy * along_y)
 
 
+@helper
+def _ceil(value):
+    """Ceiling of a number that is not negative and fits into 32 bits."""
+    whole = np.int32(value)
+    return whole + np.int32(type(value)(whole) < value)
+
+
 @kernel
 def project(first, last, means, quaternions, scales, opacities, colours, view, lens, splats, boxes, depths):
     """Project Gaussians ``first .. last``; see the module's text for the outputs."""
@@ -155,19 +164,20 @@ def project(first, last, means, quaternions, scales, opacities, colours, view, l
         determinant = xx * yy - xy * xy
         if not (determinant > dt(0) and determinant < dt(MAX_DETERMINANT)):
             continue
-        column = lens[0] * x / z + lens[2]
-        row = lens[1] * y / z + lens[3]
+        per_depth = one / z
+        column = lens[0] * x * per_depth + lens[2]
+        row = lens[1] * y * per_depth + lens[3]
         extent = min(max_extent, math.sqrt(dt(2) * math.log(opacity / min_alpha)))
         reach_x = extent * math.sqrt(xx) + slack
         reach_y = extent * math.sqrt(yy) + slack
-        left = max(dt(0), math.ceil(column - reach_x - half))
-        right = min(width, math.floor(column + reach_x - half) + one)
-        top = max(dt(0), math.ceil(row - reach_y - half))
-        bottom = min(height, math.floor(row + reach_y - half) + one)
+        left = _ceil(min(width, max(dt(0), column - reach_x - half)))
+        right = np.int32(min(width, max(dt(0), column + reach_x + half)))
+        top = _ceil(min(height, max(dt(0), row - reach_y - half)))
+        bottom = np.int32(min(height, max(dt(0), row + reach_y + half)))
         if not (left < right and top < bottom):
             continue
         depths[i] = z
-        boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3] = int(left), int(right), int(top), int(bottom)
+        boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3] = left, right, top, bottom
         inverse = one / determinant
         splats[i, 0] = column
         splats[i, 1] = row

@@ -55,24 +55,30 @@ def depth_order(depths):
 
 
 @kernel
-def count_tiles(first, last, order, boxes, tiles_x, chunk, counts):
-    """Count how many Gaussians ``order[first:last]`` each tile has, into row ``first // chunk`` of ``counts``."""
+def count_tiles(first, last, order, boxes, tiles_x, chunk, ranges, counts):
+    """Count how many Gaussians ``order[first:last]`` each tile has, into row ``first // chunk`` of ``counts``.
+
+    The tiles of ``order[n]`` (first and last column, first and last row) are kept in ``ranges[n]``.
+    """
     part = first // chunk
     for n in range(first, last):
         i = order[n]
-        for tile_y in range(boxes[i, 2] // TILE, (boxes[i, 3] - 1) // TILE + 1):
-            for tile_x in range(boxes[i, 0] // TILE, (boxes[i, 1] - 1) // TILE + 1):
+        left, right = boxes[i, 0] // TILE, (boxes[i, 1] - 1) // TILE
+        top, bottom = boxes[i, 2] // TILE, (boxes[i, 3] - 1) // TILE
+        ranges[n, 0], ranges[n, 1], ranges[n, 2], ranges[n, 3] = left, right, top, bottom
+        for tile_y in range(top, bottom + 1):
+            for tile_x in range(left, right + 1):
                 counts[part, tile_y * tiles_x + tile_x] += 1
 
 
 @kernel
-def fill_tiles(first, last, order, boxes, tiles_x, chunk, cursors, members):
+def fill_tiles(first, last, order, ranges, tiles_x, chunk, cursors, members):
     """Write Gaussians ``order[first:last]`` to the lists of their tiles, from row ``first // chunk`` of ``cursors``."""
     part = first // chunk
     for n in range(first, last):
         i = order[n]
-        for tile_y in range(boxes[i, 2] // TILE, (boxes[i, 3] - 1) // TILE + 1):
-            for tile_x in range(boxes[i, 0] // TILE, (boxes[i, 1] - 1) // TILE + 1):
+        for tile_y in range(ranges[n, 2], ranges[n, 3] + 1):
+            for tile_x in range(ranges[n, 0], ranges[n, 1] + 1):
                 tile = tile_y * tiles_x + tile_x
                 place = cursors[part, tile]
                 cursors[part, tile] = place + 1

@@ -1,7 +1,7 @@
 """Colours from degree-1 spherical harmonics, in plain torch.
 
 The basis is (1, -y, z, -x) with the factors of :mod:`mggtalk.render.constants`, for the unit direction from the camera
-to the Gaussian in the head frame; a colour is ``max(0, SH + 0.5)``. This is gsplat's and the original 3DGS's convention.
+to the Gaussian in the head frame; a colour is ``max(0, SH + 0.5)``, as in gsplat and the original 3DGS.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import numba
 logger = logging.getLogger(__name__)
 
 FAST_MATH = frozenset({"contract", "reassoc", "nsz", "arcp", "afn"})
-"""Liberties the compiler may take. Not ``nnan`` and ``ninf``: they would delete the tests that drop NaN and infinity."""
+"""Liberties the compiler may take. Not ``nnan`` and ``ninf``: they would delete the tests for NaN and infinity."""
 
 
 def kernel(function: Callable) -> Callable:

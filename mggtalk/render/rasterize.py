@@ -96,8 +96,8 @@ def _check(gaussians: Gaussians, camera: Camera, background: Tensor | None, feat
     for name, tensor, shape in zip(Gaussians._fields, gaussians, shapes):
         if tuple(tensor.shape) != shape and not (name == "harmonics" and features is not None):
             raise ValueError(f"Gaussians.{name} has the shape {tuple(tensor.shape)}; {shape} is needed.")
-    if features is not None and (features.ndim != 2 or len(features) != count):
-        raise ValueError(f"features has the shape {tuple(features.shape)}; ({count}, C) is needed.")
+    if features is not None and (features.ndim != 2 or len(features) != count or not features.shape[1]):
+        raise ValueError(f"features has the shape {tuple(features.shape)}; ({count}, C) with C > 0 is needed.")
     channels = 3 if features is None else features.shape[1]
     if background is not None and tuple(background.shape) != (channels,):
         raise ValueError(f"background has the shape {tuple(background.shape)}; ({channels},) is needed.")

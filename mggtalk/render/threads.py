@@ -46,7 +46,7 @@ def run_ranges(kernel: Callable[..., None], count: int, chunk: int, *arguments: 
         while (index := next(counter)) < ranges:
             kernel(index * chunk, min(count, (index + 1) * chunk), *arguments)
 
-    futures = [_pool(os.getpid(), helpers).submit(work) for _ in range(helpers)]
+    futures = [_pool(os.getpid(), thread_count() - 1).submit(work) for _ in range(helpers)]
     try:
         work()
     finally:

@@ -101,6 +101,6 @@ def _composite(
     with torch.no_grad():
         finished = (1 - alpha).cumprod(dim=1) <= constants.MIN_TRANSMITTANCE  # from the first such Gaussian on
     alpha = torch.where(finished, torch.zeros_like(alpha), alpha)
-    clear = torch.cat([torch.ones_like(alpha[:, :1]), (1 - alpha).cumprod(dim=1)], dim=1)  # [P, M + 1]
+    clear = torch.cat([pixels.new_ones(len(pixels), 1), (1 - alpha).cumprod(dim=1)], dim=1)  # [P, M + 1]
     image = (alpha * clear[:, :-1]) @ channels + clear[:, -1:] * background  # [P, C]
     return image, 1 - clear[:, -1]

@@ -130,8 +130,7 @@ def drive_points(avatar: Avatar, vertices: Tensor, expression: Tensor) -> Driven
     """
     moved = vertices - avatar.vertices
     points = avatar.points + displacement(avatar.binding, moved)
-    twins = mirror_points(avatar.points[avatar.mirrored])
-    return Driven(points, twins + displacement(avatar.mirrored_binding, moved), vertices, expression)
+    return Driven(points, avatar.mirrored_points + displacement(avatar.mirrored_binding, moved), vertices, expression)
 
 
 def change_gate(moved: Tensor, surface: Footprint, pixel_size: float) -> Tensor:

@@ -6,7 +6,8 @@ import pytest
 from mggtalk.face.face_model import FaceModel
 from mggtalk.media.sound import Sound, load_sound
 from mggtalk.motion.features import SpeechFeatures, analyse
-from mggtalk.motion.listen import SpeechCurves, speech_to_blendshapes
+from mggtalk.motion.listen import SpeechCurves, listen, speech_to_blendshapes
+from mggtalk.scene import Motion
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,6 +32,12 @@ def hello_features(hello: Sound) -> SpeechFeatures:
 @pytest.fixture(scope="session")
 def hello_curves(hello: Sound) -> SpeechCurves:
     return speech_to_blendshapes(hello)
+
+
+@pytest.fixture(scope="session")
+def hello_motion(hello: Sound, face_model: FaceModel) -> Motion:
+    """What the example recording becomes with seed 3."""
+    return listen(hello, face_model, seed=3)
 
 
 @pytest.fixture

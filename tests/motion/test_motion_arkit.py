@@ -9,7 +9,6 @@ from mggtalk.errors import MotionFileError
 from mggtalk.face.blendshapes import INDEX, NAMES
 from mggtalk.geometry import euler_to_rotation, rotation_to_euler
 from mggtalk.motion.arkit import load_arkit_csv, save_arkit_csv
-from mggtalk.motion.listen import listen
 
 
 def write(path, rows, header):
@@ -69,8 +68,8 @@ def test_missing_and_unknown_columns_are_told(face_model, tmp_path):
     torch.testing.assert_close(motion.rotation, torch.eye(3).expand(3, 3, 3))
 
 
-def test_round_trip_of_speech(hello, face_model, tmp_path):
-    motion = listen(hello, face_model)
+def test_round_trip_of_speech(hello_motion, face_model, tmp_path):
+    motion = hello_motion
     save_arkit_csv(motion, face_model, tmp_path / "talk.csv")
     back = load_arkit_csv(tmp_path / "talk.csv", face_model)
     assert len(back) == len(motion) and back.fps == pytest.approx(25.0, abs=1e-3) and back.notes == ()
@@ -83,8 +82,8 @@ def test_round_trip_of_speech(hello, face_model, tmp_path):
     assert torch.corrcoef(gaps)[0, 1] > 0.95
 
 
-def test_exported_names_are_live_links(hello, face_model, tmp_path):
-    save_arkit_csv(listen(hello, face_model), face_model, tmp_path / "talk.csv")
+def test_exported_names_are_live_links(hello_motion, face_model, tmp_path):
+    save_arkit_csv(hello_motion, face_model, tmp_path / "talk.csv")
     header = (tmp_path / "talk.csv").read_text().splitlines()[0].split(",")
     assert header[:4] == ["Timecode", "BlendshapeCount", "BrowDownLeft", "BrowDownRight"]
     assert "EyeBlinkLeft" in header and "_neutral" not in header
@@ -129,8 +128,8 @@ def test_bad_tables(face_model, tmp_path):
     refused("behind", rows=[[*good, -3.0]], header=[*names, "HeadZ"])
 
 
-def test_motion_of_another_face_model_is_not_exported(hello, face_model, tmp_path):
-    motion = listen(hello, face_model).with_(face_model="other")
+def test_motion_of_another_face_model_is_not_exported(hello_motion, face_model, tmp_path):
+    motion = hello_motion.with_(face_model="other")
     with pytest.raises(MotionFileError, match="'other'"):
         save_arkit_csv(motion, face_model, tmp_path / "talk.csv")
     assert list(tmp_path.iterdir()) == []

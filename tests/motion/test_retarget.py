@@ -8,10 +8,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from mggtalk.config import EXPRESSION_COMPONENTS
+from mggtalk.checkpoint import EMBEDDED
+from mggtalk.config import EXPRESSION_COMPONENTS, FaceModelConfig
 from mggtalk.errors import OptionError
+from mggtalk.face.face_model import FaceModel
+from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER
 from mggtalk.geometry import euler_to_rotation, head_to_camera, project, rotation_to_euler
-from mggtalk.motion.retarget import neutral_frame, orbit, retarget, still
+from mggtalk.motion.retarget import close_lips, neutral_frame, orbit, retarget, still
 from mggtalk.scene import Motion
 
 
@@ -32,6 +35,12 @@ def motion_of(angles: list[tuple[float, float, float]], translation: torch.Tenso
     )
 
 
+@pytest.fixture(scope="module")
+def face_model() -> FaceModel:
+    """The embedded face model."""
+    return FaceModel.from_file(EMBEDDED / "face_model.safetensors")
+
+
 @pytest.fixture
 def head() -> SimpleNamespace:
     """The pose of a portrait: all that retargeting looks at."""
@@ -39,6 +48,7 @@ def head() -> SimpleNamespace:
         rotation=pose(5.0, 20.0, -8.0),
         translation=torch.tensor((0.5, -0.2, 8.0)),
         expression=torch.ones(EXPRESSION_COMPONENTS),
+        identity=torch.zeros(FaceModelConfig().identity_components),
     )
 
 
@@ -49,13 +59,13 @@ def driver() -> Motion:
     return motion_of([(3.0, 10.0, 0.0), (0.0, 0.0, 0.0), (0.0, -20.0, 5.0), (-10.0, 15.0, 0.0)], place)
 
 
-def test_absolute_is_the_identity(driver: Motion, head: SimpleNamespace) -> None:
-    assert retarget(driver, head, "absolute") is driver
+def test_absolute_is_the_identity(driver: Motion, head: SimpleNamespace, face_model: FaceModel) -> None:
+    assert retarget(driver, head, "absolute", face_model) is driver  # its landmarks are not known
 
 
-def test_a_still_driver_gives_the_portraits_own_pose(head: SimpleNamespace) -> None:
+def test_a_still_driver_gives_the_portraits_own_pose(head: SimpleNamespace, face_model: FaceModel) -> None:
     still_driver = motion_of([(4.0, -12.0, 3.0)] * 5, torch.tensor((1.0, 0.5, 14.0)).expand(5, 3))
-    result = retarget(still_driver, head, "relative")
+    result = retarget(still_driver, head, "relative", face_model)
     assert torch.allclose(result.rotation, head.rotation.expand(5, 3, 3), atol=1e-5)
     assert torch.allclose(result.translation, head.translation.expand(5, 3), atol=1e-5)
 
@@ -67,19 +77,46 @@ def test_the_neutral_frame_is_calm_and_frontal(driver: Motion) -> None:
     assert neutral_frame(driver.with_(expression=grimace)) == 0
 
 
-def test_relative_rotation_is_put_on_the_portraits(driver: Motion, head: SimpleNamespace) -> None:
-    result = retarget(driver, head, "relative")
+def test_relative_rotation_is_put_on_the_portraits(
+    driver: Motion, head: SimpleNamespace, face_model: FaceModel
+) -> None:
+    result = retarget(driver, head, "relative", face_model)
     for index in range(len(driver)):
         turn = driver.rotation[index] @ driver.rotation[1].T
         assert torch.allclose(result.rotation[index], turn @ head.rotation, atol=1e-5)
         product = result.rotation[index] @ result.rotation[index].T
         assert torch.allclose(product, torch.eye(3), atol=1e-5)
-    assert torch.equal(result.expression, driver.expression)
 
 
-def test_relative_translation_moves_the_head_as_the_drivers(head: SimpleNamespace) -> None:
+def test_relative_expressions_are_compared_with_each_ones_rest(
+    driver: Motion, head: SimpleNamespace, face_model: FaceModel
+) -> None:
+    rest = close_lips(face_model, head.identity, head.expression)
+    generator = torch.Generator().manual_seed(0)
+    own_rest = torch.randn(EXPRESSION_COMPONENTS, generator=generator)
+    at_rest = driver.with_(expression=own_rest.expand(4, -1), rest=own_rest)
+    assert torch.allclose(retarget(at_rest, head, "relative", face_model).expression, rest.expand(4, -1), atol=1e-5)
+    step = at_rest.with_(expression=at_rest.expression + 0.3)
+    assert torch.allclose(retarget(step, head, "relative", face_model).expression, rest + 0.3, atol=1e-5)
+
+
+def test_closed_lips_are_closed_and_stay_closed(head: SimpleNamespace, face_model: FaceModel) -> None:
+    def gap(expression: torch.Tensor) -> torch.Tensor:
+        vertices = face_model.vertices(head.identity, expression)
+        return (vertices[list(LIPS_INNER_UPPER), 1] - vertices[list(LIPS_INNER_LOWER), 1])[1:-1]
+
+    opening = face_model.expression_basis
+    opening = (opening[:, LIPS_INNER_UPPER[5], 1] - opening[:, LIPS_INNER_LOWER[5], 1]).sign()
+    opened = 1.5 * opening
+    closed = close_lips(face_model, head.identity, opened)
+    assert gap(opened).max() > 0.1  # decimetres
+    assert (gap(closed) < gap(torch.zeros_like(opened)) + 0.01).all()
+    assert (close_lips(face_model, head.identity, closed) - closed).abs().max() < 0.2
+
+
+def test_relative_translation_moves_the_head_as_the_drivers(head: SimpleNamespace, face_model: FaceModel) -> None:
     place = torch.tensor([[0.0, 0.0, 10.0], [1.0, -0.5, 10.0], [0.0, 0.0, 20.0]])
-    result = retarget(motion_of([(0.0, 0.0, 0.0)] * 3, place), head, "relative")
+    result = retarget(motion_of([(0.0, 0.0, 0.0)] * 3, place), head, "relative", face_model)
     assert torch.allclose(result.translation[1], head.translation + torch.tensor((1.0, -0.5, 0.0)), atol=1e-5)
     # Twice as far for the driver is twice as far for the portrait, at the same place in the picture but half the way
     # from its middle.
@@ -89,18 +126,18 @@ def test_relative_translation_moves_the_head_as_the_drivers(head: SimpleNamespac
     assert torch.allclose(at[2], at[0], atol=1e-5)
 
 
-def test_strength_scales_the_relative_pose(driver: Motion, head: SimpleNamespace) -> None:
-    none = retarget(driver, head, "relative", strength=0.0)
+def test_strength_scales_the_relative_pose(driver: Motion, head: SimpleNamespace, face_model: FaceModel) -> None:
+    none = retarget(driver, head, "relative", face_model, strength=0.0)
     assert torch.allclose(none.rotation, head.rotation.expand(4, 3, 3), atol=1e-5)
     assert torch.allclose(none.translation, head.translation.expand(4, 3), atol=1e-5)
-    straight = SimpleNamespace(rotation=torch.eye(3), translation=head.translation)
-    half = retarget(driver, straight, "relative", strength=0.5)
+    straight = SimpleNamespace(**{**vars(head), "rotation": torch.eye(3)})
+    half = retarget(driver, straight, "relative", face_model, strength=0.5)
     assert math.degrees(rotation_to_euler(half.rotation)[0, 1]) == pytest.approx(5.0, abs=0.1)
 
 
-def test_an_unknown_mode_is_refused(driver: Motion, head: SimpleNamespace) -> None:
+def test_an_unknown_mode_is_refused(driver: Motion, head: SimpleNamespace, face_model: FaceModel) -> None:
     with pytest.raises(OptionError, match="sideways"):
-        retarget(driver, head, "sideways")
+        retarget(driver, head, "sideways", face_model)
 
 
 def test_orbit_swings_between_its_two_yaws(head: SimpleNamespace) -> None:

@@ -200,31 +200,30 @@ def test_noise_alone_does_not_chatter():
 # the whole motion
 
 
-@pytest.fixture(scope="module")
-def talk(hello, face_model):
-    return listen(hello, face_model, seed=3)
-
-
-def test_motion_fits_the_contracts(talk, hello, face_model):
+def test_motion_fits_the_contracts(hello_motion, hello, face_model):
     frames = round(hello.seconds * 25)
-    assert talk.expression.shape == (frames, 64) and talk.expression.dtype == torch.float32
-    assert talk.rotation.shape == (frames, 3, 3) and talk.translation.shape == (frames, 3)
-    assert talk.face_model == face_model.version and talk.fps == 25.0 and talk.focal_ratio == 2.5
-    assert talk.notes == ()
-    torch.testing.assert_close(talk.rotation @ talk.rotation.mT, torch.eye(3).expand(frames, 3, 3))
-    torch.testing.assert_close(talk.rotation[0], torch.eye(3))
-    torch.testing.assert_close(talk.translation[0], torch.tensor((0.0, 0.0, DISTANCE)))
-    assert talk.expression[0].abs().max() < 0.3
+    assert hello_motion.expression.shape == (frames, 64) and hello_motion.expression.dtype == torch.float32
+    assert hello_motion.rotation.shape == (frames, 3, 3) and hello_motion.translation.shape == (frames, 3)
+    assert (
+        hello_motion.face_model == face_model.version and hello_motion.fps == 25.0 and hello_motion.focal_ratio == 2.5
+    )
+    assert hello_motion.notes == ()
+    torch.testing.assert_close(hello_motion.rotation @ hello_motion.rotation.mT, torch.eye(3).expand(frames, 3, 3))
+    torch.testing.assert_close(hello_motion.rotation[0], torch.eye(3))
+    torch.testing.assert_close(hello_motion.translation[0], torch.tensor((0.0, 0.0, DISTANCE)))
+    assert hello_motion.expression[0].abs().max() < 0.3
 
 
-def test_same_seed_same_motion(talk, hello, face_model):
+def test_same_seed_same_motion(hello_motion, hello, face_model):
     again, other = listen(hello, face_model, seed=3), listen(hello, face_model, seed=4)
-    assert torch.equal(talk.expression, again.expression) and torch.equal(talk.rotation, again.rotation)
-    assert not torch.equal(talk.rotation, other.rotation)
+    assert torch.equal(hello_motion.expression, again.expression) and torch.equal(hello_motion.rotation, again.rotation)
+    assert not torch.equal(hello_motion.rotation, other.rotation)
 
 
-def test_eyes_close_fully_on_the_face_model(talk, face_model):
-    vertices = face_model.vertices(torch.zeros(len(talk), face_model.identity_basis.shape[0]), talk.expression)
+def test_eyes_close_fully_on_the_face_model(hello_motion, face_model):
+    vertices = face_model.vertices(
+        torch.zeros(len(hello_motion), face_model.identity_basis.shape[0]), hello_motion.expression
+    )
     opening = (vertices[:, 159] - vertices[:, 145]).norm(dim=-1)
     assert opening.min() < 0.25 * opening[0]
 
