@@ -16,6 +16,7 @@ from gradio.utils import get_upload_folder
 
 from demo.progress import Pace
 from demo.sessions import Avatars, Jobs, StoppedError, picture_key, recall, remember
+from demo.viewer import save_for_viewer
 from mggtalk.avatar import Avatar
 from mggtalk.errors import MGGTalkError, OptionError
 from mggtalk.motion.retarget import PoseMode
@@ -137,7 +138,7 @@ class Studio:
             progress: Shows how far it is.
 
         Returns:
-            Path of the video, a line about it, path of the splats twice (viewer and download), the visitor's avatars.
+            Path of the video, a line about it, paths of the splats for viewer and download, the visitor's avatars.
         """
         with self._job(request, progress) as (folder, pace):
             yaw = check_yaw(low, high)
@@ -150,9 +151,11 @@ class Studio:
                 self._pipe, avatar, yaw, self._drive(driving, speech, motion, pace) if driven else None
             )
             video, line = self._film(avatar, performance, "absolute", size, folder, pace)
-            splats = str(folder / "mggtalk_head.ply")
-            self._pipe.splat(avatar, avatar.source).save_ply(splats)
-            return video, line, splats, splats, avatars
+            splats = self._pipe.splat(avatar, avatar.source)
+            shown, download = str(folder / "mggtalk_view.ply"), str(folder / "mggtalk_head.ply")
+            save_for_viewer(splats, shown)
+            splats.save_ply(download)
+            return video, line, shown, download, avatars
 
     def stop(self, request: gr.Request) -> None:
         """Stop the visitor's job between two frames."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import gradio as gr
 from gradio.data_classes import ImageData
@@ -27,7 +28,7 @@ HEIGHT = 420
 """Of results, pixels."""
 
 CSS = """
-.gradio-container { max-width: 1200px !important; margin: 0 auto !important; }
+.gradio-container { width: 100%; max-width: 1200px !important; margin: 0 auto !important; }
 #head h1 { margin-bottom: 0; }
 .progress-text, .progress-level-inner { text-align: center; padding: 0 1em; }
 #consent { font-size: 0.9em; opacity: 0.8; }
@@ -113,7 +114,7 @@ def _reenact_tab(studio: Studio, examples: Examples, avatars: gr.State) -> None:
     inputs = [portrait, driving, motion, pose, size, avatars]
     _wire(start, stop, studio, studio.reenact, inputs, [video, facts, avatars], "reenact")
     if examples.motions:
-        gr.Examples([[examples.portrait, path] for path in examples.motions], [portrait, motion], label="Try")
+        _try(examples.portrait, examples.motions, [portrait, motion])
 
 
 def _talk_tab(studio: Studio, examples: Examples, avatars: gr.State) -> None:
@@ -132,7 +133,7 @@ def _talk_tab(studio: Studio, examples: Examples, avatars: gr.State) -> None:
     inputs = [portrait, speech, language, seed, size, avatars]
     _wire(start, stop, studio, studio.talk, inputs, [video, facts, avatars], "talk")
     if examples.speech:
-        gr.Examples([[examples.portrait, path] for path in examples.speech], [portrait, speech], label="Try")
+        _try(examples.portrait, examples.speech, [portrait, speech])
 
 
 def _free_view_tab(studio: Studio, examples: Examples, avatars: gr.State) -> None:
@@ -153,14 +154,18 @@ def _free_view_tab(studio: Studio, examples: Examples, avatars: gr.State) -> Non
         with gr.Column(scale=7):
             with gr.Row():
                 video = _video()
-                model = gr.Model3D(
-                    label="Splats: drag to turn", height=HEIGHT, interactive=False, clear_color=(1.0, 1.0, 1.0, 1.0)
-                )
+                model = gr.Model3D(label="Splats: drag to turn", height=HEIGHT, interactive=False)
             facts = gr.Markdown()
             download = gr.DownloadButton("Download the splats (.ply)", size="sm")
     inputs = [portrait, driving, speech, motion, low, high, size, avatars]
     _wire(start, stop, studio, studio.free_view, inputs, [video, facts, model, download, avatars], "free_view")
     gr.Examples([[examples.portrait]], [portrait], label="Try")
+
+
+def _try(portrait: str, files: tuple[str, ...], inputs: list[gr.components.Component]) -> None:
+    """Examples as buttons that fill in a portrait and a file."""
+    labels = [Path(file).stem.replace("_", " ") for file in files]
+    gr.Examples([[portrait, file] for file in files], inputs, example_labels=labels, label="Try")
 
 
 def _portrait() -> gr.Image:
@@ -174,7 +179,7 @@ def _driving() -> gr.Video:
 
 
 def _speech(label: str) -> gr.Audio:
-    return gr.Audio(label=label, sources=["upload", "microphone"], type="filepath")
+    return gr.Audio(label=label, sources=["upload", "microphone"], type="filepath", editable=False)
 
 
 def _motion_file() -> gr.File:

@@ -249,6 +249,7 @@ class PortraitBuilder:
         return MouthSheet(
             colour=self._at(places),
             known=shown,
+            gap=gap,
             cavity=lips * torch.tensor((0.34, 0.26, 0.26)),
             teeth=(0.92 * white * torch.tensor((1.0, 0.96, 0.90))).clamp(0, 0.95),
             edge=neutral[LIPS_MIDDLE[0], 1] - 0.03,

@@ -48,7 +48,7 @@ EXAMPLES = {
         'Hello! <break time="300ms"/> One photo of me is all it took. <break time="350ms"/>'
         "Give me a voice, and my head moves in three dimensions.",
     ),
-    "hallo": Example(
+    "hello_german": Example(
         "de+klatt4",
         150,
         45,

@@ -37,6 +37,15 @@ UPPER_LIDS = (*RIGHT_EYE_UPPER[1:-1], *LEFT_EYE_UPPER[1:-1])
 LOWER_LIDS = (*RIGHT_EYE_LOWER[1:-1], *LEFT_EYE_LOWER[1:-1])
 
 
+RIGHT_LIDS, LEFT_LIDS = (159, 145), (386, 374)
+"""Middle of the upper and the lower lid."""
+
+RETREAT = 1.5
+"""How far an eyeball goes back per closing of its lids, so that the lid of a deep-set eye covers it too."""
+
+LASH_BAND = 2.0
+"""How much faster than linear the lid's motion sets in above its rim; 2: its lower half moves as one piece."""
+
 CLOSED_MOUTH = 0.014
 """Gap between the lips, over the side of the map, under which a mouth counts as closed."""
 
@@ -123,12 +132,35 @@ def bind(
         radius = np.linalg.norm(pixels[list(iris[1:])] - centre, axis=1).mean()
         reach = np.linalg.norm(grid - centre, axis=1) / max(radius, 1e-3)
         gaze = np.where(part == eye, np.clip(1.0 - (reach - 1.1) / 1.6, 0.0, 1.0), gaze)
+    thin = _keep_lashes_thin(weights, np.isin(vertices, UPPER_LIDS))
+    weights = np.where((part == Part.SKIN)[:, None], thin, weights)
     return Binding(
         vertices=torch.from_numpy(vertices.astype(np.int64)),
         weights=torch.from_numpy(weights.astype(np.float32)),
         part=torch.from_numpy(part.astype(np.int64)),
         gaze=torch.from_numpy(gaze.astype(np.float32)),
     )
+
+
+def _keep_lashes_thin(weights: np.ndarray, on_lid: np.ndarray) -> np.ndarray:
+    """Let the band above the rim of the upper lid move with the rim.
+
+    A lid that closes unfolds skin; the mesh stretches everything between the rim and the crease instead, lashes too.
+    With this, lashes keep their width and the stretch falls on the skin above them.
+
+    Args:
+        weights: ``[N, 3]``.
+        on_lid: ``[N, 3]`` bool, vertices on the rims of the upper lids.
+
+    Returns:
+        ``[N, 3]`` with the same sums.
+    """
+    total = weights.sum(1, keepdims=True)
+    share = (weights * on_lid).sum(1, keepdims=True) / np.maximum(total, 1e-9)
+    wanted = np.minimum(LASH_BAND * share, 1.0)
+    rim = weights * wanted / np.maximum(share, 1e-9)
+    rest = weights * (1.0 - wanted) / np.maximum(1.0 - share, 1e-9)
+    return np.where(share > 0, np.where(on_lid, rim, rest), weights)
 
 
 def displacement(binding: Binding, moved: Tensor) -> Tensor:
@@ -150,17 +182,25 @@ def displacement(binding: Binding, moved: Tensor) -> Tensor:
 
 def _inner_displacement(binding: Binding, moved: Tensor, bound: Tensor) -> Tensor:
     """Eyes and mouth: ``bound [M, 3]`` is the displacement that skin would have there."""
+    on_left = binding.part == Part.LEFT_EYE
     right, left = moved[list(RIGHT_IRIS)].mean(0), moved[list(LEFT_IRIS)].mean(0)  # [3]
-    iris = torch.where((binding.part == Part.LEFT_EYE)[:, None], left, right)  # [M, 3]
+    iris = torch.where(on_left[:, None], left, right)  # [M, 3]
+    closing = torch.where(on_left, _closing(moved, LEFT_LIDS), _closing(moved, RIGHT_LIDS))  # [M]
     # An eye that opens wider pulls its rim along; an eye that closes only covers the eyeball.
     pull = torch.zeros_like(moved[:, 1])  # [V]
     pull[list(UPPER_LIDS)] = moved[list(UPPER_LIDS), 1].clamp(min=0)
     pull[list(LOWER_LIDS)] = moved[list(LOWER_LIDS), 1].clamp(max=0)
     opening = (pull[binding.vertices] * binding.weights).sum(-1)  # [M]
-    eye = torch.stack([iris[:, 0] * binding.gaze, iris[:, 1] * binding.gaze + opening, torch.zeros_like(opening)], -1)
+    eye = torch.stack([iris[:, 0] * binding.gaze, iris[:, 1] * binding.gaze + opening, -RETREAT * closing], -1)
     jaw = moved[list(LIPS_INNER_LOWER[3:-3])].mean(0).expand_as(bound)
     part = binding.part[:, None]
     return torch.where(part <= Part.LEFT_EYE, eye, torch.where(part == Part.LOWER_MOUTH, jaw, torch.zeros_like(bound)))
+
+
+def _closing(moved: Tensor, lids: tuple[int, int]) -> Tensor:
+    """How far the middle of the upper lid came down to that of the lower one, decimetres, at least 0."""
+    upper, lower = lids
+    return (moved[lower, 1] - moved[upper, 1]).clamp(min=0)
 
 
 class DeformationMLP(nn.Module):

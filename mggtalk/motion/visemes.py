@@ -33,8 +33,8 @@ CLOSING = 0.035
 RAMP = 0.045
 """Seconds in which lips close for M, B, P, and open again."""
 
-LONGEST_CLOSURE = 0.15
-"""Seconds that lips stay closed at most; what a decoder hears longer is the pause before a P."""
+LONGEST_CLOSURE = 0.11
+"""Seconds that lips stay closed at most; what is heard longer is the pause before a P, or its burst."""
 
 MIN_SIGMA = 0.035
 """Least standard deviation in seconds of a phone's influence."""

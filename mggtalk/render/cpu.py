@@ -145,11 +145,13 @@ def draw_gradients(
         by_colours = np.empty_like(colours)
         run_ranges(gather, count, GAUSSIANS_PER_TASK, starts, sums, moments, by_colours)
         grad_colours[:, part] = by_colours
-    gradients = [np.empty_like(array) for array in scene[:4]]
+    by_means, by_quaternions, by_scales, by_opacities = (np.empty_like(array) for array in scene[:4])
     grad_views = np.zeros((-(-count // GAUSSIANS_PER_TASK), 3, 4), dtype)
     run_ranges(
         project_gradients, count, GAUSSIANS_PER_TASK, scene.means, scene.quaternions, scene.scales, scene.view,
-        scene.lens, projected.splats, projected.depths, moments, *gradients, GAUSSIANS_PER_TASK, grad_views,
+        scene.lens, projected.splats, projected.depths, moments, by_means, by_quaternions, by_scales,
+        by_opacities, GAUSSIANS_PER_TASK, grad_views,
     )  # fmt: skip
     grad_view = np.concatenate([grad_views.sum(0), np.zeros((1, 4), dtype)])  # [4, 4]
-    return Gradients(*gradients, grad_colours, grad_view, (grad_image * transmittance[:, :, None]).sum((0, 1)))
+    grad_background = (grad_image * transmittance[:, :, None]).sum((0, 1))  # [C]
+    return Gradients(by_means, by_quaternions, by_scales, by_opacities, grad_colours, grad_view, grad_background)

@@ -18,7 +18,7 @@ from numba.extending import overload
 
 from mggtalk.render.constants import MAX_ALPHA, MIN_ALPHA, MIN_TRANSMITTANCE
 from mggtalk.render.cpu_tiles import TILE
-from mggtalk.render.numba_compile import FAST_MATH, helper, kernel
+from mggtalk.render.numba_compile import FAST_MATH, Numbers, helper, kernel
 
 LANES = 8
 ROW = TILE + LANES
@@ -54,7 +54,19 @@ def _decay_for(x):
 
 
 @kernel
-def composite(first, last, offsets, members, splats, boxes, colours, background, tiles_x, image, transmittance):
+def composite(
+    first: int,
+    last: int,
+    offsets: np.ndarray,
+    members: np.ndarray,
+    splats: np.ndarray,
+    boxes: np.ndarray,
+    colours: np.ndarray,
+    background: Numbers,
+    tiles_x: int,
+    image: np.ndarray,
+    transmittance: np.ndarray,
+) -> None:
     """Composite tiles ``first .. last``.
 
     Args:
@@ -93,7 +105,7 @@ def composite(first, last, offsets, members, splats, boxes, colours, background,
             top, bottom = max(tile_top, boxes[i, 2]), min(tile_bottom, boxes[i, 3])
             colour = background
             for k in range(channels):
-                colour = tuple_setitem(colour, k, colours[i, np.uint64(k)])
+                colour = tuple_setitem(colour, k, colours[i, np.uint64(k)])  # type: ignore[call-arg]
             for y in range(top, bottom):
                 dy = centre_y - dt(y)
                 c_term, b_term = c * dy * dy, b * dy
@@ -118,24 +130,37 @@ def composite(first, last, offsets, members, splats, boxes, colours, background,
                             work[q + np.uint64((k + 1) * PLANE)] += work[q + weights] * colour[k]
             if (place - offsets[tile]) % LOOK == LOOK - 1:
                 live = False
-                for q in range(PLANE):
-                    live |= work[q] > zero
+                for cell in range(PLANE):
+                    live |= work[cell] > zero
                 if not live:
                     break
         for y in range(tile_top, tile_bottom):
             for x in range(tile_left, tile_right):
-                q = (y - tile_top) * ROW + x - tile_left
-                rest = abs(work[q])
+                cell = (y - tile_top) * ROW + x - tile_left
+                rest = abs(work[cell])
                 transmittance[y, x] = rest
                 for k in range(channels):
-                    image[y, x, k] = work[(k + 1) * PLANE + q] + rest * background[k]
+                    image[y, x, k] = work[(k + 1) * PLANE + cell] + rest * background[k]
 
 
 @kernel
 def composite_gradients(
-    first, last, offsets, members, splats, boxes, colours, background, tiles_x,
-    image, transmittance, grad_image, grad_alpha, starts, sums,
-):  # fmt: skip
+    first: int,
+    last: int,
+    offsets: np.ndarray,
+    members: np.ndarray,
+    splats: np.ndarray,
+    boxes: np.ndarray,
+    colours: np.ndarray,
+    background: Numbers,
+    tiles_x: int,
+    image: np.ndarray,
+    transmittance: np.ndarray,
+    grad_image: np.ndarray,
+    grad_alpha: np.ndarray,
+    starts: np.ndarray,
+    sums: np.ndarray,
+) -> None:
     """Gradients of :func:`composite`, front to back once more.
 
     With g the gradient of the pixel, ``S = g . image - T_final * grad_alpha`` less what the Gaussians so far have
@@ -191,8 +216,8 @@ def composite_gradients(
             top, bottom = max(tile_top, boxes[i, 2]), min(tile_bottom, boxes[i, 3])
             colour, colour_sum = background, background
             for k in range(channels):
-                colour = tuple_setitem(colour, k, colours[i, np.uint64(k)])
-                colour_sum = tuple_setitem(colour_sum, k, zero)
+                colour = tuple_setitem(colour, k, colours[i, np.uint64(k)])  # type: ignore[call-arg]
+                colour_sum = tuple_setitem(colour_sum, k, zero)  # type: ignore[call-arg]
             v, v_x, v_y, v_xx, v_xy, v_yy = zero, zero, zero, zero, zero, zero
             for y in range(top, bottom):
                 dy = centre_y - dt(y)
@@ -236,7 +261,7 @@ def composite_gradients(
                         row_xx += slope * dx * dx
                         for k in range(channels):
                             term = work[q + weights] * work[q + np.uint64((k + 6) * PLANE)]
-                            colour_sum = tuple_setitem(colour_sum, k, colour_sum[k] + term)
+                            colour_sum = tuple_setitem(colour_sum, k, colour_sum[k] + term)  # type: ignore[call-arg]
                 v, v_x, v_xx = v + row, v_x + row_x, v_xx + row_xx
                 v_y, v_xy, v_yy = v_y + dy * row, v_xy + dy * row_x, v_yy + dy * dy * row
             slot = np.uint64(_slot(starts, boxes, i, tile // tiles_x, tile % tiles_x))
@@ -246,8 +271,8 @@ def composite_gradients(
                 sums[slot, np.uint64(6 + k)] = colour_sum[k]
             if (place - offsets[tile]) % LOOK == LOOK - 1:
                 live = False
-                for q in range(PLANE):
-                    live |= work[q] > zero
+                for cell in range(PLANE):
+                    live |= work[cell] > zero
                 if not live:
                     end = place + 1
                     break
@@ -258,7 +283,7 @@ def composite_gradients(
 
 
 @helper
-def _slot(starts, boxes, i, tile_y, tile_x):
+def _slot(starts: np.ndarray, boxes: np.ndarray, i: int, tile_y: int, tile_x: int) -> int:
     """Row of Gaussian i for a tile among the tiles of its box."""
     left, top = boxes[i, 0] // TILE, boxes[i, 2] // TILE
     columns = (boxes[i, 1] - 1) // TILE - left + 1
@@ -266,7 +291,9 @@ def _slot(starts, boxes, i, tile_y, tile_x):
 
 
 @kernel
-def gather(first, last, starts, sums, moments, grad_colours):
+def gather(
+    first: int, last: int, starts: np.ndarray, sums: np.ndarray, moments: np.ndarray, grad_colours: np.ndarray
+) -> None:
     """Add up the rows of ``sums`` of Gaussians ``first .. last``: onto ``moments [N, 6]``, into ``grad_colours``."""
     for i in range(first, last):
         for k in range(grad_colours.shape[1]):

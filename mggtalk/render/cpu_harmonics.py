@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from mggtalk.render.constants import SH_0, SH_1
 from mggtalk.render.numba_compile import kernel
 
 
 @kernel
-def shade(first, last, means, harmonics, centre, colours):
+def shade(
+    first: int, last: int, means: np.ndarray, harmonics: np.ndarray, centre: np.ndarray, colours: np.ndarray
+) -> None:
     """Colours ``[N, 3]`` of Gaussians ``first .. last`` seen from ``centre [3]``."""
     dt = means.dtype.type
     band_0, band_1, half, zero = dt(SH_0), dt(SH_1), dt(0.5), dt(0)
@@ -24,7 +28,17 @@ def shade(first, last, means, harmonics, centre, colours):
 
 
 @kernel
-def shade_gradients(first, last, means, harmonics, centre, colours, grad_colours, grad_means, grad_harmonics):
+def shade_gradients(
+    first: int,
+    last: int,
+    means: np.ndarray,
+    harmonics: np.ndarray,
+    centre: np.ndarray,
+    colours: np.ndarray,
+    grad_colours: np.ndarray,
+    grad_means: np.ndarray,
+    grad_harmonics: np.ndarray,
+) -> None:
     """Gradients of :func:`shade` by the means ``[N, 3]`` and the harmonics ``[N, 4, 3]``."""
     dt = means.dtype.type
     band_0, band_1, zero = dt(SH_0), dt(SH_1), dt(0)

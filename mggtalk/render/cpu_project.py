@@ -22,7 +22,7 @@ from mggtalk.render.constants import (
     MIN_ALPHA,
     NEAR,
 )
-from mggtalk.render.numba_compile import helper, kernel
+from mggtalk.render.numba_compile import Numbers, helper, kernel
 
 SPLAT_FIELDS = 6
 MOMENTS = 6
@@ -30,7 +30,7 @@ MOMENTS = 6
 
 
 @helper
-def _rotation(w, x, y, z):
+def _rotation(w: float, x: float, y: float, z: float) -> Numbers:
     """Rotation matrix of a unit quaternion, 9 numbers."""
     dt = type(w)
     one = dt(1)
@@ -43,7 +43,7 @@ def _rotation(w, x, y, z):
 
 
 @helper
-def _times(a, m):
+def _times(a: Numbers, m: Numbers) -> Numbers:
     """``a [2, 3] @ m [3, 3]``."""
     return (
         a[0] * m[0] + a[1] * m[3] + a[2] * m[6],
@@ -56,13 +56,13 @@ def _times(a, m):
 
 
 @helper
-def _transposed(m):
+def _transposed(m: Numbers) -> Numbers:
     """Transpose of ``m [3, 3]``."""
     return (m[0], m[3], m[6], m[1], m[4], m[7], m[2], m[5], m[8])
 
 
 @helper
-def _outer(a, b):
+def _outer(a: Numbers, b: Numbers) -> Numbers:
     """``a.T @ b`` for ``a, b [2, 3]``: 9 numbers."""
     return (
         a[0] * b[0] + a[3] * b[3], a[0] * b[1] + a[3] * b[4], a[0] * b[2] + a[3] * b[5],
@@ -72,13 +72,13 @@ def _outer(a, b):
 
 
 @helper
-def _scaled(a, s0, s1, s2):
+def _scaled(a: Numbers, s0: float, s1: float, s2: float) -> Numbers:
     """``a [2, 3] @ diag(s)``."""
     return (a[0] * s0, a[1] * s1, a[2] * s2, a[3] * s0, a[4] * s1, a[5] * s2)
 
 
 @helper
-def _camera_axes(view):
+def _camera_axes(view: np.ndarray) -> Numbers:
     """The view's rotation as 9 numbers."""
     return (
         view[0, 0], view[0, 1], view[0, 2],
@@ -88,7 +88,7 @@ def _camera_axes(view):
 
 
 @helper
-def _place(view, means, i):
+def _place(view: np.ndarray, means: np.ndarray, i: int) -> Numbers:
     """Camera-frame position of Gaussian i."""
     x, y, z = means[i, 0], means[i, 1], means[i, 2]
     return (
@@ -99,7 +99,7 @@ def _place(view, means, i):
 
 
 @helper
-def _limits(lens):
+def _limits(lens: np.ndarray) -> Numbers:
     """Largest and smallest x/z and y/z at which the projection is linearised."""
     dt = type(lens[0])
     margin_x = dt(FIELD_MARGIN / 2) * lens[4] / lens[0]
@@ -113,7 +113,7 @@ def _limits(lens):
 
 
 @helper
-def _jacobian(x, y, z, lens, limits):
+def _jacobian(x: float, y: float, z: float, lens: np.ndarray, limits: Numbers) -> Numbers:
     """Derivative of the pixel by the camera-frame position, ``[2, 3]``, at the clamped position."""
     inverse = type(z)(1) / z
     along_x = min(limits[0], max(limits[1], x * inverse))
@@ -125,14 +125,27 @@ def _jacobian(x, y, z, lens, limits):
 
 
 @helper
-def _ceil(value):
+def _ceil(value: float) -> np.int32:
     """Ceiling of a number that is not negative and fits into 32 bits."""
     whole = np.int32(value)
     return whole + np.int32(type(value)(whole) < value)
 
 
 @kernel
-def project(first, last, means, quaternions, scales, opacities, colours, view, lens, splats, boxes, depths):
+def project(
+    first: int,
+    last: int,
+    means: np.ndarray,
+    quaternions: np.ndarray,
+    scales: np.ndarray,
+    opacities: np.ndarray,
+    colours: np.ndarray,
+    view: np.ndarray,
+    lens: np.ndarray,
+    splats: np.ndarray,
+    boxes: np.ndarray,
+    depths: np.ndarray,
+) -> None:
     """Project Gaussians ``first .. last``; see the module's text for the outputs."""
     dt = means.dtype.type
     one = dt(1)
@@ -188,7 +201,7 @@ def project(first, last, means, quaternions, scales, opacities, colours, view, l
 
 
 @helper
-def _quaternion_gradient(m, w, x, y, z, unit):
+def _quaternion_gradient(m: Numbers, w: float, x: float, y: float, z: float, unit: float) -> Numbers:
     """Gradient by a quaternion, from that by its rotation matrix (9 numbers) and its unit form; ``unit`` = 1/norm."""
     two = type(w)(2)
     by_w = two * (x * (m[7] - m[5]) + y * (m[2] - m[6]) + z * (m[3] - m[1]))
@@ -205,7 +218,16 @@ def _quaternion_gradient(m, w, x, y, z, unit):
 
 
 @helper
-def _place_gradient(x, y, z, lens, limits, by_column, by_row, by_jacobian):
+def _place_gradient(
+    x: float,
+    y: float,
+    z: float,
+    lens: np.ndarray,
+    limits: Numbers,
+    by_column: float,
+    by_row: float,
+    by_jacobian: Numbers,
+) -> Numbers:
     """Gradient by the camera-frame position, from those by the pixel and by the entries of the Jacobian [2, 3]."""
     inverse = type(z)(1) / z
     fx, fy = lens[0] * inverse, lens[1] * inverse
@@ -228,9 +250,23 @@ def _place_gradient(x, y, z, lens, limits, by_column, by_row, by_jacobian):
 
 @kernel
 def project_gradients(
-    first, last, means, quaternions, scales, view, lens, splats, depths, moments,
-    grad_means, grad_quaternions, grad_scales, grad_opacities, chunk, grad_views,
-):  # fmt: skip
+    first: int,
+    last: int,
+    means: np.ndarray,
+    quaternions: np.ndarray,
+    scales: np.ndarray,
+    view: np.ndarray,
+    lens: np.ndarray,
+    splats: np.ndarray,
+    depths: np.ndarray,
+    moments: np.ndarray,
+    grad_means: np.ndarray,
+    grad_quaternions: np.ndarray,
+    grad_scales: np.ndarray,
+    grad_opacities: np.ndarray,
+    chunk: int,
+    grad_views: np.ndarray,
+) -> None:
     """Gradients of :func:`project` from ``moments [N, 6]``, the sums that ``composite_gradients`` makes.
 
     The gradient by the view goes to row ``first // chunk`` of ``grad_views [tasks, 3, 4]``.

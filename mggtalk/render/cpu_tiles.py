@@ -11,7 +11,7 @@ TILE = 32
 
 
 @kernel
-def depth_order(depths):
+def depth_order(depths: np.ndarray) -> np.ndarray:
     """Indices of the Gaussians with depth > 0, nearest first, equal depths in order of index.
 
     A radix sort over the bits of the 32-bit floats, which for positive numbers grow with their value.
@@ -55,7 +55,16 @@ def depth_order(depths):
 
 
 @kernel
-def count_tiles(first, last, order, boxes, tiles_x, chunk, ranges, counts):
+def count_tiles(
+    first: int,
+    last: int,
+    order: np.ndarray,
+    boxes: np.ndarray,
+    tiles_x: int,
+    chunk: int,
+    ranges: np.ndarray,
+    counts: np.ndarray,
+) -> None:
     """Count how many Gaussians ``order[first:last]`` each tile has, into row ``first // chunk`` of ``counts``.
 
     The tiles of ``order[n]`` (first and last column, first and last row) are kept in ``ranges[n]``.
@@ -72,7 +81,16 @@ def count_tiles(first, last, order, boxes, tiles_x, chunk, ranges, counts):
 
 
 @kernel
-def fill_tiles(first, last, order, ranges, tiles_x, chunk, cursors, members):
+def fill_tiles(
+    first: int,
+    last: int,
+    order: np.ndarray,
+    ranges: np.ndarray,
+    tiles_x: int,
+    chunk: int,
+    cursors: np.ndarray,
+    members: np.ndarray,
+) -> None:
     """Write Gaussians ``order[first:last]`` to the lists of their tiles, from row ``first // chunk`` of ``cursors``."""
     part = first // chunk
     for n in range(first, last):
@@ -86,7 +104,7 @@ def fill_tiles(first, last, order, ranges, tiles_x, chunk, cursors, members):
 
 
 @kernel
-def tile_starts(boxes):
+def tile_starts(boxes: np.ndarray) -> np.ndarray:
     """Where each Gaussian's rows begin if every Gaussian has one row per tile that its box touches: ``[N + 1]``."""
     starts = np.zeros(len(boxes) + 1, np.int64)
     for i in range(len(boxes)):

@@ -75,18 +75,22 @@ def splat_cpu(gaussians: Gaussians, colours: Tensor, camera: Camera, background:
         [camera.focal, camera.focal, *camera.centre, camera.width, camera.height], _array(colours[:0]).dtype
     )
     if _needs_gradients(inputs):
-        return _Splat.apply(*inputs, lens)
-    image, transmittance, _, _ = draw(Scene(*(_array(tensor) for tensor in inputs), lens))
+        return _Splat.apply(lens, *inputs)
+    image, transmittance, _, _ = draw(_scene(inputs, lens))
     return torch.from_numpy(image), torch.from_numpy(1 - transmittance)
+
+
+def _scene(tensors: Sequence[Tensor], lens: np.ndarray) -> Scene:
+    means, quaternions, scales, opacities, colours, view, background = (_array(tensor) for tensor in tensors)
+    return Scene(means, quaternions, scales, opacities, colours, view, background, lens)
 
 
 class _Splat(torch.autograd.Function):
     """Image and alpha from the tensors of :class:`mggtalk.render.cpu.Scene`."""
 
     @staticmethod
-    def forward(ctx, *inputs: Tensor | np.ndarray) -> tuple[Tensor, Tensor]:
-        *tensors, lens = inputs
-        image, transmittance, projected, tiles = draw(Scene(*(_array(tensor) for tensor in tensors), lens))
+    def forward(ctx, lens: np.ndarray, *tensors: Tensor) -> tuple[Tensor, Tensor]:
+        image, transmittance, projected, tiles = draw(_scene(tensors, lens))
         picture = torch.from_numpy(image)
         ctx.save_for_backward(*tensors, picture)  # so that torch notices if they are changed in place
         ctx.drawn = (lens, projected, tiles, transmittance)
@@ -95,9 +99,15 @@ class _Splat(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, grad_image: Tensor, grad_alpha: Tensor) -> tuple[Tensor | None, ...]:
-        *arrays, image = (_array(tensor) for tensor in ctx.saved_tensors)
+        *tensors, image = ctx.saved_tensors
         lens, projected, tiles, transmittance = ctx.drawn
         gradients = draw_gradients(
-            Scene(*arrays, lens), projected, tiles, image, transmittance, _array(grad_image), _array(grad_alpha)
+            _scene(tensors, lens),
+            projected,
+            tiles,
+            _array(image),
+            transmittance,
+            _array(grad_image),
+            _array(grad_alpha),
         )
-        return *(torch.from_numpy(array) for array in gradients), None
+        return None, *(torch.from_numpy(array) for array in gradients)

@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 import numba
 
+Numbers = tuple[float, ...]
+"""A small vector or matrix in a kernel, row by row."""
+
 logger = logging.getLogger(__name__)
 
 FAST_MATH = frozenset({"contract", "reassoc", "nsz", "arcp", "afn"})
@@ -19,14 +22,13 @@ def kernel(function: Callable) -> Callable:
     Numba looks for a place in ``NUMBA_CACHE_DIR``, beside the source and in the user's cache folder; on a machine where
     none of them can be written, the kernel is compiled anew in every process.
     """
-    options = {"nogil": True, "fastmath": set(FAST_MATH), "error_model": "numpy"}
     try:
-        return numba.njit(cache=True, **options)(function)
+        return numba.njit(function, nogil=True, fastmath=set(FAST_MATH), error_model="numpy", cache=True)
     except RuntimeError as error:  # numba: "no locator available"
         logger.info("%s is not cached between runs: %s", function.__name__, error)
-        return numba.njit(**options)(function)
+        return numba.njit(function, nogil=True, fastmath=set(FAST_MATH), error_model="numpy")
 
 
 def helper(function: Callable) -> Callable:
     """Compile a small function that kernels of the same file call."""
-    return numba.njit(fastmath=set(FAST_MATH), error_model="numpy")(function)
+    return numba.njit(function, fastmath=set(FAST_MATH), error_model="numpy")

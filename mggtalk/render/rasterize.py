@@ -61,18 +61,18 @@ def rasterize(
     if features is not None:
         features = features.to(gaussians.means)
     _check(gaussians, camera, background, features)
-    backend = _choose(backend, gaussians.means.device)
-    if backend == "gsplat":
+    chosen = _choose(backend, gaussians.means.device)
+    if chosen == "gsplat" and len(gaussians.means):
         from mggtalk.render.gsplat_backend import rasterize_gsplat  # only where it is used: it may not be installed
 
         return Render(*rasterize_gsplat(gaussians, camera, background, features, depth))
-    shade, splat = (shade_cpu, splat_cpu) if backend == "cpu" else (_shade_reference, splat_reference)
+    shade, splat = (shade_cpu, splat_cpu) if chosen == "cpu" else (_shade_reference, splat_reference)
     channels = shade(gaussians, camera.view) if features is None else features  # [N, C]
     if background is None:
         background = channels.new_zeros(channels.shape[1])
     if not depth:
         return Render(*splat(gaussians, channels, camera, background))
-    z = gaussians.means @ camera.view[2, :3] + camera.view[2, 3]  # [N]
+    z = (gaussians.means * camera.view[2, :3]).sum(dim=1) + camera.view[2, 3]  # [N]
     channels = torch.cat([channels, z[:, None]], dim=1)  # [N, C + 1]
     image, alpha = splat(gaussians, channels, camera, torch.cat([background, background.new_zeros(1)]))
     return Render(image[..., :-1], alpha, image[..., -1] / alpha.clamp_min(1e-10))
@@ -86,8 +86,8 @@ def _prepared(gaussians: Gaussians, camera: Camera) -> tuple[Gaussians, Camera]:
     """All tensors in the precision and on the device of the means; half precision becomes single."""
     means = gaussians.means
     dtype = means.dtype if means.dtype in (torch.float32, torch.float64) else torch.float32
-    like = {"device": means.device, "dtype": dtype}
-    return Gaussians(*(tensor.to(**like) for tensor in gaussians)), replace(camera, view=camera.view.to(**like))
+    like = means.to(dtype)
+    return Gaussians(*(tensor.to(like) for tensor in gaussians)), replace(camera, view=camera.view.to(like))
 
 
 def _check(gaussians: Gaussians, camera: Camera, background: Tensor | None, features: Tensor | None) -> None:

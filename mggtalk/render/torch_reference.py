@@ -77,7 +77,8 @@ def splat_reference(
     """
     with torch.no_grad():
         drawn = _drawable(gaussians, channels, camera)  # [M]
-    visible = Gaussians(*(tensor[drawn] for tensor in gaussians[:4]), gaussians.harmonics)
+    means, quaternions, scales, opacities = (tensor[drawn] for tensor in gaussians[:4])
+    visible = Gaussians(means, quaternions, scales, opacities, gaussians.harmonics)
     splats = project_reference(visible, camera)
     rows, columns = torch.meshgrid(torch.arange(camera.height), torch.arange(camera.width), indexing="ij")
     pixels = torch.stack([columns, rows], dim=-1).reshape(-1, 2).to(splats.centres) + 0.5  # [P, 2]

@@ -38,6 +38,7 @@ class MouthSheet(NamedTuple):
 
     colour: Tensor  # [R*C, 3] RGB where the portrait shows it
     known: Tensor  # [R*C] in [0, 1]: how far that colour is trusted
+    gap: Tensor  # [R*C] gap between the lips in the portrait, decimetres
     cavity: Tensor  # [3] RGB of the dark inside
     teeth: Tensor  # [3] RGB of the teeth
     edge: Tensor  # [] head-frame y of the lower edge of the upper teeth, decimetres
@@ -71,8 +72,18 @@ def sheet_points(vertices: Tensor) -> tuple[Tensor, Tensor]:
     return points.reshape(-1, 3), gap.reshape(-1)  # [R*C, 3], [R*C]
 
 
-def sheet_colour(sheet: MouthSheet, points: Tensor) -> Tensor:
-    """Analytic colour ``[R*C, 3]`` of the sheet at the driven ``points [R*C, 3]``."""
+def sheet_colour(sheet: MouthSheet, points: Tensor, gap: Tensor) -> Tensor:
+    """Analytic colour of the sheet.
+
+    Args:
+        sheet: What is known of this mouth.
+        points: Driven sheet ``[R*C, 3]``.
+        gap: Driven gap between the lips ``[R*C]``; where the mouth opens wider than in the portrait, what the portrait
+            shows would be stretched, and the invented inside takes over.
+
+    Returns:
+        ``[R*C, 3]``.
+    """
     rows = torch.linspace(-OVERLAP, 1.0 + OVERLAP, ROWS, device=points.device).repeat_interleave(COLUMNS)
     across = torch.linspace(-1.0, 1.0, COLUMNS, device=points.device).repeat(ROWS)
     above = torch.sigmoid((points[:, 1] - sheet.edge) / 0.012)
@@ -80,7 +91,8 @@ def sheet_colour(sheet: MouthSheet, points: Tensor) -> Tensor:
     tooth = (0.85 * above * arch)[:, None]
     shade = (0.55 + 0.45 * rows.clamp(0, 1))[:, None]  # the roof of the mouth is darkest
     invented = sheet.cavity * shade * (1 - tooth) + sheet.teeth * tooth
-    return invented + sheet.known[:, None] * (sheet.colour - invented)
+    trusted = sheet.known * torch.exp(-3.0 * (gap / sheet.gap.clamp(min=1e-3) - 1.15).clamp(min=0))
+    return invented + trusted[:, None] * (sheet.colour - invented)
 
 
 class MouthDecoder(nn.Module):
@@ -110,7 +122,7 @@ class MouthDecoder(nn.Module):
             R*C Gaussians; transparent where the lips are closed.
         """
         points, gap = sheet_points(vertices)
-        colour = sheet_colour(sheet, points)
+        colour = sheet_colour(sheet, points, gap)
         neighbours = Neighbours.of(torch.ones(ROWS, COLUMNS, dtype=torch.bool))
         log_scales, quaternions = scales_and_rotation(footprint(points, neighbours, SPACING), spread=0.7)
         opacity = ((gap - sheet.closed_gap) / 0.04).clamp(0.0, 0.99)

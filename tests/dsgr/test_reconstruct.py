@@ -1,17 +1,14 @@
-"""Eq. 1 to 3 on a head whose surface is known in closed form."""
+"""Eq. 1 on a head whose surface is known in closed form."""
 
 from __future__ import annotations
-
-import dataclasses
 
 import numpy as np
 import pytest
 import torch
-from scipy import ndimage
 
 from mggtalk.config import DSGRConfig
-from mggtalk.dsgr.reconstruct import SLACK, coarse_cloud, fit_scale_shift, mirrored_mask
-from mggtalk.geometry import head_to_camera, mirror_points, project
+from mggtalk.dsgr.reconstruct import coarse_cloud, fit_scale_shift
+from mggtalk.geometry import head_to_camera, project
 
 CONFIG = DSGRConfig(map_size=64, voxel_size=0.12)  # two to three pixels of this small map, as in the real one
 
@@ -69,48 +66,3 @@ def test_coarse_cloud_projects_to_its_own_pixels(head: str, request) -> None:
     pixels = project(in_camera, camera.focal, camera.centre).view(64, 64, 2)
     assert torch.allclose(pixels, camera.pixel_grid(), atol=2e-2)
     assert torch.isfinite(cloud).all()
-
-
-def kept_by(head, **changes: object) -> torch.Tensor:
-    """Mirrored mask of a head's true surface."""
-    config = dataclasses.replace(CONFIG, **changes)
-    return mirrored_mask(head.points, head.mask, head.camera, head.rotation, head.translation, config)
-
-
-def test_a_frontal_head_keeps_almost_no_mirrored_point(frontal_head) -> None:
-    assert kept_by(frontal_head).sum() < 0.01 * frontal_head.mask.sum()
-
-
-@pytest.mark.parametrize("thickness", [0.0, 0.3])
-def test_a_turned_head_gets_its_far_side_back(turned_head, thickness: float) -> None:
-    kept = kept_by(turned_head, thickness=thickness)
-    mirrored = mirror_points(turned_head.points.permute(1, 2, 0)[kept])
-    seen = turned_head.points.permute(1, 2, 0)[turned_head.mask]
-    # Turned toward the viewer's right: its own right side (viewer's left) shows, the side at x > 0 is hidden.
-    assert kept.sum() > 0.1 * turned_head.mask.sum()
-    assert (mirrored[:, 0] > 0).float().mean() > 0.95
-    assert mirrored[:, 0].max() > 0.9 * 0.8 and seen[:, 0].max() < mirrored[:, 0].max()
-    # Where nothing was seen, there is a mirrored point now.
-    sides = torch.tensor([[0.8 * np.cos(a), 0.3, -0.9 * np.sin(a) * 0.943] for a in np.linspace(0.2, 0.55, 6)]).float()
-    gap = torch.cdist(sides * torch.tensor((0.96, 1.0, 1.0)), mirrored).min(dim=1).values
-    assert gap.max() < 0.15
-
-
-def test_no_kept_point_hides_what_the_portrait_shows(turned_head) -> None:
-    head, kept = turned_head, kept_by(turned_head)
-    mirrored = mirror_points(head.points.permute(1, 2, 0)[kept])
-    in_camera = head_to_camera(mirrored, head.rotation, head.translation)
-    pixels = head.camera.to_crop(project(in_camera, head.camera.focal, head.camera.centre)).floor().long()
-    assert (pixels >= 0).all() and (pixels < 64).all()
-    x, y = pixels.unbind(-1)
-    near = ndimage.binary_dilation(head.mask.numpy(), iterations=SLACK, structure=np.ones((3, 3)))
-    assert near[y, x].all()
-    shown = head.mask[y, x]
-    assert (in_camera[:, 2] > head.depth[y, x])[shown].all()
-
-
-def test_switches_of_the_ablations(turned_head) -> None:
-    assert not kept_by(turned_head, mirror=False).any()
-    assert torch.equal(kept_by(turned_head, filter=False), turned_head.mask)
-    usual, strict = kept_by(turned_head), kept_by(turned_head, drop_hidden=True)
-    assert not (strict & ~usual).any() and strict.any()

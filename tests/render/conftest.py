@@ -33,7 +33,7 @@ def _scene(
     return Gaussians(*(tensor.to(dtype) for tensor in gaussians)), camera
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def scene() -> Callable[..., tuple[Gaussians, Camera]]:
     """Makes a scene: ``scene(count, size, seed, dtype)``."""
     return _scene

@@ -1,5 +1,7 @@
 """The CPU kernels against gsplat on a CUDA card. Thresholds may flip in a few pixels, hence quantiles."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -11,8 +13,6 @@ pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available()
 
 def draw(gaussians, camera, device):
     """Picture with depth, and the gradients by the Gaussians and the view, on the CPU."""
-    from dataclasses import replace
-
     leaves = Gaussians(*(tensor.detach().to(device).requires_grad_() for tensor in gaussians))
     camera = replace(camera, view=camera.view.detach().to(device).requires_grad_())
     drawn = rasterize(leaves, camera, torch.tensor([0.1, 0.2, 0.3], device=device), depth=True)

@@ -16,12 +16,10 @@ from mggtalk.render import load_ply, rasterize, save_ply, transform_gaussians
 angle = st.floats(-3.0, 3.0)
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[])
+@settings(max_examples=10, deadline=None, derandomize=True)
 @given(pitch=st.floats(-1.5, 1.5), yaw=angle, roll=angle)
-def test_a_turned_camera_sees_turned_gaussians_alike(pitch, yaw, roll):
-    from conftest import _scene
-
-    gaussians, camera = _scene()
+def test_a_turned_camera_sees_turned_gaussians_alike(scene, pitch, yaw, roll):
+    gaussians, camera = scene()
     rotation = euler_to_rotation(torch.tensor([pitch, yaw, roll], dtype=torch.float64))
     inverse = torch.eye(4, dtype=torch.float64)
     inverse[:3, :3] = rotation.T

@@ -10,9 +10,11 @@ import torch
 from mggtalk.avatar import Avatar
 from mggtalk.config import EXPRESSION_COMPONENTS, SGPConfig
 from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER, VERTICES
+from mggtalk.geometry import mirror_points
 from mggtalk.inpaint.plates import Plates
 from mggtalk.motion.deformation import Binding, Part
 from mggtalk.scene import Gaussians
+from mggtalk.sgp.footprint import Neighbours
 from mggtalk.sgp.mouth import COLUMNS, ROWS, MouthSheet
 
 SMALL = SGPConfig(features=4, encoder_width=4, decoder_width=4, sym_width=4, child_width=4, mouth_width=4)
@@ -69,7 +71,9 @@ def small_avatar() -> Avatar:
         colour_step=0.1 * torch.randn(count, 3, generator=generator),
         opacity=torch.full((count,), 0.9),
         binding=binding,
+        neighbours=Neighbours.of(mask),
         mirrored=mirrored,
+        mirrored_points=mirror_points(points[mirrored]),
         mirrored_binding=binding.select(mirrored),
         back=Gaussians(torch.zeros(2, 3), torch.eye(4)[:2], torch.ones(2, 3), torch.ones(2), torch.zeros(2, 4, 3)),
         mouth=sheet(),

@@ -99,7 +99,11 @@ def test_without_densify_both_sets_are_one(small_avatar: Avatar) -> None:
 
 def test_an_avatar_without_mirrored_points(predictor: SymmetricGaussianPredictor, small_avatar: Avatar) -> None:
     none = torch.zeros(0, dtype=torch.int64)
-    alone = small_avatar.with_(mirrored=none, mirrored_binding=small_avatar.mirrored_binding.select(none))
+    alone = small_avatar.with_(
+        mirrored=none,
+        mirrored_points=small_avatar.mirrored_points[none],
+        mirrored_binding=small_avatar.mirrored_binding.select(none),
+    )
     dense = predictor(alone, source(alone)).dense
     assert len(dense.means) == 2 * len(alone.points) + len(alone.back.means) + SHEET
 
