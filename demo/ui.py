@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from gradio.data_classes import ImageData
@@ -77,7 +78,7 @@ def build(pipe: MGGTalkPipeline) -> gr.Blocks:
     return page.queue(max_size=16, default_concurrency_limit=1)
 
 
-def launch(**options: object) -> None:
+def launch(**options: Any) -> None:
     """Load the pipeline and serve the page.
 
     Args:
@@ -87,7 +88,7 @@ def launch(**options: object) -> None:
     page.launch(**{**serving(), **options})
 
 
-def serving() -> dict[str, object]:
+def serving() -> dict[str, Any]:
     """Options for :meth:`gr.Blocks.launch`: nothing of the disk is served but the page's own cache."""
     return {
         "theme": theme(),

@@ -13,7 +13,7 @@ from mggtalk.scene import Gaussians
 ORBIT = 0.5
 """Where ``gr.Model3D`` starts: so many radians to the right and up (it takes no camera position for splats)."""
 
-SCALE = 0.42
+SCALE = 0.5
 """Viewer units for a decimetre: the head fills most of the picture."""
 
 

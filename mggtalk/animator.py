@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -42,8 +44,9 @@ class Animator:
         size: int,
         focal_ratio: float,
     ) -> None:
-        self.avatar = avatar
-        self.face_model = face_model
+        self.device = next(sgp.parameters()).device
+        self.avatar = avatar = avatar.to(self.device)
+        self.face_model = face_model if self.device.type == "cpu" else copy.deepcopy(face_model).to(self.device)
         self.deformation = deformation
         self.sgp = sgp
         self.inpainter = inpainter
@@ -86,8 +89,9 @@ class Animator:
     @torch.inference_mode()
     def frame(self, frame: MotionFrame) -> np.ndarray:
         """One finished frame, uint8 ``[size, size, 3]``."""
+        frame = MotionFrame(*(tensor.to(self.device) for tensor in frame))
         image = self.render(self.splats(frame.expression).dense, frame)
-        return (image * 255.0 + 0.5).to(torch.uint8).permute(1, 2, 0).contiguous().numpy()  # [size, size, 3]
+        return (image * 255.0 + 0.5).to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy()  # [size, size, 3]
 
 
 def resize_plates(plates: Plates, size: int) -> Plates:
@@ -102,7 +106,7 @@ def resize_plates(plates: Plates, size: int) -> Plates:
 
 
 @torch.no_grad()
-def calibrate_colours(avatar: Avatar, animator: Animator, portrait: Tensor, rounds: int = 3) -> Avatar:
+def calibrate_colours(animator: Animator, portrait: Tensor, rounds: int = 3) -> Avatar:
     """Correct the points' colours so that the splats, seen as the portrait was, give the portrait back.
 
     Splatting blurs; each round renders the source view, and adds to every visible point the error at its place. The
@@ -110,14 +114,15 @@ def calibrate_colours(avatar: Avatar, animator: Animator, portrait: Tensor, roun
     errors finer than a splat would be added with the wrong sign and grow.
 
     Args:
-        avatar: Avatar with the portrait's own colours.
-        animator: Renders it at the portrait's size.
+        animator: Renders, at the portrait's size, an avatar with the portrait's own colours.
         portrait: ``[3, S, S]`` RGB in [0, 1].
         rounds: Corrections.
 
     Returns:
         The avatar with corrected colours of parents and children.
     """
+    portrait = portrait.to(animator.device)
+    avatar = animator.avatar
     size = portrait.shape[-1]
     centre = (size / 2, size / 2)
     driven = animator.drive(avatar.expression)
@@ -138,7 +143,7 @@ def calibrate_colours(avatar: Avatar, animator: Animator, portrait: Tensor, roun
         error = _smooth(portrait - animator.render(splats.dense, avatar.source))  # [3, S, S]
         own = (own + weight * to_colour_map(error, place(driven.points), size)).clamp(-0.2, 1.2)
         child = (child + weight * to_colour_map(error, place(children), size)).clamp(-0.2, 1.2)
-    return avatar.with_(colour=own, colour_step=child - own)
+    return avatar.with_(colour=own, colour_step=child - own).to("cpu")
 
 
 def _smooth(image: Tensor) -> Tensor:

@@ -19,6 +19,16 @@ from mggtalk.sgp.mouth import MouthSheet
 
 FORMAT = "mggtalk-avatar-1"
 
+GROUPS: dict[str, type] = {
+    "neighbours": Neighbours,
+    "binding": Binding,
+    "mirrored_binding": Binding,
+    "back": Gaussians,
+    "mouth": MouthSheet,
+    "plates": Plates,
+}
+"""Fields of an avatar that are tuples of tensors."""
+
 
 @dataclass(frozen=True)
 class Avatar:
@@ -64,6 +74,17 @@ class Avatar:
         """A copy with some fields replaced."""
         return replace(self, **changes)  # type: ignore[arg-type]
 
+    def to(self, device: torch.device | str) -> Avatar:
+        """A copy on a device."""
+        moved: dict[str, object] = {}
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if isinstance(value, Tensor):
+                moved[entry.name] = value.to(device)
+            elif entry.name != "notes":
+                moved[entry.name] = type(value)(*(part.to(device) for part in value))
+        return self.with_(**moved)
+
     def save(self, path: str | Path) -> None:
         """Write a ``.safetensors`` file that :meth:`load` reads."""
         tensors: dict[str, Tensor] = {}
@@ -83,8 +104,6 @@ class Avatar:
         Raises:
             MediaError: If the file is not an avatar of this version.
         """
-        groups = {"binding": Binding, "mirrored_binding": Binding, "back": Gaussians, "mouth": MouthSheet}
-        groups |= {"plates": Plates, "neighbours": Neighbours}
         try:
             with safe_open(str(path), framework="pt") as file:
                 metadata = file.metadata() or {}
@@ -95,8 +114,11 @@ class Avatar:
             found = metadata.get("format", "no format mark")
             raise MediaError(f"{path} is not an avatar of this version ({found}).", "Prepare the portrait again.")
         values: dict[str, object] = {name: tensor for name, tensor in tensors.items() if "." not in name}
-        for name, kind in groups.items():
-            values[name] = kind(*(tensors[f"{name}.{part}"] for part in kind._fields))
+        try:
+            for name, kind in GROUPS.items():
+                values[name] = kind(*(tensors[f"{name}.{part}"] for part in kind._fields))  # type: ignore[attr-defined]
+        except KeyError as error:
+            raise MediaError(f"{path} lacks {error}.", "Prepare the portrait again.") from error
         values["notes"] = tuple(line for line in metadata.get("notes", "").split("\n") if line)
         return Avatar(**values)  # type: ignore[arg-type]
 

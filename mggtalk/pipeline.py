@@ -108,9 +108,9 @@ class MGGTalkPipeline:
         )
 
     def to(self, device: torch.device | str) -> MGGTalkPipeline:
-        """Move the networks to a device."""
-        for network in (self.face_model, *(getattr(self, name) for name in NETWORKS)):
-            network.to(device)
+        """Move the networks to a device; frames are then made there. Tracking and ``prepare`` stay on the CPU."""
+        for name in NETWORKS:
+            getattr(self, name).to(device)
         return self
 
     @property
@@ -175,7 +175,7 @@ class MGGTalkPipeline:
         builder = PortraitBuilder(square, track, matte, self.face_model, self.config)
         avatar = builder.build(self.depth_estimator, self.refine, self.sgp, on_progress)
         animator = self.animator(avatar, square.shape[0])
-        return calibrate_colours(avatar, animator, portrait_tensor(square))
+        return calibrate_colours(animator, portrait_tensor(square))
 
     def animator(self, avatar: Avatar, size: int) -> Animator:
         """The renderer of one avatar at one size."""
@@ -226,7 +226,7 @@ class MGGTalkPipeline:
         track = self.tracker.video(counted(), fps, face=face)
         fit = self.face_model.fit(track, self.config.render.focal_ratio)
         lost = int((~track.found).sum())
-        notes = ()
+        notes: tuple[str, ...] = ()
         if lost:
             notes = (f"The face was lost in {lost} of {len(track)} frames; the gaps were bridged.",)
             logger.warning(notes[0])

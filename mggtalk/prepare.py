@@ -17,6 +17,7 @@ from mggtalk.dsgr.back import STRIDE, back_cloud
 from mggtalk.dsgr.mirror import mirrored_half
 from mggtalk.dsgr.reconstruct import CropCamera, coarse_cloud
 from mggtalk.dsgr.refine import RefineUNet
+from mggtalk.errors import NoFaceError
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.masks import HeadMasks, below_rim, down_the_face, head_masks
 from mggtalk.geometry import camera_to_head, head_to_camera, project, unproject
@@ -25,7 +26,7 @@ from mggtalk.motion.deformation import Part, bind
 from mggtalk.networks import fill
 from mggtalk.scene import FaceTrack, Gaussians
 from mggtalk.sgp.footprint import Neighbours, footprint, scales_and_rotation
-from mggtalk.sgp.mouth import MouthSheet, sheet_points
+from mggtalk.sgp.mouth import TEETH_EDGE, MouthSheet, sheet_points
 from mggtalk.sgp.parameters import GaussianParameters, colour_to_harmonics
 from mggtalk.sgp.predictor import SymmetricGaussianPredictor
 
@@ -60,8 +61,14 @@ def portrait_tensor(portrait: np.ndarray) -> Tensor:
 
 
 def head_crop(masks: HeadMasks, config: PipelineConfig, size: int) -> CropCamera:
-    """The square around the head on which the position map stands."""
+    """The square around the head on which the position map stands.
+
+    Raises:
+        NoFaceError: If the matte leaves nothing of the head.
+    """
     rows, columns = np.nonzero(masks.head > 0.05)
+    if not len(rows):
+        raise NoFaceError("The person around the face could not be told from the background.", "Use another picture.")
     x0, x1, y0, y1 = columns.min(), columns.max() + 1, rows.min(), rows.max() + 1
     side = max(x1 - x0, y1 - y0) * (1.0 + 2.0 * config.dsgr.crop_margin)
     return CropCamera(
@@ -172,7 +179,9 @@ class PortraitBuilder:
         on_progress("surface", 1, 3)
         coarse, _ = coarse_cloud(view, estimate, self.raster, self.camera, self.rotation, self.translation, config)
         colour = self._sample(self.foreground)  # [3, H, W]
-        cloud = coarse if refine.untrained else refine(coarse[None], (colour * self.head)[None])[0]
+        device = next(sgp.parameters()).device
+        head_image = (colour * self.head)[None].to(device)  # [1, 3, H, W]
+        cloud = coarse if refine.untrained else refine(coarse[None].to(device), head_image)[0].cpu()
         mask = self.head > 0.02  # [H, W]
         on_progress("symmetry", 2, 3)
         half = mirrored_half(cloud, mask & (self.head > 0.9), self.camera, self.rotation, self.translation, config)
@@ -184,7 +193,7 @@ class PortraitBuilder:
         step = self.camera.side / self.camera.map_size / 2
         child = to_colour_map(self.foreground, self.grid[mask] + step, self.size)  # [N, 3]
         own = colour[:, mask].T.contiguous()
-        features = sgp.identity_encoder(torch.cat([colour * self.head, self.head[None]])[None])
+        features = sgp.identity_encoder(torch.cat([head_image, self.head[None, None].to(device)], dim=1)).cpu()
         on_progress("avatar", 3, 3)
         return Avatar(
             identity=self.fit.identity,
@@ -252,7 +261,7 @@ class PortraitBuilder:
             gap=gap,
             cavity=lips * torch.tensor((0.34, 0.26, 0.26)),
             teeth=(0.92 * white * torch.tensor((1.0, 0.96, 0.90))).clamp(0, 0.95),
-            edge=neutral[LIPS_MIDDLE[0], 1] - 0.03,
+            edge=neutral[LIPS_MIDDLE[0], 1] - TEETH_EDGE,
             closed_gap=torch.tensor(0.015),
         )
 

@@ -63,7 +63,7 @@ class Camera:
     def intrinsics(self) -> Tensor:
         """The ``[3, 3]`` matrix K in pixels."""
         fx, (cx, cy) = self.focal, self.centre
-        return torch.tensor([[fx, 0.0, cx], [0.0, fx, cy], [0.0, 0.0, 1.0]], dtype=self.view.dtype)
+        return torch.tensor([[fx, 0.0, cx], [0.0, fx, cy], [0.0, 0.0, 1.0]]).to(self.view)
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,8 @@ class Neighbours(NamedTuple):
     @staticmethod
     def of(mask: Tensor) -> Neighbours:
         """Neighbours of the N pixels of a ``[H, W]`` bool mask, in row-major order."""
-        index = torch.full(mask.shape, -1, dtype=torch.int64)
-        index[mask] = torch.arange(int(mask.sum()))
+        index = torch.full(mask.shape, -1, dtype=torch.int64, device=mask.device)
+        index[mask] = torch.arange(int(mask.sum()), device=mask.device)
         padded = F.pad(index, (1, 1, 1, 1), value=-1)  # [H+2, W+2]
         own = index[mask]
 

@@ -123,7 +123,7 @@ class MouthDecoder(nn.Module):
         """
         points, gap = sheet_points(vertices)
         colour = sheet_colour(sheet, points, gap)
-        neighbours = Neighbours.of(torch.ones(ROWS, COLUMNS, dtype=torch.bool))
+        neighbours = Neighbours.of(torch.ones(ROWS, COLUMNS, dtype=torch.bool, device=points.device))
         log_scales, quaternions = scales_and_rotation(footprint(points, neighbours, SPACING), spread=0.7)
         opacity = ((gap - sheet.closed_gap) / 0.04).clamp(0.0, 0.99)
         logits = torch.logit(opacity, eps=1e-4)

@@ -20,7 +20,8 @@ class _Branch(nn.Module):
     def __init__(self, features: int, channels: int, width: int) -> None:
         super().__init__()
         self.body = nn.Sequential(conv_block(features + 3 + channels, width), conv_block(width, width))
-        self.last = zero_init(nn.Conv2d(width, channels, 1))
+        self.last: nn.Conv2d = nn.Conv2d(width, channels, 1)
+        zero_init(self.last)
 
     def forward(self, features: Tensor, position_map: Tensor, parameter: Tensor) -> Tensor:
         return self.last(self.body(torch.cat([features, position_map, parameter], dim=1)))  # [B, channels, H, W]
@@ -38,7 +39,7 @@ class SymGaussianDecoder(nn.Module):
     @property
     def untrained(self) -> bool:
         """Whether all four residuals are still identically zero."""
-        return all(is_zero(branch.last) for branch in self.branches.values())
+        return all(isinstance(branch, _Branch) and is_zero(branch.last) for branch in self.branches.values())
 
     def forward(self, features: Tensor, position_map: Tensor, twin: Tensor) -> Tensor:
         """Predict residuals to the mirrored parameters.

@@ -51,18 +51,18 @@ def test_opacity_grows_steadily_with_the_gap(make_lips: Lips, mouth_sheet: Mouth
 
 
 def test_teeth_are_bright_above_their_edge_and_the_cavity_dark_below(make_lips: Lips, mouth_sheet: MouthSheet) -> None:
-    points, _ = sheet_points(make_lips(0.3))
-    colour = sheet_colour(mouth_sheet, points).view(ROWS, COLUMNS, 3)[:, COLUMNS // 2]
+    points, gap = sheet_points(make_lips(0.3))
+    colour = sheet_colour(mouth_sheet, points, gap).view(ROWS, COLUMNS, 3)[:, COLUMNS // 2]
     height = points.view(ROWS, COLUMNS, 3)[:, COLUMNS // 2, 1]
     teeth, below = height > mouth_sheet.edge + 0.05, height < mouth_sheet.edge - 0.05
     assert colour[teeth].mean() > 0.6 and colour[below].mean() < 0.2
-    assert sheet_colour(mouth_sheet, points).min() >= 0 and sheet_colour(mouth_sheet, points).max() <= 1
+    assert colour.min() >= 0 and colour.max() <= 1
 
 
 def test_upper_teeth_stay_with_the_skull(make_lips: Lips, mouth_sheet: MouthSheet) -> None:
     for gap in (0.2, 0.4):
-        points, _ = sheet_points(make_lips(gap))
-        brightness = sheet_colour(mouth_sheet, points).view(ROWS, COLUMNS, 3)[:, COLUMNS // 2].mean(-1)
+        points, gaps = sheet_points(make_lips(gap))
+        brightness = sheet_colour(mouth_sheet, points, gaps).view(ROWS, COLUMNS, 3)[:, COLUMNS // 2].mean(-1)
         height = points.view(ROWS, COLUMNS, 3)[:, COLUMNS // 2, 1]
         edge = height[int((brightness > 0.4).nonzero().max())]
         assert abs(float(edge - mouth_sheet.edge)) < 0.04
@@ -71,10 +71,18 @@ def test_upper_teeth_stay_with_the_skull(make_lips: Lips, mouth_sheet: MouthShee
 def test_what_the_portrait_shows_is_kept(make_lips: Lips, mouth_sheet: MouthSheet) -> None:
     seen = torch.rand(ROWS * COLUMNS, 3, generator=torch.Generator().manual_seed(0))
     shown = mouth_sheet._replace(colour=seen, known=torch.ones(ROWS * COLUMNS))
-    points, _ = sheet_points(make_lips(0.2))
-    assert torch.allclose(sheet_colour(shown, points), seen, atol=1e-6)
+    points, gap = sheet_points(make_lips(0.2))
+    assert torch.allclose(sheet_colour(shown, points, gap), seen, atol=1e-6)
     gaussians = decoder()(shown, make_lips(0.2), BETA, BETA)
     assert torch.allclose(gaussians.harmonics[:, 0] * SH_C0 + 0.5, seen, atol=1e-5)
+
+
+def test_what_the_portrait_shows_is_not_stretched_over_a_wider_mouth(make_lips: Lips, mouth_sheet: MouthSheet) -> None:
+    seen = torch.ones(ROWS * COLUMNS, 3)
+    shown = mouth_sheet._replace(colour=seen, known=torch.ones(ROWS * COLUMNS))
+    points, gap = sheet_points(make_lips(0.6))  # three times as wide as in the portrait
+    middle = sheet_colour(shown, points, gap).view(ROWS, COLUMNS, 3)[-4, COLUMNS // 2]
+    assert middle.max() < 0.3  # the cavity below the teeth, not what the portrait shows
 
 
 def test_residual_is_zero_when_new_and_depends_on_the_expression(make_lips: Lips, mouth_sheet: MouthSheet) -> None:
