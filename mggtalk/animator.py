@@ -24,6 +24,9 @@ from mggtalk.sgp.predictor import Driven, SplatSets, SymmetricGaussianPredictor,
 class Animator:
     """Renders an avatar at a fixed size. Holds the resized plates; shares the networks, which it never changes.
 
+    The head is splatted no coarser than the portrait that its colours were calibrated on, and averaged down: at half
+    the size a splat is narrower than a pixel, and drawing it there directly would alias.
+
     Args:
         avatar: The prepared portrait.
         face_model: The landmark 3DMM.
@@ -52,6 +55,7 @@ class Animator:
         self.inpainter = inpainter
         self.size = size
         self.focal_ratio = focal_ratio
+        self.oversampling = max(1, avatar.plates.background.shape[-1] // size)
         self.plates = resize_plates(avatar.plates, size)
 
     def drive(self, expression: Tensor) -> Driven:
@@ -79,12 +83,14 @@ class Animator:
         Returns:
             RGB ``[3, size, size]`` in [0, 1].
         """
-        camera = Camera.from_pose(frame.rotation, frame.translation, self.size, self.focal_ratio)
+        camera = Camera.from_pose(frame.rotation, frame.translation, self.oversampling * self.size, self.focal_ratio)
         head = rasterize(splats, camera)
         warp = torso_warp(self.avatar.plates.follow, self.avatar.source, frame, self.focal_ratio)
         plate = torso_and_background(self.plates, warp, self.size)
-        image, alpha = head.image.permute(2, 0, 1), head.alpha.reshape(1, self.size, self.size)
-        return self.inpainter(image[None], alpha[None], plate[None])[0]  # [3, size, size]
+        layers = torch.cat([head.image, head.alpha[..., None]], dim=-1).permute(2, 0, 1)[None]  # [1, 4, S', S']
+        if self.oversampling > 1:
+            layers = F.avg_pool2d(layers, self.oversampling)  # [1, 4, size, size]
+        return self.inpainter(layers[:, :3], layers[:, 3:], plate[None])[0]  # [3, size, size]
 
     @torch.inference_mode()
     def frame(self, frame: MotionFrame) -> np.ndarray:

@@ -17,6 +17,9 @@ from mggtalk.face.topology import FACE_OVAL
 CROWN, CHIN = 10, 152  # forehead top and chin of the 478-vertex mesh
 RIGHT_EAR, LEFT_EAR = 234, 454  # outermost vertices of the face oval
 
+JAW_WIDTH, JAW_MARGIN = 1.12, 0.02
+"""The cheeks reach beyond the mesh: width of the rim over that of the face oval, and face heights below it."""
+
 FOLLOW_REACH = 1.1
 """Face heights below the rim over which the torso stops to follow the head."""
 
@@ -90,7 +93,8 @@ def below_rim(landmarks: np.ndarray, size: int) -> np.ndarray:
     oval_x, oval_y = oval @ axes.x_axis, oval @ axes.y_axis
     jaw = oval_y > np.median(oval_y)  # lower half of the oval
     order = np.argsort(oval_x[jaw])
-    jaw_x, jaw_y = oval_x[jaw][order], oval_y[jaw][order]
+    jaw_x, jaw_y = oval_x[jaw][order], oval_y[jaw][order] + JAW_MARGIN
+    jaw_x = jaw_x.mean() + JAW_WIDTH * (jaw_x - jaw_x.mean())
     side_level = 0.12  # mouth height: ear lobes are above, shoulders and long hair below
     rim = np.interp(x, jaw_x, jaw_y, left=side_level, right=side_level)
     # Beyond twice the face's half width nothing below the eyes belongs to the head.
@@ -118,9 +122,9 @@ def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
     jaw = landmarks[list(FACE_OVAL), :2]
     jaw_x = (jaw - axes.centre) @ axes.x_axis / axes.height
     middle, half = 0.5 * (jaw_x.max() + jaw_x.min()), 0.5 * (jaw_x.max() - jaw_x.min())
-    column = 1.0 - smoothstep(np.abs(x - middle), 0.45 * half, 0.75 * half)  # where a neck can be hidden by the jaw
+    column = 1.0 - smoothstep(np.abs(x - middle), 0.60 * half, 0.90 * half)  # where a neck can be hidden by the jaw
     hidden = column * smoothstep(depth, -0.42, -0.30)
-    torso = matte * np.maximum(smoothstep(depth, -0.06, -0.01), hidden)
+    torso = matte * np.maximum(smoothstep(depth, -0.04, -0.01), hidden)
     # The rim jumps where the jaw ends; the neck must not shear there.
     reach = max(FOLLOW_REACH, LEAST_REACH * size / axes.height)
     blur = max(0.08 * axes.height, LEAST_BLUR * size)

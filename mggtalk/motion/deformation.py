@@ -46,7 +46,10 @@ RETREAT = 1.5
 LASH_BAND = 2.0
 """How much faster than linear the lid's motion sets in above its rim; 2: its lower half moves as one piece."""
 
-CLOSED_MOUTH = 0.014
+LOWER_TEETH = 0.75
+"""Share of the open mouth's height that belongs to the skull: what a smile shows is mostly the upper teeth."""
+
+CLOSED_MOUTH = 0.008
 """Gap between the lips, over the side of the map, under which a mouth counts as closed."""
 
 
@@ -124,7 +127,8 @@ def bind(
         one_side *= weights.sum(1, keepdims=True) / np.maximum(one_side.sum(1, keepdims=True), 1e-6)
         weights = np.where(inside[:, None] & (one_side.sum(1, keepdims=True) > 0), one_side, weights)
         part = np.where(inside, int(Part.SKIN), part)
-    part = np.where((part == Part.UPPER_MOUTH) & on_lower, int(Part.LOWER_MOUTH), part)
+    near_lower = (weights * lower_lip).sum(1) > LOWER_TEETH * weights.sum(1)
+    part = np.where((part == Part.UPPER_MOUTH) & near_lower, int(Part.LOWER_MOUTH), part)
     grid = np.argwhere(mask)[:, ::-1] + 0.5  # [N, 2] x, y
     gaze = np.zeros(len(grid))
     for eye, iris in ((Part.RIGHT_EYE, RIGHT_IRIS), (Part.LEFT_EYE, LEFT_IRIS)):
