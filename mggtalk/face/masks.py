@@ -17,7 +17,7 @@ from mggtalk.face.topology import FACE_OVAL
 CROWN, CHIN = 10, 152  # forehead top and chin of the 478-vertex mesh
 RIGHT_EAR, LEFT_EAR = 234, 454  # outermost vertices of the face oval
 
-JAW_WIDTH, JAW_MARGIN = 1.12, 0.02
+JAW_WIDTH, JAW_MARGIN = 1.05, 0.01
 """The cheeks reach beyond the mesh: width of the rim over that of the face oval, and face heights below it."""
 
 FOLLOW_REACH = 1.1

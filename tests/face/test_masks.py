@@ -80,7 +80,7 @@ def test_head_and_torso_together_cover_the_person(masks: HeadMasks) -> None:
 def test_neck_goes_on_under_the_jaw(masks: HeadMasks) -> None:
     column = masks.torso[100:150, 100]
     assert (column > 0.95).all()  # from well above the chin (row 120) down
-    assert masks.torso[96, 66] < 0.05 < 0.5 < masks.torso[96, 100]  # but only as wide as a neck
+    assert masks.torso[94, 72] < 0.05 < 0.5 < masks.torso[94, 100]  # but only as wide as a neck
 
 
 def test_follow_goes_from_head_to_nothing_without_a_step(masks: HeadMasks) -> None:
