@@ -200,7 +200,7 @@ class Studio:
         if driving is not None:
             return from_video(self._pipe, driving, on_progress=on_progress)
         if motion is not None:
-            return from_motion_file(motion)
+            return from_motion_file(self._pipe, motion)
         return from_speech(self._pipe, str(speech), on_progress=on_progress)
 
     def _film(

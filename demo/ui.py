@@ -11,6 +11,7 @@ from gradio.data_classes import ImageData
 
 from demo.examples import Examples, collect
 from demo.handlers import LANGUAGES, Studio
+from mggtalk.motion.arkit import CSV_SUFFIX
 from mggtalk.motion.motion_file import SUFFIXES
 from mggtalk.pipeline import MGGTalkPipeline
 
@@ -184,7 +185,7 @@ def _speech(label: str) -> gr.Audio:
 
 
 def _motion_file() -> gr.File:
-    return gr.File(label="…or a motion file", file_types=list(SUFFIXES), type="filepath", height=140)
+    return gr.File(label="…or a motion file", file_types=[*SUFFIXES, CSV_SUFFIX], type="filepath", height=140)
 
 
 def _size() -> gr.Radio:

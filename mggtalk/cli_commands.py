@@ -13,10 +13,11 @@ from mggtalk.errors import OptionError
 from mggtalk.evaluation import evaluate, markdown
 from mggtalk.media import check_readable, check_writable, read_mark
 from mggtalk.media.files import temporary_beside
+from mggtalk.motion.arkit import CSV_SUFFIX, save_arkit_csv
 from mggtalk.motion.motion_file import SUFFIXES, save_motion
 from mggtalk.motion.retarget import PoseMode
 from mggtalk.performance import Performance, around, check_driver, check_yaw, from_motion_file, from_speech, from_video
-from mggtalk.pipeline import SIZES, MGGTalkPipeline
+from mggtalk.pipeline import MGGTalkPipeline, check_size
 from mggtalk.scene import Gaussians
 from mggtalk.talking_video import Progress
 
@@ -69,11 +70,14 @@ def orbit(options: argparse.Namespace, on_progress: Progress) -> list[str]:
 
 def track(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     """Turn a driving video into a motion file. Like :func:`reenact`."""
-    check_writable(options.out, SUFFIXES)
+    check_writable(options.out, (*SUFFIXES, CSV_SUFFIX))
     check_inputs(options)
     pipe = load_pipeline(options)
     motion = pipe.track(options.driving, options.driver_face, on_progress)
-    save_motion(motion, options.out)
+    if Path(options.out).suffix.lower() == CSV_SUFFIX:
+        save_arkit_csv(motion, pipe.face_model, options.out)
+    else:
+        save_motion(motion, options.out)
     return [*as_notes(motion.notes), options.out]
 
 
@@ -104,9 +108,7 @@ def check_video_options(options: argparse.Namespace) -> None:
         OptionError: If the size is not allowed.
         MediaError: If the path cannot be written.
     """
-    low, high = SIZES
-    if options.size % 2 or not low <= options.size <= high:
-        raise OptionError(f"The size is {options.size}.", f"Choose an even number from {low} to {high}.")
+    check_size(options.size)
     check_writable(options.out, (".mp4",))
 
 
@@ -154,7 +156,7 @@ def drive(pipe: MGGTalkPipeline, options: argparse.Namespace, on_progress: Progr
     if options.driving is not None:
         return from_video(pipe, options.driving, options.driver_face, on_progress)
     if options.motion is not None:
-        return from_motion_file(options.motion)
+        return from_motion_file(pipe, options.motion)
     return from_speech(pipe, options.audio, options.seed, options.language, None, on_progress)
 
 

@@ -14,7 +14,8 @@ import torch
 from mggtalk.avatar import Avatar
 from mggtalk.errors import OptionError
 from mggtalk.geometry import quaternion_to_rotation, rotation_to_quaternion
-from mggtalk.media import check_speech, has_sound, load_sound, open_video
+from mggtalk.media import check_readable, check_speech, has_sound, load_sound, open_video
+from mggtalk.motion.arkit import CSV_SUFFIX, load_arkit_csv
 from mggtalk.motion.motion_file import load_motion
 from mggtalk.motion.retarget import orbit, retarget, still
 from mggtalk.pipeline import MGGTalkPipeline
@@ -48,7 +49,9 @@ def check_driver(
         open_video(video).close()
     if speech is not None:
         check_speech(load_sound(speech))
-    if motion is not None:
+    if motion is not None and Path(motion).suffix.lower() == CSV_SUFFIX:
+        check_readable(motion, "motion file")
+    elif motion is not None:
         load_motion(motion)
 
 
@@ -84,14 +87,25 @@ def from_speech(
         head: A motion file whose head poses replace the invented ones.
         on_progress: Called with stage, steps done and steps in all.
     """
-    poses = None if head is None else load_motion(head)
+    poses = None if head is None else read_motion(pipe, head)
     motion = pipe.listen(speech, seed, language, on_progress)
     return Performance(motion if poses is None else with_head_of(motion, poses), speech)
 
 
-def from_motion_file(path: str | Path) -> Performance:
+def from_motion_file(pipe: MGGTalkPipeline, path: str | Path) -> Performance:
     """The motion of a file; it is silent."""
-    return Performance(load_motion(path), None)
+    return Performance(read_motion(pipe, path), None)
+
+
+def read_motion(pipe: MGGTalkPipeline, path: str | Path) -> Motion:
+    """A motion file of ours, or a table of ARKit blendshapes (CSV) as Live Link Face writes it.
+
+    Raises:
+        MotionFileError: If the file is neither.
+    """
+    if Path(path).suffix.lower() == CSV_SUFFIX:
+        return load_arkit_csv(path, pipe.face_model, focal_ratio=pipe.config.render.focal_ratio)
+    return load_motion(path)
 
 
 def around(

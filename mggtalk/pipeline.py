@@ -296,8 +296,7 @@ class MGGTalkPipeline:
         Raises:
             OptionError: If an option is not allowed, or the motion belongs to another face model.
         """
-        if size % 2 or not SIZES[0] <= size <= SIZES[1]:
-            raise OptionError(f"The size is {size}.", f"Choose an even number from {SIZES[0]} to {SIZES[1]}.")
+        check_size(size)
         self._check(motion)
         return TalkingVideo(
             self.animator(avatar, size), retarget(motion, avatar, pose, self.face_model), sound, on_progress
@@ -348,6 +347,17 @@ class MGGTalkPipeline:
                 f"{self.config.render.focal_ratio}.",
                 "Track the driving video again.",
             )
+
+
+def check_size(size: int) -> None:
+    """Refuse sizes of a frame that cannot be made.
+
+    Raises:
+        OptionError: If the side is odd, too small or too large.
+    """
+    low, high = SIZES
+    if size % 2 or not low <= size <= high:
+        raise OptionError(f"The size is {size}.", f"Choose an even number from {low} to {high}.")
 
 
 def _frame_count(reader: VideoReader) -> int:

@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 
 import pytest
 import skimage.data
@@ -6,7 +7,9 @@ import torch
 
 from mggtalk.errors import OptionError
 from mggtalk.geometry import euler_to_rotation, rotation_to_euler
-from mggtalk.performance import Performance, around, check_yaw, with_head_of
+from mggtalk.motion.arkit import save_arkit_csv
+from mggtalk.motion.motion_file import load_motion
+from mggtalk.performance import Performance, around, check_yaw, from_motion_file, with_head_of
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.scene import Motion
 
@@ -74,3 +77,23 @@ def test_yaw_ranges_that_make_no_path_are_refused(yaw):
     with pytest.raises(OptionError, match="yaw range"):
         check_yaw(*yaw)
     assert check_yaw(-45.0, 45.0) == (-45.0, 45.0)
+
+
+def test_a_motion_comes_from_our_files_and_from_arkit_tables(tmp_path):
+    pipe = MGGTalkPipeline.from_pretrained()
+    ours = Path(__file__).parent.parent / "examples" / "chatter.npz"
+    motion = load_motion(ours)
+    table = tmp_path / "chatter.csv"
+    save_arkit_csv(motion, pipe.face_model, table)
+    assert torch.equal(from_motion_file(pipe, ours).motion.expression, motion.expression)
+    read = from_motion_file(pipe, table).motion
+    assert len(read) == len(motion) and read.fps == pytest.approx(motion.fps, rel=1e-3)
+    torch.testing.assert_close(yaw_of(read), yaw_of(motion), atol=0.1, rtol=0)
+    identity = torch.zeros(pipe.face_model.identity_basis.shape[0])
+
+    def gaps(expression):
+        vertices = pipe.face_model.vertices(identity, expression)
+        return vertices[:, 13, 1] - vertices[:, 14, 1]
+
+    # 52 weights say less than 64 coefficients, but the mouth opens and closes as before.
+    assert torch.corrcoef(torch.stack([gaps(read.expression), gaps(motion.expression)]))[0, 1] > 0.95

@@ -31,6 +31,9 @@ from mggtalk.media.files import PathLike, check_readable, check_writable, tempor
 from mggtalk.motion.head_motion import DISTANCE
 from mggtalk.scene import Motion
 
+CSV_SUFFIX = ".csv"
+"""Ending of such a table."""
+
 ANGLES = ("HeadPitch", "HeadYaw", "HeadRoll")
 """Columns of the head's angles in the order of :func:`mggtalk.geometry.euler_to_rotation`."""
 
