@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from mggtalk.avatar import Avatar, to_colour_map
 from mggtalk.face.face_model import FaceModel
+from mggtalk.gates import frame_gate
 from mggtalk.geometry import head_to_camera, project
 from mggtalk.inpaint.follow import torso_and_background, torso_warp
 from mggtalk.inpaint.inpainter import Inpainter
@@ -90,7 +91,8 @@ class Animator:
         layers = torch.cat([head.image, head.alpha[..., None]], dim=-1).permute(2, 0, 1)[None]  # [1, 4, S', S']
         if self.oversampling > 1:
             layers = F.avg_pool2d(layers, self.oversampling)  # [1, 4, size, size]
-        return self.inpainter(layers[:, :3], layers[:, 3:], plate[None])[0]  # [3, size, size]
+        gate = frame_gate(frame, self.avatar.source)
+        return self.inpainter(layers[:, :3], layers[:, 3:], plate[None], gate)[0]  # [3, size, size]
 
     @torch.inference_mode()
     def frame(self, frame: MotionFrame) -> np.ndarray:

@@ -65,7 +65,7 @@ def inpaint_residual() -> Residual:
     network = Inpainter(TINY.inpaint)
     alpha, plate = noise(1, 1, 32, 32).sigmoid(), noise(1, 3, 32, 32, seed=1).sigmoid()
     head = 0.5 * alpha * noise(1, 3, 32, 32, seed=2).sigmoid()  # premultiplied
-    return network, lambda: network(head, alpha, plate) - (head + (1 - alpha) * plate)
+    return network, lambda: network(head, alpha, plate, torch.ones(1)) - (head + (1 - alpha) * plate)
 
 
 @pytest.mark.parametrize(

@@ -24,18 +24,19 @@ class Inpainter(nn.Module):
         """Whether the residual is still identically zero."""
         return self.unet.untrained
 
-    def forward(self, head: Tensor, alpha: Tensor, plate: Tensor) -> Tensor:
+    def forward(self, head: Tensor, alpha: Tensor, plate: Tensor, gate: Tensor) -> Tensor:
         """Complete a frame.
 
         Args:
             head: Premultiplied head render ``[B, 3, S, S]``.
             alpha: Its coverage ``[B, 1, S, S]``.
             plate: Torso over background ``[B, 3, S, S]``.
+            gate: How far the residual is let through, in [0, 1]; broadcasts to ``[B, 1, 1, 1]``.
 
         Returns:
             RGB ``[B, 3, S, S]`` in [0, 1].
         """
         frame = head + (1.0 - alpha) * plate
         if not self.untrained:
-            frame = frame + self.unet(torch.cat([head, alpha, plate], dim=1))
+            frame = frame + gate * self.unet(torch.cat([head, alpha, plate], dim=1))
         return frame.clamp(0.0, 1.0)

@@ -31,6 +31,7 @@ from mggtalk.face.topology import (
     RIGHT_EYE_UPPER,
     RIGHT_IRIS,
 )
+from mggtalk.gates import expression_gate
 from mggtalk.networks import is_zero, zero_init
 
 UPPER_LIDS = (*RIGHT_EYE_UPPER[1:-1], *LEFT_EYE_UPPER[1:-1])
@@ -241,5 +242,4 @@ class DeformationMLP(nn.Module):
         phases = (points[..., None] * octaves).flatten(-2)  # [N, 3 * frequencies]
         change = torch.cat([beta_d, beta_s]).expand(len(points), -1)  # [N, 2K]
         hidden = self.body(torch.cat([points, phases.sin(), phases.cos(), change], dim=-1))
-        gate = 1.0 - torch.exp(-(beta_d - beta_s).square().mean())
-        return gate * self.last(hidden)
+        return expression_gate(beta_d, beta_s) * self.last(hidden)

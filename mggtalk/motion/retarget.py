@@ -21,18 +21,18 @@ PoseMode = Literal["relative", "absolute"]
 """``absolute``: the driver's pose in image coordinates; ``relative``: its changes, put on the portrait's own pose."""
 
 
-def neutral_frame(motion: Motion) -> int:
-    """The frame in which the driver is nearest to a relaxed face that looks ahead.
+def _strain(motion: Motion) -> Tensor:
+    """How far each frame is from a relaxed face that looks ahead, ``[T]``.
 
-    Args:
-        motion: T frames.
-
-    Returns:
-        Index of the frame with the least sum of mean squared expression (in standard deviations) and squared head
-        angles (in units of 10 degrees).
+    The mean squared expression (in standard deviations) plus the squared head angles (in units of 10 degrees).
     """
     angles = rotation_to_euler(motion.rotation) / math.radians(10.0)  # [T, 3]
-    return int((motion.expression.square().mean(-1) + angles.square().sum(-1)).argmin())
+    return motion.expression.square().mean(-1) + angles.square().sum(-1)
+
+
+def neutral_frame(motion: Motion) -> int:
+    """Index of the frame in which the driver is nearest to a relaxed face that looks ahead."""
+    return int(_strain(motion).argmin())
 
 
 def close_lips(face_model: FaceModel, identity: Tensor, expression: Tensor) -> Tensor:
@@ -64,8 +64,13 @@ def close_lips(face_model: FaceModel, identity: Tensor, expression: Tensor) -> T
 
 
 def driver_rest(face_model: FaceModel, identity: Tensor, motion: Motion) -> Tensor:
-    """The relaxed expression ``[K]`` of a tracked driver: the most neutral frame, its lips closed."""
-    return close_lips(face_model, identity, motion.expression[neutral_frame(motion)])
+    """The relaxed expression ``[K]`` of a tracked driver.
+
+    The mean over the calmer half of the frames, its lips closed: one frame alone would put its own raised or lowered
+    brow on every other.
+    """
+    calm = _strain(motion).argsort()[: (len(motion) + 1) // 2]
+    return close_lips(face_model, identity, motion.expression[calm].mean(0))
 
 
 def retarget(motion: Motion, avatar: Avatar, pose: PoseMode, face_model: FaceModel, strength: float = 1.0) -> Motion:

@@ -42,6 +42,7 @@ class Densify(nn.Module):
         surface: Footprint,
         colour_step: Tensor,
         features: Tensor,
+        gate: Tensor,
     ) -> tuple[Gaussians, Gaussians]:
         """Parents and children of the dense set.
 
@@ -51,6 +52,7 @@ class Densify(nn.Module):
             surface: Their tangents.
             colour_step: RGB of the portrait at the child's own place, less the parent's, ``[N, 3]``.
             features: Identity features at the parents' pixels, ``[N, C]``.
+            gate: How far each residual is let through, ``[N]`` in [0, 1].
 
         Returns:
             Two sets of N Gaussians.
@@ -61,7 +63,7 @@ class Densify(nn.Module):
         shared = parents._replace(log_scales=parents.log_scales + SHARE)
         children = shared._replace(harmonics=base)
         if not self.untrained:
-            residual = self.last(self.body(torch.cat([features, parents.flatten()], dim=-1)))  # [N, 23]
+            residual = gate[:, None] * self.last(self.body(torch.cat([features, parents.flatten()], dim=-1)))  # [N, 23]
             offset = torch.tanh(residual[:, :3]) * 0.5 * surface.tangent_u.norm(dim=-1, keepdim=True)
             places, children = places + offset, children.add(residual[:, 3:])
         return shared.activate(means), children.activate(places)

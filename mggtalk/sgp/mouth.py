@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mggtalk.config import EXPRESSION_COMPONENTS, SGPConfig
 from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER
+from mggtalk.gates import expression_gate
 from mggtalk.networks import ResidualUNet
 from mggtalk.scene import Gaussians
 from mggtalk.sgp.footprint import Neighbours, footprint, scales_and_rotation
@@ -131,5 +132,6 @@ class MouthDecoder(nn.Module):
         if not self.untrained:
             grid = torch.cat([points, colour], dim=-1).T.reshape(1, 6, ROWS, COLUMNS)
             residual = self.unet(grid, torch.cat([beta_d, beta_s])[None])  # [1, 20, R, C]
-            parameters = parameters.add(residual[0].flatten(1).T)  # [R*C, 20]
+            gate = expression_gate(beta_d, beta_s)
+            parameters = parameters.add(gate * residual[0].flatten(1).T)  # [R*C, 20]
         return parameters.activate(points)

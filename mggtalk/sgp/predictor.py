@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mggtalk.avatar import Avatar
 from mggtalk.config import SGPConfig
+from mggtalk.gates import change_gate
 from mggtalk.geometry import mirror_points
 from mggtalk.motion.deformation import displacement
 from mggtalk.scene import Gaussians
@@ -83,6 +84,7 @@ class SymmetricGaussianPredictor(nn.Module):
             _with_twins(surface, avatar.mirrored),
             torch.cat([avatar.colour_step, avatar.colour_step[avatar.mirrored]]),
             self._pixel_features(avatar),
+            self._child_gate(avatar, driven, surface),
         )
         return SplatSets(coarse, concatenate([parents, children, *rest]))
 
@@ -111,6 +113,11 @@ class SymmetricGaussianPredictor(nn.Module):
         )[0]
         return base.add(residual[:, avatar.mask].T[avatar.mirrored])  # [M, 20]
 
+    def _child_gate(self, avatar: Avatar, driven: Driven, surface: Footprint) -> Tensor:
+        """Gate ``[N + M]`` of the children; the mirrored ones are not seen in the portrait and need none."""
+        seen = change_gate(driven.points - avatar.points, surface, float(avatar.pixel_size))
+        return torch.cat([seen, torch.ones_like(driven.mirrored[:, 0])])
+
     def _pixel_features(self, avatar: Avatar) -> Tensor:
         """Identity features ``[N + M, C]`` at the points' pixels."""
         features = avatar.features[0][:, avatar.mask].T  # [N, C]
@@ -131,22 +138,6 @@ def drive_points(avatar: Avatar, vertices: Tensor, expression: Tensor) -> Driven
     moved = vertices - avatar.vertices
     points = avatar.points + displacement(avatar.binding, moved)
     return Driven(points, avatar.mirrored_points + displacement(avatar.mirrored_binding, moved), vertices, expression)
-
-
-def change_gate(moved: Tensor, surface: Footprint, pixel_size: float) -> Tensor:
-    """How far a point's residual is let through: no change, no residual.
-
-    Args:
-        moved: Displacement of the points ``[N, 3]``, decimetres.
-        surface: Their driven tangents.
-        pixel_size: Decimetres per map pixel.
-
-    Returns:
-        ``[N]`` in [0, 1): 0 where nothing moved, near 1 where a point moved by several pixels or is stretched.
-    """
-    stretch = surface.tangent_v.norm(dim=-1) / pixel_size - 1.0
-    moved_pixels = moved.norm(dim=-1) / pixel_size
-    return 1.0 - torch.exp(-(moved_pixels / 3.0).square() * (1.0 + stretch.abs()))
 
 
 def _with_twins(surface: Footprint, mirrored: Tensor) -> Footprint:

@@ -14,10 +14,11 @@ def test_a_new_inpainter_composites_and_a_trained_one_adds_to_it() -> None:
     alpha, plate = torch.rand(2, 1, 20, 28), torch.rand(2, 3, 20, 28)
     head = alpha * torch.rand(2, 3, 20, 28)
     with torch.no_grad():
-        plain = network(head, alpha, plate)
+        plain = network(head, alpha, plate, torch.tensor(1.0))
         assert torch.equal(plain, head + (1 - alpha) * plate)
         network.unet.last.bias.fill_(-0.1)
-        darker = network(head, alpha, plate)
+        darker = network(head, alpha, plate, torch.tensor(1.0))
+        assert torch.equal(network(head, alpha, plate, torch.tensor(0.0)), plain)  # no change, no residual
     assert torch.allclose(darker, (plain - 0.1).clamp(0, 1), atol=1e-6)
 
 
@@ -25,5 +26,7 @@ def test_frames_stay_in_range() -> None:
     network = Inpainter(InpaintConfig(width=4)).eval()
     with torch.no_grad():
         network.unet.last.bias.fill_(5.0)
-        frame = network(torch.zeros(1, 3, 16, 16), torch.zeros(1, 1, 16, 16), torch.rand(1, 3, 16, 16))
+        frame = network(
+            torch.zeros(1, 3, 16, 16), torch.zeros(1, 1, 16, 16), torch.rand(1, 3, 16, 16), torch.tensor(1.0)
+        )
     assert (frame == 1.0).all()

@@ -91,6 +91,7 @@ def test_residual_is_zero_when_new_and_depends_on_the_expression(make_lips: Lips
     before = mouth(mouth_sheet, make_lips(0.2), BETA, BETA)
     mouth.unet.last.weight.normal_()
     assert not mouth.untrained
-    after, other = (mouth(mouth_sheet, make_lips(0.2), beta, BETA) for beta in (BETA, BETA + 1))
+    same, after, other = (mouth(mouth_sheet, make_lips(0.2), beta, BETA) for beta in (BETA, BETA + 1, BETA - 1))
+    assert torch.equal(before.scales, same.scales)  # no change, no residual
     assert not torch.allclose(before.scales, after.scales)
     assert not torch.allclose(after.scales, other.scales)

@@ -10,13 +10,14 @@ import torch
 from mggtalk.avatar import Avatar
 from mggtalk.config import SGPConfig
 from mggtalk.face.topology import LIPS_INNER_LOWER
+from mggtalk.gates import change_gate
 from mggtalk.geometry import mirror_harmonics, mirror_points, mirror_quaternions
 from mggtalk.scene import Gaussians
 from mggtalk.sgp.densify import SHARE
 from mggtalk.sgp.footprint import Footprint, Neighbours, footprint
 from mggtalk.sgp.mouth import COLUMNS, ROWS
 from mggtalk.sgp.parameters import SH_C0
-from mggtalk.sgp.predictor import Driven, SymmetricGaussianPredictor, change_gate, drive_points
+from mggtalk.sgp.predictor import Driven, SymmetricGaussianPredictor, drive_points
 
 SMALL = SGPConfig(features=4, encoder_width=4, decoder_width=4, sym_width=4, child_width=4, mouth_width=4)
 SHEET = ROWS * COLUMNS

@@ -1,0 +1,54 @@
+"""The second half of the law: no change, no residual.
+
+With the source's own pose and expression the output is the portrait itself. Every learned residual that could be seen
+there is multiplied by a gate that is 0 without change and tends to 1 with it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from mggtalk.scene import MotionFrame
+from mggtalk.sgp.footprint import Footprint
+
+TURN = math.radians(5.0)
+"""Head rotation that opens the gate of a frame by 63 %."""
+
+SHIFT = 0.1
+"""Head translation that does so, decimetres."""
+
+PIXELS = 3.0
+"""Displacement of a point that does so, pixels of the position map."""
+
+
+def expression_gate(beta_d: Tensor, beta_s: Tensor) -> Tensor:
+    """``1 - exp(-mean (beta_d - beta_s)^2)`` for expressions ``[K]``: a scalar in [0, 1)."""
+    return 1.0 - torch.exp(-(beta_d - beta_s).square().mean())
+
+
+def frame_gate(frame: MotionFrame, source: MotionFrame) -> Tensor:
+    """Gate of a whole frame by its expression and its pose: a scalar in [0, 1)."""
+    expression = (frame.expression - source.expression).square().mean()
+    # |R_1 - R_2|^2 = 8 sin^2(angle / 2), about 2 angle^2
+    turn = 0.5 * (frame.rotation - source.rotation).square().sum() / TURN**2
+    shift = (frame.translation - source.translation).square().sum() / SHIFT**2
+    return 1.0 - torch.exp(-(expression + turn + shift))
+
+
+def change_gate(moved: Tensor, surface: Footprint, pixel_size: float) -> Tensor:
+    """Gate of single points by their own motion.
+
+    Args:
+        moved: Displacement of the points ``[N, 3]``, decimetres.
+        surface: Their driven tangents.
+        pixel_size: Decimetres per map pixel.
+
+    Returns:
+        ``[N]`` in [0, 1): 0 where nothing moved, near 1 where a point moved by several pixels or is stretched.
+    """
+    stretch = surface.tangent_v.norm(dim=-1) / pixel_size - 1.0
+    moved_pixels = moved.norm(dim=-1) / pixel_size
+    return 1.0 - torch.exp(-(moved_pixels / PIXELS).square() * (1.0 + stretch.abs()))
