@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import warnings
 import zlib
@@ -65,7 +66,9 @@ def load_image(source: PathLike | Image.Image | np.ndarray, config: MediaConfig 
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             opened = Image.open(path, formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_large(name, "far too many", config) from error
+        pixels = re.search(r"\((\d+) pixels\)", str(error))
+        seen = f"{int(pixels[1]) / 1e6:.0f} million" if pixels else "far too many"
+        raise _too_large(name, seen, config) from error
     except UnidentifiedImageError as error:
         with path.open("rb") as file:
             raise _unknown(name, file.read(16)) from error
