@@ -41,8 +41,8 @@ class Densify(nn.Module):
         parents: GaussianParameters,
         surface: Footprint,
         colour_step: Tensor,
-        features: Tensor,
-        gate: Tensor,
+        features: Tensor | None = None,
+        gate: Tensor | None = None,
     ) -> tuple[Gaussians, Gaussians]:
         """Parents and children of the dense set.
 
@@ -51,7 +51,7 @@ class Densify(nn.Module):
             parents: Their parameters.
             surface: Their tangents.
             colour_step: RGB of the portrait at the child's own place, less the parent's, ``[N, 3]``.
-            features: Identity features at the parents' pixels, ``[N, C]``.
+            features: Identity features at the parents' pixels, ``[N, C]``; without them there is no residual.
             gate: How far each residual is let through, ``[N]`` in [0, 1].
 
         Returns:
@@ -62,7 +62,7 @@ class Densify(nn.Module):
         base[:, 0] += colour_step / SH_C0
         shared = parents._replace(log_scales=parents.log_scales + SHARE)
         children = shared._replace(harmonics=base)
-        if not self.untrained:
+        if features is not None and gate is not None:
             residual = gate[:, None] * self.last(self.body(torch.cat([features, parents.flatten()], dim=-1)))  # [N, 23]
             offset = torch.tanh(residual[:, :3]) * 0.5 * surface.tangent_u.norm(dim=-1, keepdim=True)
             places, children = places + offset, children.add(residual[:, 3:])

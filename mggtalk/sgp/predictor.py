@@ -83,8 +83,8 @@ class SymmetricGaussianPredictor(nn.Module):
             GaussianParameters(*(torch.cat(pair) for pair in zip(visible, mirrored))),
             _with_twins(surface, avatar.mirrored),
             torch.cat([avatar.colour_step, avatar.colour_step[avatar.mirrored]]),
-            self._pixel_features(avatar),
-            self._child_gate(avatar, driven, surface),
+            None if self.densify.untrained else self._pixel_features(avatar),
+            None if self.densify.untrained else self._child_gate(avatar, driven, surface),
         )
         return SplatSets(coarse, concatenate([parents, children, *rest]))
 
