@@ -19,7 +19,7 @@ from mggtalk.inpaint.plates import Plates
 from mggtalk.motion.deformation import DeformationMLP
 from mggtalk.render import rasterize
 from mggtalk.scene import Camera, Gaussians, MotionFrame
-from mggtalk.sgp.predictor import Driven, SplatSets, SymmetricGaussianPredictor, drive_points
+from mggtalk.sgp.predictor import Driven, SymmetricGaussianPredictor, drive_points
 
 
 class Animator:
@@ -70,9 +70,9 @@ class Animator:
         visible, mirrored = residual.split([len(avatar.points), len(avatar.mirrored)])
         return driven._replace(points=driven.points + visible, mirrored=driven.mirrored + mirrored)
 
-    def splats(self, expression: Tensor) -> SplatSets:
-        """Coarse and dense Gaussians for ``beta_d [K]``, head frame."""
-        return self.sgp(self.avatar, self.drive(expression))
+    def splats(self, expression: Tensor) -> Gaussians:
+        """Dense Gaussians for ``beta_d [K]``, head frame."""
+        return self.sgp.dense(self.avatar, self.drive(expression))
 
     def render(self, splats: Gaussians, frame: MotionFrame) -> Tensor:
         """Composite splats over torso and background.
@@ -98,7 +98,7 @@ class Animator:
     def frame(self, frame: MotionFrame) -> np.ndarray:
         """One finished frame, uint8 ``[size, size, 3]``."""
         frame = MotionFrame(*(tensor.to(self.device) for tensor in frame))
-        image = self.render(self.splats(frame.expression).dense, frame)
+        image = self.render(self.splats(frame.expression), frame)
         return (image * 255.0 + 0.5).to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy()  # [size, size, 3]
 
 
@@ -146,9 +146,9 @@ def calibrate_colours(animator: Animator, portrait: Tensor, rounds: int = 3) -> 
     weight = ((inner[0, avatar.mask] - 0.8) / 0.19).clamp(0, 1)[:, None]  # [N, 1]
     for _ in range(rounds):
         current = avatar.with_(colour=own, colour_step=child - own)
-        splats = animator.sgp(current, driven)
-        children = splats.dense.means[count + len(avatar.mirrored) :][:count]
-        error = _smooth(portrait - animator.render(splats.dense, avatar.source))  # [3, S, S]
+        splats = animator.sgp.dense(current, driven)
+        children = splats.means[count + len(avatar.mirrored) :][:count]
+        error = _smooth(portrait - animator.render(splats, avatar.source))  # [3, S, S]
         own = (own + weight * to_colour_map(error, place(driven.points), size)).clamp(-0.2, 1.2)
         child = (child + weight * to_colour_map(error, place(children), size)).clamp(-0.2, 1.2)
     return avatar.with_(colour=own, colour_step=child - own).to("cpu")

@@ -56,7 +56,7 @@ def load_components(source: str | Path | None, config: PipelineConfig | None, pr
     with torch.random.fork_rng(devices=[]):  # building networks draws random numbers: leave the caller's alone
         components: dict[str, Any] = {
             "config": config,
-            "face_model": FaceModel.from_file(_checked(folder, "face_model", index)),
+            "face_model": FaceModel.from_file(_checked(folder, "face_model", index), config.face_model),
             "matte": PersonMatte.from_file(_checked(folder, "matte", index)),
         }
     for name, build in NETWORKS.items():

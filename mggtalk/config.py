@@ -45,7 +45,6 @@ class FaceModelConfig:
     """The landmark 3DMM and its fit."""
 
     identity_components: int = 48  # size of the identity basis
-    expression_components: int = EXPRESSION_COMPONENTS  # size of the expression basis
     identity_weight: float = 0.005  # ridge weight of identity coefficients (in standard deviations)
     expression_weight: float = 0.02  # ridge weight of expression coefficients
     depth_weight: float = 0.35  # weight of the tracker's z against x and y
@@ -113,7 +112,6 @@ class RenderConfig:
     """Rasterisation."""
 
     focal_ratio: float = 2.5  # focal length over the side of the square picture
-    eps2d: float = 0.3  # low-pass variance added to each splat in pixels, gsplat's default
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,6 @@ class PipelineConfig:
     name: str = "tiny"
     media: MediaConfig = field(default_factory=MediaConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
-    matte: MatteConfig = field(default_factory=MatteConfig)
     face_model: FaceModelConfig = field(default_factory=FaceModelConfig)
     dsgr: DSGRConfig = field(default_factory=DSGRConfig)
     deformation: DeformationConfig = field(default_factory=DeformationConfig)

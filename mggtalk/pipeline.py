@@ -256,7 +256,8 @@ class MGGTalkPipeline:
         Args:
             speech: A recording, or a video with sound.
             seed: The same seed gives the same head motion and blinks.
-            language: ``"en"`` decodes English phones; any other falls back on energy; None decides by itself.
+            language: ``"en"`` decodes English phones; any other follows mostly loudness and
+                spectrum; None decides by itself.
             on_progress: Called with stage, steps done and steps in all.
 
         Returns:
@@ -268,7 +269,8 @@ class MGGTalkPipeline:
         rate = self.config.speech.sample_rate
         sound = speech if isinstance(speech, Sound) else load_sound(speech, rate=rate, config=self.config.media)
         check_speech(sound)
-        return listen(sound, self.face_model, self.config.speech, seed=seed, language=language, on_progress=on_progress)
+        ratio = self.config.render.focal_ratio
+        return listen(sound, self.face_model, self.config.speech, seed, language, on_progress, ratio)
 
     def animate(
         self,
@@ -305,7 +307,7 @@ class MGGTalkPipeline:
     def splat(self, avatar: Avatar, frame: MotionFrame) -> Gaussians:
         """The dense Gaussians of one expression, head frame; ``.save_ply("head.ply")`` writes them."""
         with torch.inference_mode():
-            return self.animator(avatar, SIZES[0]).splats(frame.expression).dense
+            return self.animator(avatar, SIZES[0]).splats(frame.expression)
 
     def render(self, avatar: Avatar, frame: MotionFrame, camera: Camera) -> np.ndarray:
         """One frame from any viewpoint.

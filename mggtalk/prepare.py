@@ -24,10 +24,11 @@ from mggtalk.geometry import camera_to_head, head_to_camera, project, unproject
 from mggtalk.inpaint.plates import make_plates
 from mggtalk.motion.deformation import Part, bind
 from mggtalk.networks import fill
+from mggtalk.render.harmonics import harmonics_from_colour
 from mggtalk.scene import FaceTrack, Gaussians
 from mggtalk.sgp.footprint import Neighbours, footprint, scales_and_rotation
 from mggtalk.sgp.mouth import TEETH_EDGE, MouthSheet, sheet_points
-from mggtalk.sgp.parameters import GaussianParameters, colour_to_harmonics
+from mggtalk.sgp.parameters import GaussianParameters
 from mggtalk.sgp.predictor import SymmetricGaussianPredictor
 
 EARS = (234, 454)
@@ -130,6 +131,8 @@ class PortraitBuilder:
             self.pixels, in_camera[:, 2].numpy(), face_model.triangles.numpy(), self.camera.map_size
         )
         self.in_camera = in_camera
+        skull = self.vertices[list(EARS)].mean(0) + torch.tensor(SKULL_OFFSET)
+        self.skull = head_to_camera(skull[None], self.rotation, self.translation)[0]  # [3] its middle, camera frame
         # Colour of the head alone: under a soft edge the portrait mixes it with the background.
         edge = max(1, self.size // 128)
         solid = -F.max_pool2d(-torch.from_numpy(self.masks.head)[None, None], 2 * edge + 1, stride=1, padding=edge)
@@ -141,15 +144,13 @@ class PortraitBuilder:
 
     def view(self) -> HeadView:
         """What a depth estimator sees."""
-        ears = self.vertices[list(EARS)].mean(0) + torch.tensor(SKULL_OFFSET)
-        centre = head_to_camera(ears[None], self.rotation, self.translation)[0]
         return HeadView(
             image=self._sample(self.image).permute(1, 2, 0).numpy(),
             mask=self.head.numpy(),
             vertices=self.in_camera.numpy(),
             pixels=self.pixels,
             triangles=self.face_model.triangles.numpy(),
-            centre=centre.numpy(),
+            centre=self.skull.numpy(),
             pixel_size=self.pixel_size,
         )
 
@@ -235,7 +236,7 @@ class PortraitBuilder:
         outside = F.max_pool2d(1.0 - self.head[None, None], 2 * ring + 1, stride=1, padding=ring)[0, 0]
         crown = ~face & (self.height < EYE_LEVEL) & (outside > 0.5)
         above = (self.rim < -0.08) & (self.height < NAPE_LEVEL)
-        silhouette = float(self.view().centre[2])
+        silhouette = float(self.skull[2])
         depth, spread, keep = back_cloud(front, colour, self.head, crown, above, silhouette)
         grid = self.grid[::STRIDE, ::STRIDE]
         points = unproject(grid, depth, self.camera.focal, self.camera.centre)[keep]  # [B, 3]
@@ -243,7 +244,7 @@ class PortraitBuilder:
         surface = footprint(points, Neighbours.of(keep), STRIDE * self.pixel_size, most=3.0)
         log_scales, quaternions = scales_and_rotation(surface, spread=0.8)
         logits = torch.full((len(points),), 4.0)
-        harmonics = colour_to_harmonics(spread[:, keep].T)
+        harmonics = harmonics_from_colour(spread[:, keep].T)
         return GaussianParameters(log_scales, quaternions, harmonics, logits).activate(points)
 
     def _mouth(self, points: Tensor, colour: Tensor, part: Tensor) -> MouthSheet:

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from mggtalk.config import SGPConfig
 from mggtalk.networks import is_zero, zero_init
+from mggtalk.render.constants import SH_0
 from mggtalk.scene import Gaussians
 from mggtalk.sgp.footprint import Footprint
-from mggtalk.sgp.parameters import CHANNELS, SH_C0, GaussianParameters
+from mggtalk.sgp.parameters import CHANNELS, GaussianParameters
 
 SHARE = math.log(0.8)
 """What parent and child lose in log-scale, so that together they cover the parent's area with the same softness."""
@@ -59,7 +60,7 @@ class Densify(nn.Module):
         """
         places = means + 0.5 * (surface.tangent_u + surface.tangent_v)
         base = parents.harmonics.clone()
-        base[:, 0] += colour_step / SH_C0
+        base[:, 0] += colour_step / SH_0
         shared = parents._replace(log_scales=parents.log_scales + SHARE)
         children = shared._replace(harmonics=base)
         if features is not None and gate is not None:

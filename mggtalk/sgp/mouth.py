@@ -17,9 +17,10 @@ from mggtalk.config import EXPRESSION_COMPONENTS, SGPConfig
 from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER
 from mggtalk.gates import expression_gate
 from mggtalk.networks import ResidualUNet
+from mggtalk.render.harmonics import harmonics_from_colour
 from mggtalk.scene import Gaussians
 from mggtalk.sgp.footprint import Neighbours, footprint, scales_and_rotation
-from mggtalk.sgp.parameters import CHANNELS, GaussianParameters, colour_to_harmonics
+from mggtalk.sgp.parameters import CHANNELS, GaussianParameters
 
 ROWS, COLUMNS = 20, 40
 """Size of the sheet."""
@@ -128,7 +129,7 @@ class MouthDecoder(nn.Module):
         log_scales, quaternions = scales_and_rotation(footprint(points, neighbours, SPACING), spread=0.7)
         opacity = ((gap - sheet.closed_gap) / 0.04).clamp(0.0, 0.99)
         logits = torch.logit(opacity, eps=1e-4)
-        parameters = GaussianParameters(log_scales, quaternions, colour_to_harmonics(colour), logits)
+        parameters = GaussianParameters(log_scales, quaternions, harmonics_from_colour(colour), logits)
         if not self.untrained:
             grid = torch.cat([points, colour], dim=-1).T.reshape(1, 6, ROWS, COLUMNS)
             residual = self.unet(grid, torch.cat([beta_d, beta_s])[None])  # [1, 20, R, C]

@@ -10,9 +10,6 @@ from torch import Tensor
 from mggtalk.geometry import mirror_harmonics, mirror_quaternions
 from mggtalk.scene import Gaussians
 
-SH_C0 = 0.28209479177387814
-"""Value of the constant spherical harmonic."""
-
 CHANNELS = {"log_scales": 3, "quaternions": 4, "harmonics": 12, "logits": 1}
 """The paper's 20 channels: s, r, c and o."""
 
@@ -58,13 +55,6 @@ class GaussianParameters(NamedTuple):
     def select(self, index: Tensor) -> GaussianParameters:
         """A subset of the points."""
         return GaussianParameters(*(field[index] for field in self))
-
-
-def colour_to_harmonics(colour: Tensor) -> Tensor:
-    """RGB ``[N, 3]`` in [0, 1] to degree-1 harmonics ``[N, 4, 3]`` that look the same from every side."""
-    harmonics = colour.new_zeros(len(colour), 4, 3)  # [N, 4, 3]
-    harmonics[:, 0] = (colour - 0.5) / SH_C0
-    return harmonics
 
 
 def concatenate(parts: list[Gaussians]) -> Gaussians:

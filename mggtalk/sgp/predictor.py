@@ -12,13 +12,14 @@ from mggtalk.config import SGPConfig
 from mggtalk.gates import change_gate
 from mggtalk.geometry import mirror_points
 from mggtalk.motion.deformation import displacement
+from mggtalk.render.harmonics import harmonics_from_colour
 from mggtalk.scene import Gaussians
 from mggtalk.sgp.densify import Densify
 from mggtalk.sgp.footprint import Footprint, footprint, scales_and_rotation
 from mggtalk.sgp.gaussian_decoder import GaussianDecoder
 from mggtalk.sgp.identity_encoder import IdentityEncoder
 from mggtalk.sgp.mouth import MouthDecoder
-from mggtalk.sgp.parameters import GaussianParameters, colour_to_harmonics, concatenate
+from mggtalk.sgp.parameters import GaussianParameters, concatenate
 from mggtalk.sgp.sym_decoder import SymGaussianDecoder
 
 SPREAD = 0.62
@@ -39,6 +40,15 @@ class Driven(NamedTuple):
     mirrored: Tensor  # [M, 3] P_d^s
     vertices: Tensor  # [V, 3] driven face model
     expression: Tensor  # [K] beta_d
+
+
+class _Decoded(NamedTuple):
+    """A frame before densification."""
+
+    points: Tensor  # [N + M, 3] visible, then mirrored
+    parameters: GaussianParameters  # of the same points
+    surface: Footprint  # [N] tangents of the visible points
+    rest: tuple[Gaussians, Gaussians]  # back of the head and mouth, which have no children
 
 
 class SymmetricGaussianPredictor(nn.Module):
@@ -70,29 +80,46 @@ class SymmetricGaussianPredictor(nn.Module):
         Returns:
             The coarse and the dense set.
         """
+        parts = self._decode(avatar, driven)
+        coarse = concatenate([parts.parameters.activate(parts.points), *parts.rest])
+        return SplatSets(coarse, self._densify(avatar, driven, parts))
+
+    def dense(self, avatar: Avatar, driven: Driven) -> Gaussians:
+        """The dense set alone: all that a picture needs. See :meth:`forward`."""
+        return self._densify(avatar, driven, self._decode(avatar, driven))
+
+    def _decode(self, avatar: Avatar, driven: Driven) -> _Decoded:
+        """Everything before densification."""
         surface = footprint(driven.points, avatar.neighbours, float(avatar.pixel_size))
         visible = self._visible(avatar, driven, surface)
         mirrored = self._mirrored(avatar, driven, visible)
         mouth = self.mouth_decoder(avatar.mouth, driven.vertices, driven.expression, avatar.expression)
-        rest = [avatar.back, mouth]
-        coarse = concatenate([visible.activate(driven.points), mirrored.activate(driven.mirrored), *rest])
+        return _Decoded(
+            points=torch.cat([driven.points, driven.mirrored]),
+            parameters=GaussianParameters(*(torch.cat(pair) for pair in zip(visible, mirrored))),
+            surface=surface,
+            rest=(avatar.back, mouth),
+        )
+
+    def _densify(self, avatar: Avatar, driven: Driven, parts: _Decoded) -> Gaussians:
+        """Eq. 6: parents, children, and what has no children."""
         if not self.densify.enabled:
-            return SplatSets(coarse, coarse)
+            return concatenate([parts.parameters.activate(parts.points), *parts.rest])
         parents, children = self.densify(
-            torch.cat([driven.points, driven.mirrored]),
-            GaussianParameters(*(torch.cat(pair) for pair in zip(visible, mirrored))),
-            _with_twins(surface, avatar.mirrored),
+            parts.points,
+            parts.parameters,
+            _with_twins(parts.surface, avatar.mirrored),
             torch.cat([avatar.colour_step, avatar.colour_step[avatar.mirrored]]),
             None if self.densify.untrained else self._pixel_features(avatar),
-            None if self.densify.untrained else self._child_gate(avatar, driven, surface),
+            None if self.densify.untrained else self._child_gate(avatar, driven, parts.surface),
         )
-        return SplatSets(coarse, concatenate([parents, children, *rest]))
+        return concatenate([parents, children, *parts.rest])
 
     def _visible(self, avatar: Avatar, driven: Driven, surface: Footprint) -> GaussianParameters:
         """Eq. 4: parameters ``G_d`` of the visible points."""
         log_scales, quaternions = scales_and_rotation(surface, SPREAD)
         base = GaussianParameters(
-            log_scales, quaternions, colour_to_harmonics(avatar.colour), torch.logit(avatar.opacity, eps=4e-3)
+            log_scales, quaternions, harmonics_from_colour(avatar.colour), torch.logit(avatar.opacity, eps=4e-3)
         )
         if self.decoder.untrained:
             return base

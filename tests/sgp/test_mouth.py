@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from mggtalk.config import EXPRESSION_COMPONENTS, SGPConfig
+from mggtalk.render.constants import SH_0
 from mggtalk.sgp.mouth import COLUMNS, OVERLAP, ROWS, MouthDecoder, MouthSheet, sheet_colour, sheet_points
-from mggtalk.sgp.parameters import SH_C0
 
 Lips = Callable[[float], Tensor]
 BETA = torch.zeros(EXPRESSION_COMPONENTS)
@@ -74,7 +74,7 @@ def test_what_the_portrait_shows_is_kept(make_lips: Lips, mouth_sheet: MouthShee
     points, gap = sheet_points(make_lips(0.2))
     assert torch.allclose(sheet_colour(shown, points, gap), seen, atol=1e-6)
     gaussians = decoder()(shown, make_lips(0.2), BETA, BETA)
-    assert torch.allclose(gaussians.harmonics[:, 0] * SH_C0 + 0.5, seen, atol=1e-5)
+    assert torch.allclose(gaussians.harmonics[:, 0] * SH_0 + 0.5, seen, atol=1e-5)
 
 
 def test_what_the_portrait_shows_is_not_stretched_over_a_wider_mouth(make_lips: Lips, mouth_sheet: MouthSheet) -> None:

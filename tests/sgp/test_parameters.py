@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 
 from mggtalk.geometry import mirror_points, quaternion_to_rotation
-from mggtalk.sgp.parameters import CHANNELS, SH_C0, GaussianParameters, colour_to_harmonics, concatenate
+from mggtalk.render.constants import SH_0
+from mggtalk.render.harmonics import harmonics_from_colour
+from mggtalk.sgp.parameters import CHANNELS, GaussianParameters, concatenate
 
 
 def some(count: int = 6, seed: int = 0) -> GaussianParameters:
@@ -50,8 +52,8 @@ def test_mirror_is_an_involution_and_mirrors_the_ellipsoid() -> None:
 
 def test_colour_is_the_constant_harmonic() -> None:
     colour = torch.rand(5, 3)
-    harmonics = colour_to_harmonics(colour)
-    assert torch.allclose(harmonics[:, 0] * SH_C0 + 0.5, colour, atol=1e-6)
+    harmonics = harmonics_from_colour(colour)
+    assert torch.allclose(harmonics[:, 0] * SH_0 + 0.5, colour, atol=1e-6)
     assert torch.count_nonzero(harmonics[:, 1:]) == 0
 
 

@@ -12,11 +12,11 @@ from mggtalk.config import SGPConfig
 from mggtalk.face.topology import LIPS_INNER_LOWER
 from mggtalk.gates import change_gate
 from mggtalk.geometry import mirror_harmonics, mirror_points, mirror_quaternions
+from mggtalk.render.constants import SH_0
 from mggtalk.scene import Gaussians
 from mggtalk.sgp.densify import SHARE
 from mggtalk.sgp.footprint import Footprint, Neighbours, footprint
 from mggtalk.sgp.mouth import COLUMNS, ROWS
-from mggtalk.sgp.parameters import SH_C0
 from mggtalk.sgp.predictor import Driven, SymmetricGaussianPredictor, drive_points
 
 SMALL = SGPConfig(features=4, encoder_width=4, decoder_width=4, sym_width=4, child_width=4, mouth_width=4)
@@ -84,11 +84,16 @@ def test_children_sit_half_a_pixel_away_with_their_own_colour(
     assert torch.allclose(offset, 0.5 * (surface.tangent_u + surface.tangent_v), atol=1e-6)
     mirrored_offset = dense.means[children + points : 2 * children] - dense.means[points:children]
     assert torch.allclose(mirrored_offset, mirror_points(offset[small_avatar.mirrored]), atol=1e-6)
-    step = (dense.harmonics[children : children + points, 0] - dense.harmonics[:points, 0]) * SH_C0
+    step = (dense.harmonics[children : children + points, 0] - dense.harmonics[:points, 0]) * SH_0
     assert torch.allclose(step, small_avatar.colour_step, atol=1e-5)
     assert torch.allclose(
         dense.scales[:points].log() - sets.coarse.scales[:points].log(), torch.tensor(SHARE), atol=1e-4
     )
+
+
+def test_the_dense_set_alone_is_the_same(predictor: SymmetricGaussianPredictor, small_avatar: Avatar) -> None:
+    driven = opened(small_avatar)
+    assert equal(predictor.dense(small_avatar, driven), predictor(small_avatar, driven).dense)
 
 
 def test_without_densify_both_sets_are_one(small_avatar: Avatar) -> None:
