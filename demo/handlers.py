@@ -18,6 +18,7 @@ from demo.progress import Pace
 from demo.sessions import Avatars, Jobs, StoppedError, picture_key, recall, remember
 from demo.viewer import save_for_viewer
 from mggtalk.avatar import Avatar
+from mggtalk.depth.catalogue import NAMES
 from mggtalk.errors import MGGTalkError, OptionError
 from mggtalk.motion.retarget import PoseMode
 from mggtalk.performance import Performance, around, check_driver, check_yaw, from_motion_file, from_speech, from_video
@@ -49,6 +50,7 @@ class Studio:
         motion: str | None,
         pose: PoseMode,
         size: int,
+        depth: str,
         avatars: Avatars,
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008  Gradio's way to inject it
@@ -61,6 +63,7 @@ class Studio:
             motion: Uploaded motion file, or None.
             pose: ``relative`` or ``absolute``.
             size: Side of the frames.
+            depth: Name of the depth estimator.
             avatars: The visitor's avatars.
             request: Tells visitors apart.
             progress: Shows how far it is.
@@ -74,7 +77,7 @@ class Studio:
         with self._job(request, progress) as (folder, pace):
             _check_one(driving, motion)
             check_driver(driving, None, motion)
-            avatars, avatar = self._avatar(portrait, avatars, pace)
+            avatars, avatar = self._avatar(portrait, avatars, depth, pace)
             performance = self._drive(driving, None, motion, pace)
             video, line = self._film(avatar, performance, pose, size, folder, pace)
             return video, line, avatars
@@ -86,6 +89,7 @@ class Studio:
         language: str,
         seed: float,
         size: int,
+        depth: str,
         avatars: Avatars,
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
@@ -98,6 +102,7 @@ class Studio:
             language: A key of :data:`LANGUAGES`.
             seed: Of head motion and blinks.
             size: Side of the frames.
+            depth: Name of the depth estimator.
             avatars: The visitor's avatars.
             request: Tells visitors apart.
             progress: Shows how far it is.
@@ -105,7 +110,7 @@ class Studio:
         with self._job(request, progress) as (folder, pace):
             speech = _given(speech, "recording", "Upload one, or record your voice.")
             check_driver(speech=speech)
-            avatars, avatar = self._avatar(portrait, avatars, pace)
+            avatars, avatar = self._avatar(portrait, avatars, depth, pace)
             performance = from_speech(self._pipe, speech, int(seed or 0), LANGUAGES[language], None, pace)
             video, line = self._film(avatar, performance, "relative", size, folder, pace)
             return video, line, avatars
@@ -119,6 +124,7 @@ class Studio:
         low: float,
         high: float,
         size: int,
+        depth: str,
         avatars: Avatars,
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
@@ -133,6 +139,7 @@ class Studio:
             low: Least yaw in degrees.
             high: Greatest yaw in degrees.
             size: Side of the frames.
+            depth: Name of the depth estimator.
             avatars: The visitor's avatars.
             request: Tells visitors apart.
             progress: Shows how far it is.
@@ -146,7 +153,7 @@ class Studio:
             if driven:
                 _check_one(driving, speech, motion)
             check_driver(driving, speech, motion)
-            avatars, avatar = self._avatar(portrait, avatars, pace)
+            avatars, avatar = self._avatar(portrait, avatars, depth, pace)
             performance = around(
                 self._pipe, avatar, yaw, self._drive(driving, speech, motion, pace) if driven else None
             )
@@ -188,11 +195,15 @@ class Studio:
             shutil.rmtree(folder)
             raise
 
-    def _avatar(self, portrait: str | None, avatars: Avatars, on_progress: Progress) -> tuple[Avatars, Avatar]:
+    def _avatar(
+        self, portrait: str | None, avatars: Avatars, depth: str, on_progress: Progress
+    ) -> tuple[Avatars, Avatar]:
         """The avatar of a picture, made only when the visitor has none of it."""
+        if depth not in NAMES:  # a folder of the server's is not the visitor's to choose
+            raise OptionError(f"There is no depth estimator {depth!r}.", "Choose one from the list.")
         portrait = _given(portrait, "portrait", "Upload a picture of one person.")
-        key = picture_key(portrait)
-        avatar = recall(avatars, key) or self._pipe.prepare(portrait, on_progress=on_progress)
+        key = f"{picture_key(portrait)} {depth}"
+        avatar = recall(avatars, key) or self._pipe.prepare(portrait, on_progress=on_progress, depth=depth)
         return remember(avatars, key, avatar), avatar
 
     def _drive(self, driving: str | None, speech: str | None, motion: str | None, on_progress: Progress) -> Performance:

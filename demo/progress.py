@@ -8,6 +8,7 @@ from collections.abc import Callable
 STAGES = {
     "face": "Looking for the face",
     "matte": "Cutting out the person",
+    "download": "Downloading the depth estimator",
     "depth": "Estimating depth",
     "surface": "Integrating the surface",
     "symmetry": "Mirroring the hidden half",

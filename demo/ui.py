@@ -11,6 +11,7 @@ from gradio.data_classes import ImageData
 
 from demo.examples import Examples, collect
 from demo.handlers import LANGUAGES, Studio
+from mggtalk.depth.catalogue import MESH, NAMES, describe, status
 from mggtalk.motion.arkit import CSV_SUFFIX
 from mggtalk.motion.motion_file import SUFFIXES
 from mggtalk.pipeline import MGGTalkPipeline
@@ -68,12 +69,15 @@ def build(pipe: MGGTalkPipeline) -> gr.Blocks:
             f"# {TITLE}\nOne photo talks, in 3D: driven by a video or by speech, seen from any side.", elem_id="head"
         )
         avatars = gr.State((), time_to_live=KEEP_SECONDS)
+        depth = _depth()
         with gr.Tab("Reenact"):
-            _reenact_tab(studio, examples, avatars)
+            _reenact_tab(studio, examples, depth, avatars)
         with gr.Tab("Talk"):
-            _talk_tab(studio, examples, avatars)
+            _talk_tab(studio, examples, depth, avatars)
         with gr.Tab("Free view"):
-            _free_view_tab(studio, examples, avatars)
+            _free_view_tab(studio, examples, depth, avatars)
+        with gr.Accordion("Depth estimator", open=False):
+            depth.render()
         gr.Markdown(CONSENT, elem_id="consent")
         page.unload(studio.stop)
     return page.queue(max_size=16, default_concurrency_limit=1)
@@ -100,7 +104,7 @@ def serving() -> dict[str, Any]:
     }
 
 
-def _reenact_tab(studio: Studio, examples: Examples, avatars: gr.State) -> None:
+def _reenact_tab(studio: Studio, examples: Examples, depth: gr.Dropdown, avatars: gr.State) -> None:
     """A portrait and a driving video or motion file."""
     with gr.Row():
         with gr.Column():
@@ -113,13 +117,13 @@ def _reenact_tab(studio: Studio, examples: Examples, avatars: gr.State) -> None:
                 size = _size()
             start, stop = _buttons("Reenact")
         video, facts = _results()
-    inputs = [portrait, driving, motion, pose, size, avatars]
+    inputs = [portrait, driving, motion, pose, size, depth, avatars]
     _wire(start, stop, studio, studio.reenact, inputs, [video, facts, avatars], "reenact")
     if examples.motions:
         _try(examples.portrait, examples.motions, [portrait, motion])
 
 
-def _talk_tab(studio: Studio, examples: Examples, avatars: gr.State) -> None:
+def _talk_tab(studio: Studio, examples: Examples, depth: gr.Dropdown, avatars: gr.State) -> None:
     """A portrait and a recording."""
     with gr.Row():
         with gr.Column():
@@ -132,13 +136,13 @@ def _talk_tab(studio: Studio, examples: Examples, avatars: gr.State) -> None:
             size = _size()
             start, stop = _buttons("Talk")
         video, facts = _results()
-    inputs = [portrait, speech, language, seed, size, avatars]
+    inputs = [portrait, speech, language, seed, size, depth, avatars]
     _wire(start, stop, studio, studio.talk, inputs, [video, facts, avatars], "talk")
     if examples.speech:
         _try(examples.portrait, examples.speech, [portrait, speech])
 
 
-def _free_view_tab(studio: Studio, examples: Examples, avatars: gr.State) -> None:
+def _free_view_tab(studio: Studio, examples: Examples, depth: gr.Dropdown, avatars: gr.State) -> None:
     """A portrait, perhaps a driver, and a moving viewpoint."""
     with gr.Row():
         with gr.Column(scale=4):
@@ -159,7 +163,7 @@ def _free_view_tab(studio: Studio, examples: Examples, avatars: gr.State) -> Non
                 model = gr.Model3D(label="Splats: drag to turn", height=HEIGHT, interactive=False)
             facts = gr.Markdown()
             download = gr.DownloadButton("Download the splats (.ply)", size="sm")
-    inputs = [portrait, driving, speech, motion, low, high, size, avatars]
+    inputs = [portrait, driving, speech, motion, low, high, size, depth, avatars]
     _wire(start, stop, studio, studio.free_view, inputs, [video, facts, model, download, avatars], "free_view")
     gr.Examples([[examples.portrait]], [portrait], label="Try")
 
@@ -186,6 +190,12 @@ def _speech(label: str) -> gr.Audio:
 
 def _motion_file() -> gr.File:
     return gr.File(label="…or a motion file", file_types=[*SUFFIXES, CSV_SUFFIX], type="filepath", height=140)
+
+
+def _depth() -> gr.Dropdown:
+    """What can estimate the portrait's depth, and what would be downloaded first; shown where it is rendered."""
+    choices = [(describe(status(name)), name) for name in NAMES]
+    return gr.Dropdown(choices, value=MESH, label="Depth of the portrait", render=False)
 
 
 def _size() -> gr.Radio:

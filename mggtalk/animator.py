@@ -14,7 +14,7 @@ from mggtalk.face.face_model import FaceModel
 from mggtalk.gates import frame_gate
 from mggtalk.geometry import head_to_camera, project
 from mggtalk.inpaint.follow import torso_and_background, torso_warp
-from mggtalk.inpaint.inpainter import Inpainter
+from mggtalk.inpaint.inpainter import Inpainter, Layers
 from mggtalk.inpaint.plates import Plates
 from mggtalk.motion.deformation import DeformationMLP
 from mggtalk.render import rasterize
@@ -58,21 +58,20 @@ class Animator:
         self.focal_ratio = focal_ratio
         self.oversampling = max(1, avatar.plates.background.shape[-1] // size)
         self.plates = resize_plates(avatar.plates, size)
+        with torch.no_grad():
+            self.features = sgp.features(avatar)  # F, the same for all frames
 
     def drive(self, expression: Tensor) -> Driven:
         """Eq. 9: points and mesh for ``beta_d [K]``."""
         avatar = self.avatar
-        driven = drive_points(avatar, self.face_model.vertices(avatar.identity, expression), expression)
-        if self.deformation.untrained:
-            return driven
-        points = torch.cat([avatar.points, avatar.mirrored_points])
-        residual = self.deformation(points, expression, avatar.expression)
-        visible, mirrored = residual.split([len(avatar.points), len(avatar.mirrored)])
-        return driven._replace(points=driven.points + visible, mirrored=driven.mirrored + mirrored)
+        vertices = self.deformation.drive(
+            self.face_model, avatar.vertices, avatar.identity, expression, avatar.expression
+        )
+        return drive_points(avatar, vertices, expression)
 
     def splats(self, expression: Tensor) -> Gaussians:
         """Dense Gaussians for ``beta_d [K]``, head frame."""
-        return self.sgp.dense(self.avatar, self.drive(expression))
+        return self.sgp.dense(self.avatar, self.drive(expression), self.features)
 
     def render(self, splats: Gaussians, frame: MotionFrame) -> Tensor:
         """Composite splats over torso and background.
@@ -84,6 +83,10 @@ class Animator:
         Returns:
             RGB ``[3, size, size]`` in [0, 1].
         """
+        return self.inpainter(*self.layers(splats, frame))[0]  # [3, size, size]
+
+    def layers(self, splats: Gaussians, frame: MotionFrame) -> Layers:
+        """What the inpainter completes. See :meth:`render`."""
         camera = Camera.from_pose(frame.rotation, frame.translation, self.oversampling * self.size, self.focal_ratio)
         head = rasterize(splats, camera)
         warp = torso_warp(self.avatar.plates.follow, self.avatar.source, frame, self.focal_ratio)
@@ -91,8 +94,7 @@ class Animator:
         layers = torch.cat([head.image, head.alpha[..., None]], dim=-1).permute(2, 0, 1)[None]  # [1, 4, S', S']
         if self.oversampling > 1:
             layers = F.avg_pool2d(layers, self.oversampling)  # [1, 4, size, size]
-        gate = frame_gate(frame, self.avatar.source)
-        return self.inpainter(layers[:, :3], layers[:, 3:], plate[None], gate)[0]  # [3, size, size]
+        return Layers(layers[:, :3], layers[:, 3:], plate[None], frame_gate(frame, self.avatar.source))
 
     @torch.inference_mode()
     def frame(self, frame: MotionFrame) -> np.ndarray:
@@ -146,11 +148,12 @@ def calibrate_colours(animator: Animator, portrait: Tensor, rounds: int = 3) -> 
     weight = ((inner[0, avatar.mask] - 0.8) / 0.19).clamp(0, 1)[:, None]  # [N, 1]
     for _ in range(rounds):
         current = avatar.with_(colour=own, colour_step=child - own)
-        splats = animator.sgp.dense(current, driven)
-        children = splats.means[count + len(avatar.mirrored) :][:count]
+        splats = animator.sgp.dense(current, driven, animator.features)
         error = _smooth(portrait - animator.render(splats, avatar.source))  # [3, S, S]
         own = (own + weight * to_colour_map(error, place(driven.points), size)).clamp(-0.2, 1.2)
-        child = (child + weight * to_colour_map(error, place(children), size)).clamp(-0.2, 1.2)
+        if animator.sgp.densify.enabled:
+            children = splats.means[count + len(avatar.mirrored) :][:count]
+            child = (child + weight * to_colour_map(error, place(children), size)).clamp(-0.2, 1.2)
     return avatar.with_(colour=own, colour_step=child - own).to("cpu")
 
 

@@ -16,8 +16,9 @@ from mggtalk.motion.deformation import Binding
 from mggtalk.scene import Gaussians, MotionFrame
 from mggtalk.sgp.footprint import Neighbours
 from mggtalk.sgp.mouth import MouthSheet
+from mggtalk.sgp.window import MovingWindow
 
-FORMAT = "mggtalk-avatar-1"
+FORMAT = "mggtalk-avatar-2"
 
 GROUPS: dict[str, type] = {
     "neighbours": Neighbours,
@@ -26,6 +27,7 @@ GROUPS: dict[str, type] = {
     "back": Gaussians,
     "mouth": MouthSheet,
     "plates": Plates,
+    "window": MovingWindow,
 }
 """Fields of an avatar that are tuples of tensors."""
 
@@ -54,7 +56,8 @@ class Avatar:
     mirrored_binding: Binding
     back: Gaussians  # the back of the head; moves with the pose alone
     mouth: MouthSheet
-    features: Tensor  # [1, C, H, W] identity features F
+    head_image: Tensor  # [1, 4, H, W] I_s^h on the position map: RGB premultiplied by the head mask, and the mask
+    window: MovingWindow  # the part of the position map that expressions move
     plates: Plates
     pixel_size: Tensor  # [] decimetres that a map pixel covers at the depth of the head
     notes: tuple[str, ...] = ()  # what the user should know about this portrait

@@ -1,4 +1,4 @@
-"""The command line: ``python -m mggtalk reenact|talk|orbit|track|evaluate|verify``.
+"""The command line: ``python -m mggtalk reenact|talk|orbit|track|preprocess|train|evaluate|doctor|verify``.
 
 Exit status 0 on success; 2 with one line on stderr when the user's input is at fault; 130 when interrupted.
 """
@@ -39,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = build_parser().parse_args(attach_dashed_values(sys.argv[1:] if arguments is None else arguments))
         logging.basicConfig(level=logging.INFO if options.verbose else logging.ERROR, format="%(name)s: %(message)s")
+        logging.getLogger("mggtalk.depth.hub").setLevel(logging.INFO)  # a download is told before it starts
         from mggtalk import cli_commands  # after parsing: --help and typing errors need not wait for torch
 
         with StageBars() as on_progress:
@@ -61,7 +62,10 @@ def build_parser() -> argparse.ArgumentParser:
     add_talk(commands.add_parser("talk", help="drive a portrait by speech"))
     add_orbit(commands.add_parser("orbit", help="look at a portrait from a moving viewpoint"))
     add_track(commands.add_parser("track", help="turn a driving video into a motion file"))
-    add_evaluate(commands.add_parser("evaluate", help="measure self-reenactment on a folder of clips"))
+    add_preprocess(commands.add_parser("preprocess", help="turn a folder of videos into a corpus for training"))
+    add_train(commands.add_parser("train", help="train the learned residuals on a corpus"))
+    add_evaluate(commands.add_parser("evaluate", help="measure reenactment on a folder of clips"))
+    add_doctor(commands.add_parser("doctor", help="list the models: where they are, and how to get what is missing"))
     add_verify(commands.add_parser("verify", help="read the provenance mark of a video or still"))
     return parser
 
@@ -122,15 +126,86 @@ def add_track(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run="track")
 
 
+def add_preprocess(parser: argparse.ArgumentParser) -> None:
+    """Options of ``preprocess``."""
+    parser.add_argument("--clips", required=True, metavar="DIR", help="folder of videos, each of one person")
+    parser.add_argument("--csv", metavar="FILE", help="table with the columns clip and split that chooses among them")
+    parser.add_argument("--split", default="train", metavar="NAME", help="split of the table to use (default train)")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="the corpus; what it has already is left alone")
+    parser.add_argument("--tracks", metavar="DIR", help="folder of known tracks (scripts/track_clips.py)")
+    parser.add_argument("--every", type=int, default=2, metavar="N", help="store each N-th frame (default 2)")
+    parser.add_argument("--sources", type=int, default=4, metavar="N", help="portraits per clip (default 4)")
+    parser.add_argument("--mirror", action="store_true", help="store mirrored portraits as well")
+    parser.add_argument("--shard", default="0/1", metavar="I/N", help="do only the I-th of N parts, counted from 0")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes at work at once (default 1)")
+    parser.add_argument("--weights", metavar="FOLDER", help="folder or hub id; default: the weights of the package")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log what happens")
+    parser.set_defaults(run="preprocess")
+
+
+def add_train(parser: argparse.ArgumentParser) -> None:
+    """Options of ``train``."""
+    parser.add_argument("--corpus", required=True, metavar="FOLDER", help="what preprocess wrote")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="the run; one that is there is resumed")
+    parser.add_argument("--recipe", default="cpu", metavar="NAME", help="paper, cpu (default) or gpu")
+    parser.add_argument("--config", choices=("tiny", "paper"), help="size of the networks (default: of the weights)")
+    parser.add_argument("--steps", type=int, metavar="N", help="train up to this step")
+    parser.add_argument("--overfit", metavar="CLIP", help="learn one clip only, to see that training works")
+    parser.add_argument(
+        "--set", nargs="+", default=(), metavar="NAME=VALUE", help="change settings, as in loss.lpips=0.1 targets=4"
+    )
+    add_model(parser)
+    parser.set_defaults(run="train")
+
+
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
     """Options of ``evaluate``."""
     parser.add_argument("--clips", required=True, metavar="DIR", help="folder of videos")
-    parser.add_argument("--csv", metavar="FILE", help="table with the columns clip and split; its val rows are used")
-    parser.add_argument("--out", metavar="DIR", help="folder for the report")
+    parser.add_argument("--csv", metavar="FILE", help="table with the columns clip and split")
+    parser.add_argument("--split", default="val", metavar="NAME", help="which rows of the table (default val)")
+    parser.add_argument("--out", metavar="DIR", help="folder for the report and the contact sheets")
+    parser.add_argument(
+        "--mode",
+        choices=("self", "cross", "audio", "fixed-pose"),
+        default="self",
+        help="self: each clip drives its own first frame (default); cross: another person's; audio: by the clip's "
+        "sound; fixed-pose: by the sound, with the portrait's pose",
+    )
+    parser.add_argument("--compare", choices=("prior",), help="measure the prior as well, in the same run")
+    parser.add_argument(
+        "--ablate",
+        nargs="+",
+        default=(),
+        metavar="PART",
+        help="measure without a part as well: refine, symmetry, filter, points, sym-decoder, sym-twin, densify, or all "
+        "in turn",
+    )
+    parser.add_argument(
+        "--noise",
+        nargs="+",
+        type=float,
+        default=(),
+        metavar="STD",
+        help="measure with noise on the driving expression as well, as in 0.05 0.1 0.2",
+    )
+    parser.add_argument(
+        "--also",
+        nargs="+",
+        default=(),
+        metavar="NAME=FOLDER",
+        help="measure other weights as well, such as those of an ablation that was trained by itself",
+    )
     parser.add_argument("--every", type=int, default=1, metavar="N", help="measure each N-th frame (default 1)")
     parser.add_argument("--size", type=int, default=256, metavar="PIXELS", help="side of the frames (default 256)")
     add_model(parser)
     parser.set_defaults(run="measure")
+
+
+def add_doctor(parser: argparse.ArgumentParser) -> None:
+    """Options of ``doctor``."""
+    parser.add_argument("--fetch", metavar="NAME", help="download the weights of a depth estimator first")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log what happens")
+    parser.set_defaults(run="doctor")
 
 
 def add_verify(parser: argparse.ArgumentParser) -> None:

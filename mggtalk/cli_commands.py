@@ -9,8 +9,11 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from mggtalk.avatar import Avatar
+from mggtalk.depth.catalogue import check_choice, download
 from mggtalk.errors import OptionError
 from mggtalk.evaluation import evaluate, markdown
+from mggtalk.evaluation.clips import find_clips
+from mggtalk.evaluation.methods import make_methods
 from mggtalk.media import check_readable, check_writable, read_mark
 from mggtalk.media.files import temporary_beside
 from mggtalk.motion.arkit import CSV_SUFFIX, save_arkit_csv
@@ -81,13 +84,64 @@ def track(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     return [*as_notes(motion.notes), options.out]
 
 
-def measure(options: argparse.Namespace, on_progress: Progress) -> list[str]:
-    """Evaluate self-reenactment on a folder of clips; the lines are the report."""
+def preprocess(options: argparse.Namespace, on_progress: Progress) -> list[str]:
+    """Turn a folder of videos into a corpus; the lines say what was stored, and what was refused and why."""
+    from mggtalk.training.preprocess import PreprocessConfig, Shard, preprocess
+
     if options.csv is not None:
         check_readable(options.csv, "table")
-    pipe = load_pipeline(options)
-    evaluation = evaluate(pipe, options.clips, options.csv, options.out, options.every, options.size, on_progress)
+    config = PreprocessConfig(every=options.every, sources=options.sources, mirror=options.mirror)
+    summary = preprocess(
+        [clip.path for clip in find_clips(options.clips, options.csv, options.split)],
+        options.out,
+        config,
+        options.tracks,
+        Shard.parse(options.shard),
+        options.workers,
+        options.weights,
+        on_progress,
+    )
+    refused = [f"note: {name} is refused: {reason}" for name, reason in summary.refused.items()]
+    return [*refused, f"{options.out}: {len(summary.stored)} clips stored, {len(refused)} refused"]
+
+
+def train(options: argparse.Namespace, on_progress: Progress) -> list[str]:
+    """Train the learned residuals, from the last checkpoint if there is one."""
+    from mggtalk.training.command import train_corpus
+
+    return train_corpus(options, on_progress)
+
+
+def measure(options: argparse.Namespace, on_progress: Progress) -> list[str]:
+    """Evaluate reenactment on a folder of clips; the lines are the report."""
+    check_size(options.size)
+    if options.csv is not None:
+        check_readable(options.csv, "table")
+    with nullcontext() if options.verbose else quiet_libraries():
+        methods = make_methods(
+            options.weights, options.prior, options.compare is not None, options.ablate, options.noise, options.also
+        )
+    evaluation = evaluate(
+        methods,
+        options.clips,
+        options.csv,
+        options.out,
+        options.every,
+        options.size,
+        on_progress,
+        options.split,
+        options.mode,
+    )
     return markdown(evaluation).splitlines()
+
+
+def doctor(options: argparse.Namespace, on_progress: Progress) -> list[str]:
+    """List the models, after fetching one if that is asked for."""
+    from mggtalk.doctor import report
+
+    if options.fetch is not None:
+        download(options.fetch, on_progress)
+    return report()
 
 
 def verify(options: argparse.Namespace, on_progress: Progress) -> list[str]:
@@ -122,6 +176,7 @@ def check_inputs(options: argparse.Namespace) -> None:
     named = vars(options)
     if "portrait" in named:
         check_readable(options.portrait, "image")
+        check_choice(options.depth)
     check_driver(named.get("driving"), named.get("audio"), named.get("motion"))
 
 
@@ -148,7 +203,7 @@ def open_portrait(options: argparse.Namespace, on_progress: Progress) -> tuple[M
     """Load the pipeline and prepare the portrait."""
     on_progress("load", 0, 1)
     pipe = load_pipeline(options)
-    return pipe, pipe.prepare(options.portrait, options.crop, options.face, on_progress)
+    return pipe, pipe.prepare(options.portrait, options.crop, options.face, on_progress, options.depth)
 
 
 def drive(pipe: MGGTalkPipeline, options: argparse.Namespace, on_progress: Progress) -> Performance:

@@ -69,6 +69,12 @@ def add_portrait(parser: argparse.ArgumentParser) -> None:
         help="auto: a head-and-shoulders square; none: keep the field of view of a square picture",
     )
     parser.add_argument("--face", type=int, metavar="N", help="which face of the portrait, counted from 0 on the left")
+    parser.add_argument(
+        "--depth",
+        default="mesh",
+        metavar="NAME[=FOLDER]",
+        help="depth estimator, as 'doctor' lists them (default mesh, embedded); what is not here is downloaded",
+    )
 
 
 def add_speech(parser: argparse.ArgumentParser) -> None:

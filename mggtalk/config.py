@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 EXPRESSION_COMPONENTS = 64
 """Dimension of beta, the paper's."""
@@ -64,7 +64,9 @@ class DSGRConfig:
     drop_hidden: bool = False  # reading B of the occlusion rule as well: drop mirrored points behind the seen surface
     mirror: bool = True  # off: no symmetric half (ablation "w/o Sym.")
     filter: bool = True  # off: mirror without the filter (ablation "w/o Gauss. Filter")
-    refine_width: int = 16  # channels of the refinement UNet
+    refine: bool = True  # off: no learned refinement (ablation "w/o Refine")
+    refine_width: int = 24  # channels of the refinement UNet
+    refine_stride: int = 4  # its maps are this many times smaller than the position map
 
 
 @dataclass(frozen=True)
@@ -80,13 +82,17 @@ class DeformationConfig:
 class SGPConfig:
     """Symmetric Gaussian prediction."""
 
-    features: int = 16  # channels of the identity features F
-    encoder_width: int = 16  # first-stage channels of the identity encoder
-    decoder_width: int = 16  # first-stage channels of the Gaussian decoder
+    stride: int = 4  # the decoders' maps are this many times smaller than the position map
+    features: int = 32  # channels of the identity features F
+    encoder_width: int = 24  # first-stage channels of the identity encoder
+    decoder_width: int = 40  # first-stage channels of the Gaussian decoder
     sym_width: int = 16  # channels of each of the four sym-decoder nets
     child_width: int = 16  # channels of the densify net
-    densify: bool = True  # one child per Gaussian
-    mouth_width: int = 16  # channels of the mouth-sheet decoder
+    points: bool = True  # off: the Gaussian decoder does not see the driven points (ablation "w/o Point Cloud")
+    sym_decoder: bool = True  # off: mirrored points are exact mirrors of their twins (ablation "w/o Sym Decoder")
+    sym_twin: bool = True  # off: the sym decoder does not see the twins' parameters (ablation "w/o G_d")
+    densify: bool = True  # one child per Gaussian (off: ablation "w/o Densify")
+    mouth_width: int = 32  # channels of the mouth-sheet decoder
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,8 @@ class InpaintConfig:
     """Torso and background completion."""
 
     width: int = 16  # first-stage channels of the residual UNet
+    stride: int = 2  # its maps are this many times smaller than the picture
+    side: int = 256  # the residual is predicted on a picture of this side, whatever the size of the frame
 
 
 @dataclass(frozen=True)
@@ -130,6 +138,39 @@ class PipelineConfig:
     render: RenderConfig = field(default_factory=RenderConfig)
 
 
+@dataclass(frozen=True)
+class Ablation:
+    """What is left out, as in the paper's Table 3. The shapes of all weights stay as they are."""
+
+    refine: bool = False  # the learned refinement of the point cloud
+    symmetry: bool = False  # the mirrored half
+    filter: bool = False  # the voxel filter of the mirrored half
+    points: bool = False  # the driven points as input of the Gaussian decoder
+    sym_decoder: bool = False  # the learned residual of the mirrored half
+    sym_twin: bool = False  # the visible twins' parameters G_d as input of the sym decoder
+    densify: bool = False  # the children
+
+    def applied(self, config: PipelineConfig) -> PipelineConfig:
+        """A configuration without these parts, to train or to evaluate."""
+        dsgr, sgp = config.dsgr, config.sgp
+        return replace(
+            config,
+            dsgr=replace(
+                dsgr,
+                refine=dsgr.refine and not self.refine,
+                mirror=dsgr.mirror and not self.symmetry,
+                filter=dsgr.filter and not self.filter,
+            ),
+            sgp=replace(
+                sgp,
+                points=sgp.points and not self.points,
+                sym_decoder=sgp.sym_decoder and not self.sym_decoder,
+                sym_twin=sgp.sym_twin and not self.sym_twin,
+                densify=sgp.densify and not self.densify,
+            ),
+        )
+
+
 def tiny() -> PipelineConfig:
     """The embedded configuration: runs on two CPU cores."""
     return PipelineConfig()
@@ -139,8 +180,10 @@ def paper() -> PipelineConfig:
     """The paper-size configuration of the same code."""
     return PipelineConfig(
         name="paper",
-        dsgr=DSGRConfig(refine_width=64),
+        dsgr=DSGRConfig(refine_width=64, refine_stride=1),
         deformation=DeformationConfig(hidden=256, layers=3, frequencies=6),
-        sgp=SGPConfig(features=64, encoder_width=64, decoder_width=64, sym_width=64, child_width=64, mouth_width=64),
-        inpaint=InpaintConfig(width=64),
+        sgp=SGPConfig(
+            stride=1, features=64, encoder_width=64, decoder_width=64, sym_width=64, child_width=64, mouth_width=64
+        ),
+        inpaint=InpaintConfig(width=64, stride=1, side=512),
     )

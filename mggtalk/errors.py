@@ -49,3 +49,7 @@ class WeightsMissingError(MGGTalkError):
 
 class OptionError(MGGTalkError):
     """An option has a value that is not allowed."""
+
+
+class PackageMissingError(MGGTalkError):
+    """An optional package is not installed."""

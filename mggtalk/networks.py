@@ -43,11 +43,17 @@ class ResidualUNet(nn.Module):
         width: Channels of the first stage; each of the ``depth`` stages below doubles them, up to eight times.
         depth: Number of halvings. Sides that are not divisible by ``2 ** depth`` are padded by replication and cut.
         condition: Length of a conditioning vector (such as the expression), added to the bottleneck; 0 for none.
+        stride: The stages work on maps this many times smaller: pixels are folded into channels before the first and
+            unfolded after the last, so that no detail is lost and the work falls with its square.
     """
 
-    def __init__(self, inputs: int, outputs: int, width: int, depth: int = 4, condition: int = 0) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, width: int, depth: int = 4, condition: int = 0, stride: int = 1
+    ) -> None:
         super().__init__()
         self.depth = depth
+        self.stride = stride
+        inputs, outputs = inputs * stride**2, outputs * stride**2
         widths = [width * min(2**level, 8) for level in range(depth + 1)]
         self.entry = conv_block(inputs, widths[0])
         self.down = nn.ModuleList(
@@ -59,8 +65,8 @@ class ResidualUNet(nn.Module):
 
     @property
     def untrained(self) -> bool:
-        """Whether the residual is still identically zero."""
-        return is_zero(self.last)
+        """Whether the residual is identically zero and nothing is learning it: the network need not run."""
+        return not self.training and is_zero(self.last)
 
     def forward(self, maps: Tensor, condition: Tensor | None = None) -> Tensor:
         """Predict the residual.
@@ -73,9 +79,10 @@ class ResidualUNet(nn.Module):
             ``[B, outputs, H, W]``.
         """
         height, width = maps.shape[-2:]
-        step = 2**self.depth
+        step = self.stride * 2**self.depth
         maps = F.pad(maps, (0, -width % step, 0, -height % step), mode="replicate")  # [B, inputs, H', W']
-        skips = [self.entry(maps)]
+        maps = F.pixel_unshuffle(maps, self.stride)  # [B, inputs * stride^2, H'/stride, W'/stride]
+        skips = [self.entry(maps.contiguous(memory_format=torch.channels_last))]  # twice as fast on a CPU
         for stage in self.down:
             skips.append(stage(skips[-1]))  # [B, C, H/2, W/2]
         hidden = skips.pop()
@@ -84,7 +91,8 @@ class ResidualUNet(nn.Module):
         for stage in reversed(self.up):
             hidden = F.interpolate(hidden, scale_factor=2, mode="nearest")  # [B, C, 2H, 2W]
             hidden = stage(torch.cat([skips.pop(), hidden], dim=1))
-        return self.last(hidden)[..., :height, :width]  # [B, outputs, H, W]
+        residual = F.pixel_shuffle(self.last(hidden), self.stride)  # [B, outputs, H', W']
+        return residual[..., :height, :width]  # [B, outputs, H, W]
 
 
 def fill(values: Tensor, weights: Tensor) -> Tensor:

@@ -14,7 +14,8 @@ from mggtalk.animator import Animator, calibrate_colours
 from mggtalk.avatar import Avatar
 from mggtalk.checkpoint import NETWORKS, load_components, save_components
 from mggtalk.config import PipelineConfig
-from mggtalk.depth import DepthEstimator, MeshDepthEstimator
+from mggtalk.depth import DepthEstimator
+from mggtalk.depth.catalogue import MESH, EstimatorShelf, check_choice
 from mggtalk.dsgr.refine import RefineUNet
 from mggtalk.errors import FaceTooSmallError, OptionError
 from mggtalk.face.crop import CropMode, choose_crop
@@ -65,7 +66,7 @@ class MGGTalkPipeline:
         deformation: DeformationMLP,
         sgp: SymmetricGaussianPredictor,
         inpainter: Inpainter,
-        depth_estimator: DepthEstimator | None = None,
+        depth_estimator: DepthEstimator | str = MESH,
     ) -> None:
         self.config = config
         self.tracker = FaceTracker(config.tracker)
@@ -75,7 +76,10 @@ class MGGTalkPipeline:
         self.deformation = deformation
         self.sgp = sgp
         self.inpainter = inpainter
-        self.depth_estimator = depth_estimator or MeshDepthEstimator()
+        if isinstance(depth_estimator, str):
+            check_choice(depth_estimator)
+        self.depth_estimator = depth_estimator
+        self.estimators = EstimatorShelf()
 
     @classmethod
     def from_pretrained(
@@ -83,7 +87,7 @@ class MGGTalkPipeline:
         source: str | Path | None = None,
         config: PipelineConfig | None = None,
         prior: bool = False,
-        depth_estimator: DepthEstimator | None = None,
+        depth_estimator: DepthEstimator | str = MESH,
     ) -> MGGTalkPipeline:
         """Load a pipeline.
 
@@ -91,7 +95,7 @@ class MGGTalkPipeline:
             source: Folder or hub id; the weights that come with the package by default.
             config: Replaces the saved configuration; networks of another size start untrained.
             prior: Leave all learned residuals off: the analytic reenactor alone.
-            depth_estimator: Replaces the embedded mesh estimator.
+            depth_estimator: What :meth:`prepare` uses when it is given none: a name, or an estimator.
 
         Returns:
             The pipeline, on the CPU. Networks without weights are zero-initialised residuals, and are named in the log.
@@ -124,6 +128,7 @@ class MGGTalkPipeline:
         crop: CropMode = "auto",
         face: int | None = None,
         on_progress: Progress = no_progress,
+        depth: DepthEstimator | str | None = None,
     ) -> Avatar:
         """Make an avatar of a portrait.
 
@@ -133,13 +138,15 @@ class MGGTalkPipeline:
                                         │
                depth, normals ─► BiNI ─► P_c ─► refine ─► P_f ─► mirror + voxel filter
                                         │
-            identity features, plates, colours calibrated against the portrait ─► Avatar
+            head image, plates, colours calibrated against the portrait ─► Avatar
 
         Args:
             portrait: A file, a PIL image or uint8 ``[H, W, 3]``.
             crop: ``auto`` cuts a head-and-shoulders square; ``none`` keeps the field of view of a square picture.
             face: Which face, from left to right, when there are several.
             on_progress: Called with stage, steps done and steps in all.
+            depth: The depth estimator: a name of :data:`mggtalk.depth.catalogue.NAMES`, ``NAME=FOLDER`` for weights
+                in a folder, or an estimator. Weights that are not on this machine are downloaded.
 
         Returns:
             The avatar; use it as often as you like.
@@ -151,6 +158,8 @@ class MGGTalkPipeline:
         """
         if crop not in ("auto", "none"):
             raise OptionError(f"The crop is {crop!r}.", "Choose 'auto' or 'none'.")
+        if isinstance(depth, str):
+            check_choice(depth)
         image = load_image(portrait, self.config.media)
         on_progress("face", 0, 1)
         track = self.tracker.still(image, face=face)
@@ -163,17 +172,21 @@ class MGGTalkPipeline:
             )
         window = choose_crop(track.landmarks[0], image.shape[1], image.shape[0], crop)
         square = window.cut(image, PORTRAIT_SIZE)
-        return self._avatar(square, window.track(track, PORTRAIT_SIZE), on_progress)
+        return self._avatar(square, window.track(track, PORTRAIT_SIZE), on_progress, depth)
 
-    def _avatar(self, square: np.ndarray, track: FaceTrack, on_progress: Progress) -> Avatar:
+    def _avatar(
+        self, square: np.ndarray, track: FaceTrack, on_progress: Progress, depth: DepthEstimator | str | None = None
+    ) -> Avatar:
         """Avatar of a square portrait with known landmarks."""
+        depth = self.depth_estimator if depth is None else depth
+        estimator = self.estimators.get(depth, self.device, on_progress) if isinstance(depth, str) else depth
         points = track.landmarks[0]
         low, high = points[:, :2].min(0), points[:, :2].max(0)
         on_progress("matte", 0, 1)
         matte = self.matte(square, box=(float(low[0]), float(low[1]), float(high[0]), float(high[1])))
         on_progress("matte", 1, 1)
         builder = PortraitBuilder(square, track, matte, self.face_model, self.config)
-        avatar = builder.build(self.depth_estimator, self.refine, self.sgp, on_progress)
+        avatar = builder.build(estimator, self.refine, on_progress)
         animator = self.animator(avatar, square.shape[0])
         return calibrate_colours(animator, portrait_tensor(square))
 

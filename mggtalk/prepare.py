@@ -29,7 +29,7 @@ from mggtalk.scene import FaceTrack, Gaussians
 from mggtalk.sgp.footprint import Neighbours, footprint, scales_and_rotation
 from mggtalk.sgp.mouth import TEETH_EDGE, MouthSheet, sheet_points
 from mggtalk.sgp.parameters import GaussianParameters
-from mggtalk.sgp.predictor import SymmetricGaussianPredictor
+from mggtalk.sgp.window import MovingWindow
 
 EARS = (234, 454)
 """Vertices in front of the ears."""
@@ -46,7 +46,7 @@ FALLOFF = 0.22
 EYE_LEVEL = -0.12
 """Face heights from the middle of the face to just above the eyes (down is positive)."""
 
-NAPE_LEVEL = 0.05
+NAPE_LEVEL = 0.22
 """Face heights from the middle of the face down to where the back of the head becomes neck."""
 
 LAYERS = 5
@@ -143,9 +143,10 @@ class PortraitBuilder:
         return to_colour_map(image, self.grid, self.size).permute(2, 0, 1)
 
     def view(self) -> HeadView:
-        """What a depth estimator sees."""
+        """What a depth estimator sees: the picture as fine as the portrait is."""
+        fine = self.camera._replace(map_size=max(self.camera.map_size, round(self.camera.side)))
         return HeadView(
-            image=self._sample(self.image).permute(1, 2, 0).numpy(),
+            image=to_colour_map(self.image, fine.pixel_grid(), self.size).numpy(),
             mask=self.head.numpy(),
             vertices=self.in_camera.numpy(),
             pixels=self.pixels,
@@ -159,7 +160,6 @@ class PortraitBuilder:
         self,
         estimator: DepthEstimator,
         refine: RefineUNet,
-        sgp: SymmetricGaussianPredictor,
         on_progress: Callable[[str, int, int], None],
     ) -> Avatar:
         """Run DSGR and collect the avatar (colours not yet calibrated).
@@ -167,7 +167,6 @@ class PortraitBuilder:
         Args:
             estimator: Depth and normals.
             refine: ``Phi_refine``.
-            sgp: For the identity features.
             on_progress: Called with stage, steps done and steps in all.
 
         Returns:
@@ -176,14 +175,15 @@ class PortraitBuilder:
         config = self.config.dsgr
         view = self.view()
         on_progress("depth", 0, 3)
-        estimate = estimator(view)
+        estimate = estimator(view, on_progress)
         on_progress("surface", 1, 3)
         coarse, _ = coarse_cloud(view, estimate, self.raster, self.camera, self.rotation, self.translation, config)
         colour = self._sample(self.foreground)  # [3, H, W]
-        device = next(sgp.parameters()).device
+        device = next(refine.parameters()).device
         head_image = (colour * self.head)[None].to(device)  # [1, 3, H, W]
-        cloud = coarse if refine.untrained else refine(coarse[None].to(device), head_image)[0].cpu()
+        eye = camera_to_head(torch.zeros(1, 3), self.rotation, self.translation)[0].to(device)
         mask = self.head > 0.02  # [H, W]
+        cloud = coarse if refine.untrained else refine((coarse * mask)[None].to(device), head_image, eye)[0].cpu()
         on_progress("symmetry", 2, 3)
         half = mirrored_half(cloud, mask & (self.head > 0.9), self.camera, self.rotation, self.translation, config)
         binding = bind(
@@ -194,7 +194,6 @@ class PortraitBuilder:
         step = self.camera.side / self.camera.map_size / 2
         child = to_colour_map(self.foreground, self.grid[mask] + step, self.size)  # [N, 3]
         own = colour[:, mask].T.contiguous()
-        features = sgp.identity_encoder(torch.cat([head_image, self.head[None, None].to(device)], dim=1)).cpu()
         on_progress("avatar", 3, 3)
         return Avatar(
             identity=self.fit.identity,
@@ -214,7 +213,8 @@ class PortraitBuilder:
             mirrored_binding=binding.select(mirrored).mirrored(self.face_model.mirror),
             back=self._back(cloud, colour),
             mouth=self._mouth(points, own, binding.part),
-            features=features,
+            head_image=torch.cat([head_image.cpu(), self.head[None, None]], dim=1),
+            window=MovingWindow.of(mask, binding.weights.sum(-1)),
             plates=make_plates(self.image, self.masks),
             pixel_size=torch.tensor(self.pixel_size),
         )

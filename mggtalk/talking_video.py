@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,14 +11,8 @@ import numpy as np
 from mggtalk.animator import Animator
 from mggtalk.media.sound import Sound
 from mggtalk.media.writer import VideoWriter
+from mggtalk.progress import Progress, no_progress
 from mggtalk.scene import Motion
-
-Progress = Callable[[str, int, int], None]
-"""Called with the stage, the steps done and the steps in all."""
-
-
-def no_progress(stage: str, done: int, total: int) -> None:
-    """Report nothing."""
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,8 @@ BAD = {
     "size no number": (*REENACT, "--size", "big"),
     "unknown pose": (*REENACT, "--pose", "upside-down"),
     "two drivers": (*REENACT, "--motion", "other.npz"),
+    "unknown depth estimator": (*REENACT, "--depth", "banana"),
+    "no folder of the depth estimator": (*REENACT, "--depth", "geowizard=nowhere"),
     "missing weights": (*REENACT, "--weights", "no/such/folder"),
     "no folder for the output": (*REENACT, "--out", "nowhere/out.mp4"),
     "output is a folder": (*REENACT, "--out", "."),

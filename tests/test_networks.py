@@ -43,7 +43,8 @@ Residual = tuple[nn.Module, Callable[[], Tensor]]
 
 def refine_residual() -> Residual:
     network, coarse = RefineUNet(TINY.dsgr), noise(1, 3, 40, 40)
-    return network, lambda: network(coarse, noise(1, 3, 40, 40, seed=1).sigmoid()) - coarse
+    eye = torch.tensor((0.0, 0.0, 8.0))
+    return network, lambda: network(coarse, noise(1, 3, 40, 40, seed=1).sigmoid(), eye) - coarse
 
 
 def deformation_residual() -> Residual:
@@ -53,12 +54,13 @@ def deformation_residual() -> Residual:
 
 def decoder_residual() -> Residual:
     network = GaussianDecoder(TINY.sgp)
-    return network, lambda: network(noise(1, TINY.sgp.features, 24, 24), noise(2, 3, 24, 24), noise(2, K))
+    features, moved = noise(2, TINY.sgp.features, 6, 6), noise(2, 3, 24, 24, seed=1)
+    return network, lambda: network(features, noise(2, 3, 24, 24), moved, noise(2, K))
 
 
 def sym_residual() -> Residual:
     network = SymGaussianDecoder(TINY.sgp)
-    return network, lambda: network(noise(1, TINY.sgp.features, 24, 24), noise(1, 3, 24, 24), noise(1, 20, 24, 24))
+    return network, lambda: network(noise(1, TINY.sgp.features, 6, 6), noise(1, 3, 24, 24), noise(1, 20, 24, 24))
 
 
 def inpaint_residual() -> Residual:
@@ -100,6 +102,22 @@ def test_unet_takes_any_side_and_listens_to_its_condition() -> None:
     assert not torch.allclose(quiet, loud)
 
 
+def test_a_strided_unet_keeps_the_side_and_the_detail() -> None:
+    torch.manual_seed(0)
+    network = ResidualUNet(2, 3, 8, depth=1, stride=2).eval()
+    wake(network)
+    with torch.no_grad():
+        residual = network(noise(1, 2, 14, 9))
+    assert residual.shape == (1, 3, 14, 9)
+    assert not torch.allclose(residual[..., 0::2, :], residual[..., 1::2, :])  # neighbours under one cell differ
+
+
+def test_a_zero_network_runs_while_it_is_trained() -> None:
+    network = ResidualUNet(2, 3, 8)
+    assert not network.train().untrained
+    assert network.eval().untrained
+
+
 def test_zero_init_and_is_zero() -> None:
     layer = nn.Linear(3, 2)
     assert not is_zero(layer)
@@ -132,7 +150,7 @@ def test_tiny_fits_into_the_repository() -> None:
 
 
 def test_paper_size_builds_and_is_larger() -> None:
-    assert parameters(configs.paper()) > 8 * parameters(configs.tiny())
+    assert parameters(configs.paper()) > 4 * parameters(configs.tiny())
 
 
 def test_configurations_are_frozen_and_differ() -> None:
@@ -146,7 +164,7 @@ def test_identity_features_have_the_resolution_of_the_map() -> None:
     torch.manual_seed(0)
     encoder = IdentityEncoder(TINY.sgp).eval()
     with torch.no_grad():
-        assert encoder(noise(1, 4, 40, 24)).shape == (1, TINY.sgp.features, 40, 24)
+        assert encoder(noise(1, 4, 64, 32)).shape == (1, TINY.sgp.features, 16, 8)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (1, 9), (5, 128)])

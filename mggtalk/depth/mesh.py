@@ -7,6 +7,7 @@ from scipy import ndimage
 
 from mggtalk.depth.estimator import DepthMap, HeadView
 from mggtalk.depth.raster import rasterize_mesh
+from mggtalk.progress import Progress, no_progress
 
 
 class MeshDepthEstimator:
@@ -25,7 +26,7 @@ class MeshDepthEstimator:
     def __init__(self, smoothing: float = 4.0) -> None:
         self.smoothing = smoothing
 
-    def __call__(self, view: HeadView) -> DepthMap:
+    def __call__(self, view: HeadView, on_progress: Progress = no_progress) -> DepthMap:
         """Estimate depth (decimetres, camera z) and normals of a head; see :class:`DepthEstimator`."""
         size = view.mask.shape[0]
         raster = rasterize_mesh(view.pixels, view.vertices[:, 2], view.triangles, size)

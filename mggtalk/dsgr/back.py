@@ -1,19 +1,31 @@
 """The back of the head: what neither the portrait nor its mirror image shows.
 
-A head that is turned shows its side, and behind the silhouette of the portrait there is nothing. The front surface is
-reflected at the depth of the silhouette, which closes the head, and takes its colour from the crown (hair, bald
-skin), never from the face.
+A head that is turned shows its side, and behind the silhouette of the portrait there is nothing. A dome over the
+outline, from the crown to the nape, closes it: round, without the nose and the eye sockets of the front, and as deep as
+the front is high. Its height is the root of a membrane's under even pressure, ::
+
+    laplacian(u) = -1 inside, u = 0 on the outline,     height = sqrt(u / max u)
+
+which is half an ellipsoid over an ellipse and smooth over any other outline. It takes its colour from the crown (hair,
+bald skin), never from the face.
 """
 
 from __future__ import annotations
 
+import numpy as np
+import torch
+from scipy import ndimage, sparse
+from scipy.sparse import linalg
 from torch import Tensor
 from torch.nn import functional as F
 
 from mggtalk.networks import fill
 
-INSET = 4
+INSET = 3
 """Pixels that the back stays inside the outline: its splats are large, and must not widen the head."""
+
+CLEARANCE = 0.1
+"""Decimetres that the back stays behind the front."""
 
 STRIDE = 2
 """Only every second row and column makes a point: the back is seen at its edges only."""
@@ -23,6 +35,12 @@ SHADE = 0.85
 
 FLATTENING = 0.85
 """Depth of the back half over the depth of the front half."""
+
+OVERLAP = 0.25
+"""How far the dome's rim reaches under the front, over the front's height: the front is thin where it turns away."""
+
+HIGHEST = 0.95
+"""Part of the front's points that are no higher than what counts as its height: the nose is."""
 
 
 def back_cloud(
@@ -35,19 +53,64 @@ def back_cloud(
         colour: RGB ``[3, H, W]``.
         head: Soft head weight ``[H, W]``.
         crown: ``[H, W]`` bool, pixels whose colour the back may have: above the eyes and not in the face.
-        above: ``[H, W]`` bool, pixels well above the rim of the head (no neck).
+        above: ``[H, W]`` bool, pixels above the nape (no neck).
         silhouette: Camera depth where the surface turns away, decimetres.
 
     Returns:
         Depth ``[H/2, W/2]``, colour ``[3, H/2, W/2]`` and mask ``[H/2, W/2]`` (bool).
     """
+    step = slice(None, None, STRIDE)
     inside = -F.max_pool2d(-head[None, None], 2 * INSET + 1, stride=1, padding=INSET)[0, 0]  # [H, W] eroded
-    keep = (inside > 0.6) & above & (depth < silhouette + 0.05)
-    behind = silhouette + FLATTENING * (silhouette - depth).clamp(min=0.0)
+    keep = largest_part(((inside > 0.6) & above)[step, step])  # [H/2, W/2] a lock of hair apart has no back
+    heights = (silhouette - depth[step, step])[keep]
+    height = float(heights.quantile(HIGHEST)) if len(heights) else 0.0
+    if height <= 0.0:
+        keep = torch.zeros_like(keep)
+    rounded = dome(keep)  # [H/2, W/2]
+    behind = silhouette + max(height, 0.0) * (FLATTENING * rounded - OVERLAP * (1.0 - rounded))
+    behind = torch.maximum(behind, depth[step, step] + CLEARANCE)
     solid = -F.max_pool2d(-head[None, None], 5, stride=1, padding=2)  # [1, 1, H, W] eroded: no background colour
     source = solid * crown
     if float(source.sum()) < 1.0:  # nothing but face: bald and cropped
         source = solid
     spread = SHADE * fill(colour[None], source.clamp(0, 1).pow(4))[0]  # [3, H, W]
-    step = slice(None, None, STRIDE)
-    return behind[step, step], spread[:, step, step], keep[step, step]
+    return behind, spread[:, step, step], keep
+
+
+def largest_part(inside: Tensor) -> Tensor:
+    """The largest connected part of a region ``[H, W]`` (bool)."""
+    labels, count = ndimage.label(inside.numpy())
+    if count < 2:
+        return inside
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    return torch.from_numpy(labels == sizes.argmax())
+
+
+def dome(inside: Tensor) -> Tensor:
+    """A smooth dome over a region.
+
+    Args:
+        inside: ``[H, W]`` bool.
+
+    Returns:
+        ``[H, W]`` float32, 0 outside and toward the border, 1 at the top.
+    """
+    height, width = inside.shape
+    region = np.pad(inside.numpy(), 1)
+    index = np.full(region.shape, -1)  # [H + 2, W + 2]
+    count = int(region.sum())
+    top = np.zeros((height, width), np.float32)
+    if not count:
+        return torch.from_numpy(top)
+    index[region] = np.arange(count)
+    entries = [(index[region], index[region], np.full(count, 4.0))]
+    for axis, shift in ((0, 1), (0, -1), (1, 1), (1, -1)):
+        neighbour = np.roll(index, shift, axis)[region]  # [P] -1 where the membrane is held down
+        free = neighbour >= 0
+        entries.append((index[region][free], neighbour[free], np.full(int(free.sum()), -1.0)))
+    rows, columns, values = (np.concatenate(parts) for parts in zip(*entries, strict=True))
+    matrix = sparse.csc_array((values, (rows, columns)), shape=(count, count))
+    membrane = linalg.spsolve(matrix, np.ones(count))
+    top[inside.numpy()] = np.sqrt(membrane / membrane.max())
+    return torch.from_numpy(top)

@@ -21,6 +21,7 @@ from torch import Tensor
 from mggtalk.config import DSGRConfig
 from mggtalk.depth.estimator import DepthMap, HeadView
 from mggtalk.depth.raster import MeshRaster
+from mggtalk.depth.scale import ScaleShift, fit_scale_shift
 from mggtalk.dsgr.bini import integrate_normals
 from mggtalk.geometry import camera_to_head, unproject
 
@@ -45,39 +46,6 @@ class CropCamera(NamedTuple):
         """Portrait pixels ``[..., 2]`` to crop pixels."""
         origin = torch.tensor((self.x0, self.y0), dtype=pixels.dtype)
         return (pixels - origin) * (self.map_size / self.side)
-
-
-class ScaleShift(NamedTuple):
-    """The least-squares fit of a relative depth to the tracked mesh."""
-
-    scale: float
-    shift: float
-    rms: float  # decimetres
-
-
-def fit_scale_shift(relative: np.ndarray, target: np.ndarray, valid: np.ndarray) -> ScaleShift:
-    """Least squares of ``scale * relative + shift = target``, with one round that drops the worst tenth.
-
-    Args:
-        relative: ``[H, W]`` relative depth.
-        target: ``[H, W]`` depth of the tracked mesh, decimetres.
-        valid: ``[H, W]`` bool, the face's pixels.
-
-    Returns:
-        The fit. A surface that is flat on the face keeps scale 1 and is only shifted.
-    """
-    x, y = relative[valid].astype(np.float64), target[valid].astype(np.float64)
-    scale, shift = 1.0, 0.0
-    for _ in range(2):
-        if len(x) < 3 or x.std() < 1e-9:
-            scale, shift = 1.0, float((y - x).mean()) if len(x) else 0.0
-            break
-        scale, shift = np.polyfit(x, y, 1)
-        error = np.abs(scale * x + shift - y)
-        inside = error <= np.quantile(error, 0.9)
-        x, y = x[inside], y[inside]
-    rms = float(np.sqrt(np.mean((scale * x + shift - y) ** 2))) if len(x) else 0.0
-    return ScaleShift(float(scale), float(shift), rms)
 
 
 def coarse_cloud(

@@ -1,19 +1,23 @@
-"""Evaluation: metrics, the self-reenactment protocol and its report."""
+"""Evaluation: metrics, the protocol of comparing methods on clips, and its report."""
 
-from mggtalk.evaluation.protocol import evaluate, score_clip
-from mggtalk.evaluation.report import clip_table, comparison_table, from_json, markdown, to_json, write_report
-from mggtalk.evaluation.scores import ClipScore, Evaluation, Scores
+from mggtalk.evaluation.protocol import Method, evaluate
+from mggtalk.evaluation.report import from_json, markdown, to_json, write_report
+from mggtalk.evaluation.scores import PRIOR, STILL, TRAINED, ClipScore, Evaluation, Scores
+from mggtalk.evaluation.tasks import MODES, Mode
 
 __all__ = [
+    "MODES",
+    "PRIOR",
+    "STILL",
+    "TRAINED",
     "ClipScore",
     "Evaluation",
+    "Method",
+    "Mode",
     "Scores",
-    "clip_table",
-    "comparison_table",
     "evaluate",
     "from_json",
     "markdown",
-    "score_clip",
     "to_json",
     "write_report",
 ]

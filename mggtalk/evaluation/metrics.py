@@ -11,7 +11,7 @@ from scipy.spatial import ConvexHull
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
-from mggtalk.face.topology import LIPS
+from mggtalk.face.topology import LIPS, LIPS_INNER_LOWER, LIPS_INNER_UPPER
 from mggtalk.geometry import rotation_to_euler
 
 Array = np.ndarray | Tensor
@@ -153,6 +153,37 @@ def lmd(landmarks: Array, truth: Array, centred: bool = True) -> float:
         lips = lips - lips.mean(axis=1, keepdims=True)
         wanted = wanted - wanted.mean(axis=1, keepdims=True)
     return float(np.linalg.norm(lips - wanted, axis=-1).mean())
+
+
+def lip_gap(landmarks: Array) -> np.ndarray:
+    """Mean gap between the inner lips of ``[T, 478, 2 or 3]`` landmarks in every frame ``[T]``, in their pixels."""
+    points = np.asarray(landmarks, dtype=np.float64)[..., :2]  # [T, 478, 2]
+    middle = slice(1, -1)  # the corners always touch
+    upper, lower = points[:, list(LIPS_INNER_UPPER)[middle]], points[:, list(LIPS_INNER_LOWER)[middle]]  # [T, G, 2]
+    return np.linalg.norm(upper - lower, axis=-1).mean(axis=-1)
+
+
+def lip_gap_error(landmarks: Array, truth: Array) -> float:
+    """Mean absolute error of :func:`lip_gap` over ``[T, 478, 2 or 3]`` landmarks, in their pixels.
+
+    Raises:
+        ValueError: If shapes differ.
+    """
+    landmarks, truth = _pair(landmarks, truth)
+    return float(np.abs(lip_gap(landmarks) - lip_gap(truth)).mean())
+
+
+def lip_gap_correlation(landmarks: Array, truth: Array) -> float:
+    """Pearson correlation over time of :func:`lip_gap`; NaN if one of the mouths does not move.
+
+    Raises:
+        ValueError: If shapes differ.
+    """
+    landmarks, truth = _pair(landmarks, truth)
+    gap, wanted = lip_gap(landmarks), lip_gap(truth)
+    if min(gap.std(), wanted.std()) < 1e-6:
+        return math.nan
+    return float(np.corrcoef(gap, wanted)[0, 1])
 
 
 def aed(expression: Array, truth: Array) -> float:

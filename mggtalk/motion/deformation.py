@@ -3,7 +3,10 @@
 The analytic estimate binds every point to the face model and moves it by the displacement of its three vertices for
 ``beta_d - beta_s``; an MLP adds a residual that starts at zero::
 
-    P_d = P_f + sum_k w_k (V_k(beta_d) - V_k(beta_s)) + MLP(P_f, beta_d, beta_s)
+    P_d = P_f + sum_k w_k (V_k(beta_d) + MLP(V_k, beta_d, beta_s) - V_k(beta_s))
+
+The MLP is evaluated at the vertices and reaches the points through the same binding: a hundred times cheaper than at
+every point, and it cannot tear the surface.
 
 Eyes and the inside of the mouth move by rules of their own: the eyeball follows the iris and is covered by the lids,
 not squeezed by them; the upper teeth stay with the skull and the lower ones go with the lower lip.
@@ -21,6 +24,7 @@ from torch import Tensor, nn
 
 from mggtalk.config import EXPRESSION_COMPONENTS, DeformationConfig
 from mggtalk.depth.raster import MeshRaster
+from mggtalk.face.face_model import FaceModel
 from mggtalk.face.topology import (
     LEFT_EYE_LOWER,
     LEFT_EYE_UPPER,
@@ -224,8 +228,8 @@ class DeformationMLP(nn.Module):
 
     @property
     def untrained(self) -> bool:
-        """Whether the residual is still identically zero."""
-        return is_zero(self.last)
+        """Whether the residual is identically zero and nothing is learning it."""
+        return not self.training and is_zero(self.last)
 
     def forward(self, points: Tensor, beta_d: Tensor, beta_s: Tensor) -> Tensor:
         """Residual displacement.
@@ -243,3 +247,21 @@ class DeformationMLP(nn.Module):
         change = torch.cat([beta_d, beta_s]).expand(len(points), -1)  # [N, 2K]
         hidden = self.body(torch.cat([points, phases.sin(), phases.cos(), change], dim=-1))
         return expression_gate(beta_d, beta_s) * self.last(hidden)
+
+    def drive(
+        self, face_model: FaceModel, avatar_vertices: Tensor, identity: Tensor, beta_d: Tensor, beta_s: Tensor
+    ) -> Tensor:
+        """Driven face model.
+
+        Args:
+            face_model: The landmark 3DMM.
+            avatar_vertices: Face model of the source ``V(beta_s)``, ``[V, 3]``.
+            identity: Its identity ``[I]``.
+            beta_d: Driving expression ``[K]``.
+            beta_s: Source expression ``[K]``.
+
+        Returns:
+            ``V(beta_d)`` with the learned residual, ``[V, 3]``, head frame, decimetres.
+        """
+        vertices = face_model.vertices(identity, beta_d)  # [V, 3]
+        return vertices if self.untrained else vertices + self(avatar_vertices, beta_d, beta_s)

@@ -22,6 +22,10 @@ SHARE = math.log(0.8)
 """What parent and child lose in log-scale, so that together they cover the parent's area with the same softness."""
 
 
+CLOSED = 0.01
+"""Gate under which a child keeps its analytic place and attributes."""
+
+
 class Densify(nn.Module):
     """Residual of the child on its parent's parameters and identity features."""
 
@@ -33,8 +37,8 @@ class Densify(nn.Module):
 
     @property
     def untrained(self) -> bool:
-        """Whether the residual is still identically zero."""
-        return is_zero(self.last)
+        """Whether the residual is identically zero and nothing is learning it."""
+        return not self.training and is_zero(self.last)
 
     def forward(
         self,
@@ -64,7 +68,10 @@ class Densify(nn.Module):
         shared = parents._replace(log_scales=parents.log_scales + SHARE)
         children = shared._replace(harmonics=base)
         if features is not None and gate is not None:
-            residual = gate[:, None] * self.last(self.body(torch.cat([features, parents.flatten()], dim=-1)))  # [N, 23]
-            offset = torch.tanh(residual[:, :3]) * 0.5 * surface.tangent_u.norm(dim=-1, keepdim=True)
-            places, children = places + offset, children.add(residual[:, 3:])
+            open_ = torch.nonzero(gate > CLOSED).squeeze(-1)  # [Q]
+            inputs = torch.cat([features[open_], parents.select(open_).flatten()], dim=-1)
+            residual = gate[open_, None] * self.last(self.body(inputs))  # [Q, 23]
+            reach = 0.5 * surface.tangent_u[open_].norm(dim=-1, keepdim=True)
+            places = places.index_add(0, open_, torch.tanh(residual[:, :3]) * reach)
+            children = children.add_at(open_, residual[:, 3:])
         return shared.activate(means), children.activate(places)

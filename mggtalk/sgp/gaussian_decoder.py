@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mggtalk.config import EXPRESSION_COMPONENTS, SGPConfig
 from mggtalk.networks import ResidualUNet
 from mggtalk.sgp.parameters import CHANNELS
 
+DEPTH = 3
+"""Halvings of the UNet."""
+
 
 class GaussianDecoder(nn.Module):
-    """A UNet on the position map of the driven points and the identity features."""
+    """A UNet on the position map of the driven points and the identity features.
+
+    It sees the part of the map that expressions move; beyond it nothing changes and no residual is let through.
+    """
 
     def __init__(self, config: SGPConfig) -> None:
         super().__init__()
+        self.stride = config.stride
+        self.sees_points = config.points
+        folded = config.stride**2
         self.unet = ResidualUNet(
-            3 + config.features, sum(CHANNELS.values()), config.decoder_width, condition=EXPRESSION_COMPONENTS
+            6 * folded + config.features,
+            sum(CHANNELS.values()) * folded,
+            config.decoder_width,
+            depth=DEPTH,
+            condition=EXPRESSION_COMPONENTS,
         )
 
     @property
@@ -24,15 +38,21 @@ class GaussianDecoder(nn.Module):
         """Whether the residual is still identically zero."""
         return self.unet.untrained
 
-    def forward(self, features: Tensor, position_map: Tensor, change: Tensor) -> Tensor:
+    def forward(self, features: Tensor, driven: Tensor, moved: Tensor, change: Tensor) -> Tensor:
         """Predict residuals of s, r, c and o.
 
         Args:
-            features: Identity features F ``[B, C, H, W]``.
-            position_map: Driven points ``[B, 3, H, W]``, head frame, decimetres; zero off the head.
+            features: Identity features F ``[B, C, H/stride, W/stride]``.
+            driven: Driven points ``P_d`` as a map ``[B, 3, H, W]``, head frame, decimetres; zero off the head.
+            moved: Their displacement ``P_d - P_f``, ``[B, 3, H, W]``; the UNet sees centimetres.
             change: ``beta_d - beta_s``, ``[B, K]``.
 
         Returns:
             ``[B, 20, H, W]``.
         """
-        return self.unet(torch.cat([position_map, features.expand(len(position_map), -1, -1, -1)], dim=1), change)
+        positions = torch.cat([driven, 10.0 * moved], dim=1)  # [B, 6, H, W]
+        if not self.sees_points:
+            positions = torch.zeros_like(positions)
+        folded = F.pixel_unshuffle(positions, self.stride)  # [B, 6 * stride^2, H/stride, W/stride]
+        residual = self.unet(torch.cat([folded, features], dim=1), change)
+        return F.pixel_shuffle(residual, self.stride)  # [B, 20, H, W]

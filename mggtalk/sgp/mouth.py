@@ -22,13 +22,13 @@ from mggtalk.scene import Gaussians
 from mggtalk.sgp.footprint import Neighbours, footprint, scales_and_rotation
 from mggtalk.sgp.parameters import CHANNELS, GaussianParameters
 
-ROWS, COLUMNS = 20, 40
+ROWS, COLUMNS = 32, 64
 """Size of the sheet."""
 
 OVERLAP = 0.15
 """How far the sheet reaches behind each lip, over the opening's height."""
 
-SPACING = 0.02
+SPACING = 0.0125
 """Decimetres between neighbours of a half open mouth; bounds the footprints."""
 
 TEETH_EDGE = 0.03
@@ -103,7 +103,7 @@ class MouthDecoder(nn.Module):
     def __init__(self, config: SGPConfig) -> None:
         super().__init__()
         self.unet = ResidualUNet(
-            6, sum(CHANNELS.values()), config.mouth_width, depth=2, condition=2 * EXPRESSION_COMPONENTS
+            8, sum(CHANNELS.values()), config.mouth_width, depth=3, condition=2 * EXPRESSION_COMPONENTS
         )
 
     @property
@@ -126,12 +126,13 @@ class MouthDecoder(nn.Module):
         points, gap = sheet_points(vertices)
         colour = sheet_colour(sheet, points, gap)
         neighbours = Neighbours.of(torch.ones(ROWS, COLUMNS, dtype=torch.bool, device=points.device))
-        log_scales, quaternions = scales_and_rotation(footprint(points, neighbours, SPACING), spread=0.7)
+        log_scales, quaternions = scales_and_rotation(footprint(points.detach(), neighbours, SPACING), spread=0.7)
         opacity = ((gap - sheet.closed_gap) / 0.04).clamp(0.0, 0.99)
         logits = torch.logit(opacity, eps=1e-4)
         parameters = GaussianParameters(log_scales, quaternions, harmonics_from_colour(colour), logits)
         if not self.untrained:
-            grid = torch.cat([points, colour], dim=-1).T.reshape(1, 6, ROWS, COLUMNS)
+            inputs = torch.cat([points, colour, 10.0 * gap[:, None], sheet.known[:, None]], dim=-1)  # [R*C, 8]
+            grid = inputs.T.reshape(1, 8, ROWS, COLUMNS)
             residual = self.unet(grid, torch.cat([beta_d, beta_s])[None])  # [1, 20, R, C]
             gate = expression_gate(beta_d, beta_s)
             parameters = parameters.add(gate * residual[0].flatten(1).T)  # [R*C, 20]

@@ -48,6 +48,11 @@ class GaussianParameters(NamedTuple):
             logits=self.logits + o.squeeze(-1),
         )
 
+    def add_at(self, index: Tensor, residual: Tensor) -> GaussianParameters:
+        """Add a residual ``[Q, 20]`` to the points ``index [Q]``, which are all different."""
+        changed = self.select(index).add(residual)
+        return GaussianParameters(*(old.index_copy(0, index, new) for old, new in zip(self, changed)))
+
     def flatten(self) -> Tensor:
         """All parameters as ``[N, 20]``."""
         return torch.cat([self.log_scales, self.quaternions, self.harmonics.flatten(-2), self.logits[:, None]], dim=-1)

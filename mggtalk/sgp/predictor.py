@@ -48,6 +48,7 @@ class _Decoded(NamedTuple):
     points: Tensor  # [N + M, 3] visible, then mirrored
     parameters: GaussianParameters  # of the same points
     surface: Footprint  # [N] tangents of the visible points
+    gate: Tensor  # [N] how far their residuals are let through
     rest: tuple[Gaussians, Gaussians]  # back of the head and mouth, which have no children
 
 
@@ -62,7 +63,13 @@ class SymmetricGaussianPredictor(nn.Module):
         self.mouth_decoder = MouthDecoder(config)
         self.densify = Densify(config)
 
-    def forward(self, avatar: Avatar, driven: Driven) -> SplatSets:
+    def features(self, avatar: Avatar) -> Tensor | None:
+        """Identity features F of an avatar ``[1, C, H/stride, W/stride]``; None while nothing would use them."""
+        if self.decoder.untrained and self.sym_decoder.untrained and self.densify.untrained:
+            return None
+        return self.identity_encoder(avatar.head_image)
+
+    def forward(self, avatar: Avatar, driven: Driven, features: Tensor | None = None) -> SplatSets:
         """Predict the Gaussians of one frame.
 
         ::
@@ -76,79 +83,92 @@ class SymmetricGaussianPredictor(nn.Module):
         Args:
             avatar: The prepared portrait.
             driven: Its driven geometry.
+            features: From :meth:`features`, the same for all frames of an avatar; computed here if None.
 
         Returns:
             The coarse and the dense set.
         """
-        parts = self._decode(avatar, driven)
+        features = self.features(avatar) if features is None else features
+        parts = self._decode(avatar, driven, features)
         coarse = concatenate([parts.parameters.activate(parts.points), *parts.rest])
-        return SplatSets(coarse, self._densify(avatar, driven, parts))
+        return SplatSets(coarse, self._densify(avatar, parts, features))
 
-    def dense(self, avatar: Avatar, driven: Driven) -> Gaussians:
+    def dense(self, avatar: Avatar, driven: Driven, features: Tensor | None = None) -> Gaussians:
         """The dense set alone: all that a picture needs. See :meth:`forward`."""
-        return self._densify(avatar, driven, self._decode(avatar, driven))
+        features = self.features(avatar) if features is None else features
+        return self._densify(avatar, self._decode(avatar, driven, features), features)
 
-    def _decode(self, avatar: Avatar, driven: Driven) -> _Decoded:
+    def _decode(self, avatar: Avatar, driven: Driven, features: Tensor | None) -> _Decoded:
         """Everything before densification."""
-        surface = footprint(driven.points, avatar.neighbours, float(avatar.pixel_size))
-        visible = self._visible(avatar, driven, surface)
-        mirrored = self._mirrored(avatar, driven, visible)
+        # Gradients reach the geometry through the positions alone: those of tangents explode where points coincide.
+        surface = footprint(driven.points.detach(), avatar.neighbours, float(avatar.pixel_size))
+        moved = (driven.points - avatar.points).detach()  # [N, 3]
+        gate = change_gate(moved, surface, float(avatar.pixel_size))
+        visible = self._visible(avatar, driven, surface, gate, features)
+        mirrored = self._mirrored(avatar, driven, visible, features)
         mouth = self.mouth_decoder(avatar.mouth, driven.vertices, driven.expression, avatar.expression)
         return _Decoded(
             points=torch.cat([driven.points, driven.mirrored]),
             parameters=GaussianParameters(*(torch.cat(pair) for pair in zip(visible, mirrored))),
             surface=surface,
+            gate=gate,
             rest=(avatar.back, mouth),
         )
 
-    def _densify(self, avatar: Avatar, driven: Driven, parts: _Decoded) -> Gaussians:
+    def _densify(self, avatar: Avatar, parts: _Decoded, features: Tensor | None) -> Gaussians:
         """Eq. 6: parents, children, and what has no children."""
         if not self.densify.enabled:
             return concatenate([parts.parameters.activate(parts.points), *parts.rest])
+        learned = features is not None and not self.densify.untrained
+        # A mirrored child is gated like its twin's.
         parents, children = self.densify(
             parts.points,
             parts.parameters,
             _with_twins(parts.surface, avatar.mirrored),
             torch.cat([avatar.colour_step, avatar.colour_step[avatar.mirrored]]),
-            None if self.densify.untrained else self._pixel_features(avatar),
-            None if self.densify.untrained else self._child_gate(avatar, driven, parts.surface),
+            self._pixel_features(avatar, features) if features is not None and learned else None,
+            torch.cat([parts.gate, parts.gate[avatar.mirrored]]) if learned else None,
         )
         return concatenate([parents, children, *parts.rest])
 
-    def _visible(self, avatar: Avatar, driven: Driven, surface: Footprint) -> GaussianParameters:
+    def _visible(
+        self, avatar: Avatar, driven: Driven, surface: Footprint, gate: Tensor, features: Tensor | None
+    ) -> GaussianParameters:
         """Eq. 4: parameters ``G_d`` of the visible points."""
         log_scales, quaternions = scales_and_rotation(surface, SPREAD)
         base = GaussianParameters(
             log_scales, quaternions, harmonics_from_colour(avatar.colour), torch.logit(avatar.opacity, eps=4e-3)
         )
-        if self.decoder.untrained:
+        if features is None or self.decoder.untrained:
             return base
-        change = driven.expression - avatar.expression
-        residual = self.decoder(avatar.features, avatar.position_map(driven.points)[None], change[None])[0]
-        gate = change_gate(driven.points - avatar.points, surface, float(avatar.pixel_size))
-        return base.add(residual[:, avatar.mask].T * gate[:, None])  # [N, 20]
+        window = avatar.window
+        residual = self.decoder(
+            window.crop(features, self.decoder.stride),
+            window.scatter(driven.points),
+            window.scatter(driven.points - avatar.points),
+            (driven.expression - avatar.expression)[None],
+        )  # [1, 20, h, w]
+        return base.add_at(window.points, window.gather(residual) * gate[window.points, None])
 
-    def _mirrored(self, avatar: Avatar, driven: Driven, visible: GaussianParameters) -> GaussianParameters:
+    def _mirrored(
+        self, avatar: Avatar, driven: Driven, visible: GaussianParameters, features: Tensor | None
+    ) -> GaussianParameters:
         """Eq. 10: parameters ``G_d^s`` of the mirrored points."""
         base = visible.select(avatar.mirrored).mirror()
-        if self.sym_decoder.untrained or not len(avatar.mirrored):
+        if features is None or self.sym_decoder.untrained or not len(avatar.mirrored):
             return base
-        positions, twin = avatar.points.new_zeros(len(avatar.points), 3), visible.mirror().flatten()
+        positions, twin = torch.zeros_like(avatar.points), visible.mirror().flatten()
         positions[avatar.mirrored] = driven.mirrored
-        residual = self.sym_decoder(
-            avatar.features, avatar.position_map(positions)[None], avatar.position_map(twin)[None]
-        )[0]
+        residual = self.sym_decoder(features, avatar.position_map(positions)[None], avatar.position_map(twin)[None])[0]
         return base.add(residual[:, avatar.mask].T[avatar.mirrored])  # [M, 20]
 
-    def _child_gate(self, avatar: Avatar, driven: Driven, surface: Footprint) -> Tensor:
-        """Gate ``[N + M]`` of the children; the mirrored ones are not seen in the portrait and need none."""
-        seen = change_gate(driven.points - avatar.points, surface, float(avatar.pixel_size))
-        return torch.cat([seen, torch.ones_like(driven.mirrored[:, 0])])
-
-    def _pixel_features(self, avatar: Avatar) -> Tensor:
+    def _pixel_features(self, avatar: Avatar, features: Tensor) -> Tensor:
         """Identity features ``[N + M, C]`` at the points' pixels."""
-        features = avatar.features[0][:, avatar.mask].T  # [N, C]
-        return torch.cat([features, features[avatar.mirrored]])
+        height, width = features.shape[-2:]
+        rows, columns = avatar.mask.nonzero().unbind(-1)  # [N]
+        cells = (rows * height // avatar.mask.shape[0]) * width + columns * width // avatar.mask.shape[1]
+        values = features[0].flatten(1).T[cells]  # [N, C]
+        return torch.cat([values, values[avatar.mirrored]])
 
 
 def drive_points(avatar: Avatar, vertices: Tensor, expression: Tensor) -> Driven:

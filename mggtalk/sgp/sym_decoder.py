@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mggtalk.config import SGPConfig
 from mggtalk.networks import conv_block, is_zero, zero_init
 from mggtalk.sgp.parameters import CHANNELS
+
+COARSENESS = 4
+"""How many times smaller than the position map the nets' maps are."""
 
 
 class _Branch(nn.Module):
@@ -32,26 +36,36 @@ class SymGaussianDecoder(nn.Module):
 
     def __init__(self, config: SGPConfig) -> None:
         super().__init__()
+        self.enabled, self.sees_twin = config.sym_decoder, config.sym_twin
         self.branches = nn.ModuleDict(
             {name: _Branch(config.features, channels, config.sym_width) for name, channels in CHANNELS.items()}
         )
 
     @property
     def untrained(self) -> bool:
-        """Whether all four residuals are still identically zero."""
-        return all(isinstance(branch, _Branch) and is_zero(branch.last) for branch in self.branches.values())
+        """Whether all four residuals are identically zero and nothing is learning them."""
+        zero = all(isinstance(branch, _Branch) and is_zero(branch.last) for branch in self.branches.values())
+        return not self.enabled or (zero and not self.training)
 
     def forward(self, features: Tensor, position_map: Tensor, twin: Tensor) -> Tensor:
         """Predict residuals to the mirrored parameters.
 
+        What the mirrored half lacks is smooth, so the nets work on maps that are :data:`COARSENESS` times smaller.
+
         Args:
-            features: Identity features F ``[B, C, H, W]``.
+            features: Identity features F ``[B, C, H/stride, W/stride]``.
             position_map: Mirrored driven points ``[B, 3, H, W]``.
             twin: Mirrored parameters of the visible twins ``[B, 20, H, W]``.
 
         Returns:
             ``[B, 20, H, W]``.
         """
+        size = position_map.shape[-2:]
+        small = (-(-size[0] // COARSENESS), -(-size[1] // COARSENESS))
+        features, position_map, twin = (F.adaptive_avg_pool2d(grid, small) for grid in (features, position_map, twin))
+        if not self.sees_twin:
+            twin = torch.zeros_like(twin)
         parts = twin.split(list(CHANNELS.values()), dim=1)
         outputs = [branch(features, position_map, part) for branch, part in zip(self.branches.values(), parts)]
-        return torch.cat(outputs, dim=1)  # [B, 20, H, W]
+        residual = torch.cat(outputs, dim=1)  # [B, 20, H/4, W/4]
+        return F.interpolate(residual, size=size, mode="bilinear", align_corners=False)  # [B, 20, H, W]

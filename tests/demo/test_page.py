@@ -217,7 +217,7 @@ def test_a_stopped_job_ends_and_leaves_no_file(page, files, monkeypatch, tmp_pat
         if " of " in desc:
             threading.Thread(target=studio.stop, args=(request,)).run()
 
-    arguments = (str(files / "portrait.png"), str(files / "driving.mp4"), None, "relative", 256, ())
+    arguments = (str(files / "portrait.png"), str(files / "driving.mp4"), None, "relative", 256, "mesh", ())
     with pytest.raises(gr.Error, match="Stopped"):
         studio.reenact(*arguments, request, progress)
     assert list(tmp_path.iterdir()) == []
@@ -255,3 +255,19 @@ def test_the_viewer_gets_the_whole_head_turned_to_its_fixed_camera(tmp_path):
     camera = torch.tensor([math.sin(ORBIT) * math.cos(ORBIT), -up, -(math.cos(ORBIT) ** 2)])  # y is down in the file
     torch.testing.assert_close(nose / nose.norm(), camera, atol=1e-5, rtol=0)
     assert crown[1] < 0 and float(means.amax() - means.amin()) < 2.5
+
+
+def test_the_depth_choice_states_what_would_be_downloaded(page):
+    (depth,) = [block for block in page.blocks.values() if isinstance(block, gr.Dropdown)]
+    labels = {name: label for label, name in depth.choices}
+    assert depth.value == "mesh" and "embedded" in labels["mesh"]
+    assert "5.0 GB to download" in labels["geowizard"] or "ready" in labels["geowizard"]
+    heavy = [fn for fn in page.fns.values() if fn.api_name in ("reenact", "talk", "free_view")]
+    assert all(depth in fn.inputs for fn in heavy)
+
+
+def test_a_visitor_cannot_name_a_folder_of_the_server(page, files):
+    studio = next(fn.fn for fn in page.fns.values() if fn.api_name == "reenact").__self__
+    arguments = (str(files / "portrait.png"), str(files / "driving.mp4"), None, "relative", 256, "geowizard=/", ())
+    with pytest.raises(gr.Error, match="no depth estimator"):
+        studio.reenact(*arguments, gr.Request(session_hash="somebody"), lambda *_, **__: None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from mggtalk.dsgr.back import FLATTENING, SHADE, back_cloud
+from mggtalk.dsgr.back import FLATTENING, OVERLAP, SHADE, back_cloud, dome
 
 
 def scene() -> dict[str, torch.Tensor]:
@@ -26,7 +26,9 @@ def test_back_lies_behind_the_silhouette_inside_the_outline() -> None:
     assert depth.shape == keep.shape == (16, 16) and colour.shape == (3, 16, 16)
     assert keep.any() and not (keep & ~(parts["head"][::2, ::2] > 0)).any()
     assert not keep[12:].any()  # rows 24 and below are not above the rim
-    assert (depth[keep] >= 10.0).all()
+    front = parts["depth"][::2, ::2]
+    assert (depth - front)[keep].min() > 0.09  # never before the front
+    assert (depth[keep] >= 10.0 - OVERLAP).all()
     middle = 10.0 + FLATTENING  # the front is one decimetre before the silhouette there
     assert abs(float(depth[8, 8]) - middle) < 0.03
 
@@ -48,3 +50,36 @@ def test_a_point_behind_the_silhouette_makes_no_back() -> None:
     parts = scene()
     parts["depth"] = torch.full((32, 32), 10.2)
     assert not back_cloud(**parts, silhouette=10.0)[2].any()
+
+
+def test_the_dome_over_an_ellipse_is_half_an_ellipsoid() -> None:
+    y, x = torch.meshgrid(torch.arange(60) + 0.5 - 30, torch.arange(60) + 0.5 - 30, indexing="ij")
+    level = 1 - (x / 20).square() - (y / 28).square()
+    made = dome(level > 0)
+    assert (made - level.clamp(min=0).sqrt()).abs()[level > 0.15].max() < 0.05
+    assert float(made.max()) == 1.0 and (made[level <= 0] == 0).all()
+    assert (dome(torch.zeros(4, 4, dtype=torch.bool)) == 0).all()
+
+
+def test_a_nose_in_front_makes_no_dent_in_the_back() -> None:
+    parts = scene()
+    plain, _, _ = back_cloud(**parts, silhouette=10.0)
+    parts["depth"] = parts["depth"].clone()
+    parts["depth"][15:17, 15:17] -= 0.5
+    nosed, _, _ = back_cloud(**parts, silhouette=10.0)
+    assert (nosed - plain).abs().max() < 0.02
+
+
+def test_a_lock_of_hair_apart_from_the_head_has_no_back() -> None:
+    parts = scene()
+    parts["head"] = torch.nn.functional.pad(parts["head"], (0, 20, 0, 0))
+    parts["head"][8:20, 36:48] = 1.0
+    wide = {
+        name: torch.nn.functional.pad(value, (0, 20, 0, 0), value=True)
+        for name, value in parts.items()
+        if value.dtype == torch.bool
+    }
+    depth = torch.nn.functional.pad(parts["depth"], (0, 20, 0, 0), value=9.5)
+    colour = torch.nn.functional.pad(parts["colour"], (0, 20, 0, 0))
+    _, _, keep = back_cloud(depth, colour, parts["head"], **wide, silhouette=10.0)
+    assert keep[:, :16].any() and not keep[:, 16:].any()

@@ -88,6 +88,48 @@ def test_perspective_plane_and_sphere():
     assert (depth / truth - 1)[mask].abs().max() < 2e-3
 
 
+def perspective_normals(depth, rays):
+    """Unit normals toward the viewer (x right, y up) of a depth map seen by a pinhole camera, by cross products."""
+    points = rays * depth  # [3, H, W]
+    across = torch.gradient(points, dim=2)[0]
+    down = torch.gradient(points, dim=1)[0]
+    return torch.nn.functional.normalize(torch.cross(down, across, dim=0), dim=0)
+
+
+def test_gaussian_bump_in_perspective():
+    right, down = grid()
+    focal = 160.0
+    rays = torch.stack([right / focal, -down / focal, -torch.ones_like(right)])
+    truth = focal - 12 * torch.exp(-(right**2 + down**2) / (2 * 10**2))
+    normals = perspective_normals(truth, rays)
+    assert (normals[2] > 0).all()
+    mask = torch.ones(SIZE, SIZE, dtype=torch.bool)
+    depth = integrate_normals(normals.float(), mask, focal=focal).depth.double()
+    ratio = depth / truth
+    assert (ratio / ratio.mean() - 1).abs().max() < 2e-3  # 0.3 of a bump of 12
+
+
+def test_step_edge_in_perspective_is_kept():
+    """Two flat sheets, joined at the bottom row only by a ramp of the right one: the curled flap, seen by a pinhole."""
+    right, down = grid()
+    focal = 400.0
+    rays = torch.stack([right / focal, -down / focal, -torch.ones_like(right)])
+    _, height = curled_flap()
+    truth = focal + height  # the flap comes nearer
+    left = perspective_normals(torch.full_like(right, focal), rays)
+    above = (-down).clamp(min=0)
+    flap = perspective_normals(focal - 0.02 * above**2, rays)
+    normals = torch.where(right > 0, flap, left)  # each sheet's own: nothing tells of the step
+    mask = torch.ones(SIZE, SIZE, dtype=torch.bool)
+    middle = SIZE // 2
+    jumps = {}
+    for k in (0.0, 2.0):
+        depth = integrate_normals(normals.float(), mask, k=k, iterations=60, focal=focal).depth
+        jumps[k] = depth[4].diff().abs().max()
+    step = truth[4, middle - 1] - truth[4, middle]
+    assert jumps[2.0] > 0.8 * step and jumps[0.0] < 0.2 * step
+
+
 def curled_flap():
     """A sheet slit along the upper half of its middle column; the right flap curls toward the viewer, up to 20 px."""
     right, down = grid()

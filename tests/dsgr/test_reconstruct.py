@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from mggtalk.config import DSGRConfig
-from mggtalk.dsgr.reconstruct import coarse_cloud, fit_scale_shift
+from mggtalk.depth.scale import fit_scale_shift
+from mggtalk.dsgr.reconstruct import coarse_cloud
 from mggtalk.geometry import head_to_camera, project
 
 CONFIG = DSGRConfig(map_size=64, voxel_size=0.12)  # two to three pixels of this small map, as in the real one

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mggtalk.evaluation import metrics
-from mggtalk.face.topology import LIPS
+from mggtalk.face.topology import LIPS, LIPS_INNER_LOWER
 from mggtalk.geometry import euler_to_rotation
 
 
@@ -99,6 +99,20 @@ def test_lmd_by_hand():
     moved[:, LIPS[0], 0] += 40  # one of 40 lip vertices by 40 px: its mean moves 1 px
     assert metrics.lmd(moved, truth, centred=False) == pytest.approx(1.0)
     assert metrics.lmd(moved, truth) == pytest.approx((39 * 1 + 39) / 40)
+
+
+def test_lip_gap_by_hand():
+    opening = np.array([0.0, 3.0, 6.0, 3.0])
+    points = np.zeros((4, 478, 3))
+    points[:, list(LIPS_INNER_LOWER[1:-1]), 1] = opening[:, None]
+    assert metrics.lip_gap(points) == pytest.approx(opening)
+    double = 2 * points
+    assert metrics.lip_gap_error(double, points) == pytest.approx(3.0)
+    assert metrics.lip_gap_correlation(double, points) == pytest.approx(1.0)
+    against = np.zeros_like(points)
+    against[:, list(LIPS_INNER_LOWER[1:-1]), 1] = 10 - opening[:, None]
+    assert metrics.lip_gap_correlation(against, points) == pytest.approx(-1.0)
+    assert math.isnan(metrics.lip_gap_correlation(0 * points, points))
 
 
 def test_aed_by_hand():

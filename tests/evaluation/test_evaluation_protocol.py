@@ -1,4 +1,4 @@
-"""The protocol on a video of a moving disc, with a tracker that finds it and two ways to reenact it."""
+"""The protocol on a video of a moving disc, with a tracker that finds it and ways to reenact it."""
 
 import math
 
@@ -7,9 +7,13 @@ import pytest
 import torch
 
 from mggtalk.errors import MGGTalkError, NoFaceError, OptionError
-from mggtalk.evaluation.protocol import centre_square, evaluate, find_clips, score_clip
-from mggtalk.evaluation.report import from_json
+from mggtalk.evaluation import PRIOR, STILL, TRAINED, Method, from_json
+from mggtalk.evaluation.clips import Clip, find_clips, other_person
+from mggtalk.evaluation.frames import FrameStore, centre_square, resized
+from mggtalk.evaluation.protocol import evaluate, score_task
+from mggtalk.evaluation.tasks import make_task
 from mggtalk.media.writer import VideoWriter
+from mggtalk.perceptual import LPIPS
 from mggtalk.scene import Motion
 
 RADIUS = 0.18  # of the disc, over the side of the picture
@@ -71,10 +75,16 @@ class StillPipe(DiscPipe):
     """Shows the portrait, whatever the motion is."""
 
     def animate(self, avatar, motion, size, pose):
-        from mggtalk.evaluation.protocol import resized
-
         for _ in motion:
             yield resized(avatar, size)
+
+
+class TiredPipe(DiscPipe):
+    """Follows the motion for five frames, then shows the portrait."""
+
+    def animate(self, avatar, motion, size, pose):
+        for index, frame in enumerate(super().animate(avatar, motion, size, pose)):
+            yield frame if index < 5 else resized(avatar, size)
 
 
 class BlackPipe(DiscPipe):
@@ -99,15 +109,21 @@ def clips(tmp_path_factory):
     return folder
 
 
-def test_still_pipe_equals_the_baseline(clips):
-    score, sheet = score_clip(StillPipe(), clips / "disc.mp4", size=64)
-    assert score.frames == FRAMES - 1
-    assert score.hard_frames > 0
-    assert len(sheet) == 8 and sheet[0][0].shape == (64, 64, 3)
-    generated, still = score.generated, score.still
-    assert generated.psnr == pytest.approx(still.psnr)
-    assert generated.psnr_mouth_hard == pytest.approx(still.psnr_mouth_hard)
-    assert generated.lmd_uncentred == pytest.approx(still.lmd_uncentred, abs=0.7)
+def score(clips, every=1, lpips=None, **pipes):
+    """Score the disc video with some pipes, by name."""
+    methods = {name: Method(pipe) for name, pipe in pipes.items()}
+    clip = Clip(clips / "disc.mp4", "disc", None)
+    task = make_task(next(iter(pipes.values())), clip, clip, "self", every, 64)
+    return score_task(task, methods, 64, lpips)
+
+
+def test_a_method_that_stands_still_equals_the_still_portrait(clips):
+    result, _ = score(clips, prior=StillPipe())
+    assert result.frames == FRAMES - 1
+    made, still = result.scores[PRIOR], result.scores[STILL]
+    assert made.psnr == pytest.approx(still.psnr)
+    assert made.psnr_mouth_hard == pytest.approx(still.psnr_mouth_hard)
+    assert made.lmd_uncentred == pytest.approx(still.lmd_uncentred, abs=0.7)
     # the disc moves 1.5 % of the side per frame, the mean frame is 6.5 frames away, in pixels at 256
     assert still.lmd_uncentred == pytest.approx(0.015 * 6.5 * 256, abs=0.7)
     assert still.lmd == pytest.approx(0.0, abs=1e-3)
@@ -115,65 +131,157 @@ def test_still_pipe_equals_the_baseline(clips):
 
 
 def test_following_the_motion_beats_the_still_portrait(clips):
-    score, _ = score_clip(DiscPipe(), clips / "disc.mp4", size=64)
-    assert score.generated.psnr > score.still.psnr + 5
-    assert score.generated.psnr_face > score.still.psnr_face + 5
-    assert score.generated.ssim > score.still.ssim
-    assert score.generated.lmd_uncentred < 1.0
-    assert score.generated.aed < 0.2 * score.still.aed
-    assert score.generated.psnr_wrapped > score.generated.psnr - 1e-6
+    result, _ = score(clips, prior=DiscPipe())
+    made, still = result.scores[PRIOR], result.scores[STILL]
+    assert made.psnr > still.psnr + 5
+    assert made.psnr_face > still.psnr_face + 5
+    assert made.ssim > still.ssim
+    assert made.lmd_uncentred < 1.0
+    assert made.aed < 0.2 * still.aed
+    assert made.psnr_wrapped > made.psnr - 1e-6
 
 
-def test_stride(clips):
-    score, sheet = score_clip(DiscPipe(), clips / "disc.mp4", every=4, size=64)
-    assert score.frames == 3 == len(sheet)
-    assert score.still.lmd_uncentred == pytest.approx(0.015 * 8 * 256, abs=0.7)
-    assert score.generated.lmd_uncentred < 1.0
+def test_the_prior_alone_decides_which_frames_are_hard(clips):
+    bad_prior, _ = score(clips, prior=TiredPipe(), trained=DiscPipe())
+    assert bad_prior.hard_frames == 7
+    prior, trained = bad_prior.scores[PRIOR], bad_prior.scores[TRAINED]
+    assert prior.psnr_mouth_hard < 19 < prior.psnr_mouth_easy
+    assert trained.psnr_mouth_hard > prior.psnr_mouth_hard + 3
+    for scores in (prior, trained):
+        pooled = bad_prior.hard_frames * scores.psnr_mouth_hard
+        pooled += (bad_prior.frames - bad_prior.hard_frames) * scores.psnr_mouth_easy
+        assert pooled / bad_prior.frames == pytest.approx(scores.psnr_mouth)
+    good_prior, _ = score(clips, prior=DiscPipe(), trained=StillPipe())
+    assert good_prior.hard_frames == 0 and math.isnan(good_prior.scores[TRAINED].psnr_mouth_hard)
+    nobody, _ = score(clips, trained=StillPipe())
+    assert math.isnan(nobody.scores[TRAINED].psnr_mouth_hard) and math.isnan(nobody.scores[TRAINED].psnr_mouth_easy)
+
+
+def test_perceptual_distances_see_the_difference(clips):
+    result, _ = score(clips, every=3, lpips=LPIPS("alex"), prior=StillPipe(), trained=DiscPipe())
+    prior, trained = result.scores[PRIOR], result.scores[TRAINED]
+    for name in ("lpips", "lpips_face", "lpips_mouth"):
+        assert getattr(prior, name) > 2 * getattr(trained, name) > 0
+    assert math.isnan(result.scores[STILL].lpips)
+
+
+def test_stride_and_moments(clips):
+    result, moments = score(clips, every=4, prior=DiscPipe(), trained=StillPipe())
+    assert result.frames == 3
+    assert result.scores[STILL].lmd_uncentred == pytest.approx(0.015 * 8 * 256, abs=0.7)
+    assert result.scores[PRIOR].lmd_uncentred < 1.0
+    # the farther the disc has moved, the worse is the still picture
+    assert any(moment.caption.startswith("frame 12: worst mouth of trained") for moment in moments)
+    assert all(list(moment.made) == [PRIOR, TRAINED] for moment in moments)
+    assert all(moment.driving.shape == moment.made[PRIOR].shape == (64, 64, 3) for moment in moments)
     with pytest.raises(MGGTalkError, match="too few"):
-        score_clip(DiscPipe(), clips / "disc.mp4", every=100)
+        score(clips, every=100, prior=DiscPipe())
 
 
 def test_pictures_are_measured_even_when_no_face_can_be_found(clips):
-    score, _ = score_clip(BlackPipe(), clips / "disc.mp4", size=64)
-    assert score.generated.psnr < score.still.psnr
-    assert math.isnan(score.generated.lmd) and math.isnan(score.generated.jitter)
-    assert score.still.lmd_uncentred > 0
+    result, _ = score(clips, prior=BlackPipe())
+    made, still = result.scores[PRIOR], result.scores[STILL]
+    assert made.psnr < still.psnr
+    assert math.isnan(made.lmd) and math.isnan(made.jitter)
+    assert still.lmd_uncentred > 0
 
 
 def test_evaluate_writes_a_report_and_names_what_it_left_out(clips, tmp_path):
     steps = []
-    result = evaluate(DiscPipe(), clips, out=tmp_path, size=64, on_progress=lambda *step: steps.append(step))
+    result = evaluate(
+        {PRIOR: Method(DiscPipe())}, clips, out=tmp_path, every=3, size=64, on_progress=lambda *step: steps.append(step)
+    )
     assert [clip.clip for clip in result.clips] == ["disc.mp4"]
     assert "No disc" in result.skipped["empty.mp4"]
+    assert result.not_computed.keys() == {"FID", "CSIM"}
+    assert all(why.startswith("not computed: weights") for why in result.not_computed.values())
     assert steps == [("evaluate", 0, 2), ("evaluate", 1, 2), ("evaluate", 2, 2)]
-    assert from_json((tmp_path / "evaluation.json").read_text(encoding="utf-8")) == result
+    assert str(from_json((tmp_path / "evaluation.json").read_text(encoding="utf-8"))) == str(result)
     assert (tmp_path / "evaluation.md").exists() and (tmp_path / "sheets" / "disc.png").exists()
 
 
-def test_table_chooses_the_clips(clips):
-    assert [path.name for path in find_clips(clips, clips / "clips.csv", "train")] == ["empty.mp4"]
-    assert [path.name for path in find_clips(clips)] == ["disc.mp4", "empty.mp4"]
+def test_missing_perceptual_weights_are_named_not_zero(clips, monkeypatch):
+    monkeypatch.setattr("mggtalk.perceptual.PACKAGE", "no_such_package_of_weights")
+    result = evaluate({PRIOR: Method(DiscPipe())}, clips, every=6, size=64)
+    assert result.not_computed["LPIPS"].startswith("not computed: The perceptual weights alex")
+    assert math.isnan(result.mean.scores[PRIOR].lpips)
+
+
+def test_cross_reenactment_measures_motion_and_no_pictures(clips, tmp_path):
+    for name, radius in (("a.mp4", 3), ("b.mp4", 6)):
+        with VideoWriter(tmp_path / name, SIDE, SIDE, 25.0) as writer:
+            for index in range(7):
+                writer.write(disc(place(index)[0], 0.5 + radius / 100, SIDE))
+
+    class Follower(DiscPipe):
+        def prepare(self, portrait, crop):
+            return self.track_frames([portrait], 25.0).with_(landmarks=None)
+
+        def animate(self, avatar, motion, size, pose):
+            assert motion.landmarks is None  # they are of another person
+            return super().animate(avatar, motion, size, pose)
+
+    result = evaluate({PRIOR: Method(Follower())}, tmp_path, every=2, size=64, mode="cross")
+    made = result.mean.scores[PRIOR]
+    assert [clip.clip for clip in result.clips] == ["a.mp4", "b.mp4"]
+    assert math.isnan(made.psnr) and math.isnan(made.lmd) and math.isnan(made.lpips)
+    assert made.aed < result.mean.scores[STILL].aed
+
+
+def test_table_chooses_the_clips(clips, tmp_path):
+    assert [clip.path.name for clip in find_clips(clips, clips / "clips.csv", "train")] == ["empty.mp4"]
+    assert [clip.path.name for clip in find_clips(clips)] == ["disc.mp4", "empty.mp4"]
     with pytest.raises(MGGTalkError, match="None of 1 clips"):
-        evaluate(DiscPipe(), clips, clips / "clips.csv", split="train")
+        evaluate({PRIOR: Method(DiscPipe())}, clips, clips / "clips.csv", split="train")
+    table = tmp_path / "people.csv"
+    table.write_text(
+        "clip,split,identity_cluster,speech_fraction\na.mp4,val,1,0.9\nb.mp4,val,1,\nc.mp4,val,2,0.1\n",
+        encoding="utf-8",
+    )
+    people = find_clips(tmp_path, table)
+    assert [clip.speech for clip in people] == [0.9, 0.0, 0.1]
+    assert [other_person(people, index).path.name for index in range(3)] == ["c.mp4", "c.mp4", "a.mp4"]
+    with pytest.raises(OptionError, match="two people"):
+        other_person(people[:2], 0)
+
+
+def test_clips_without_speech_are_left_out_of_speech_modes(tmp_path):
+    clip = Clip(tmp_path / "silent.mp4", "1", 0.1)
+    with pytest.raises(MGGTalkError, match=r"silent\.mp4 is 0\.1"):
+        make_task(DiscPipe(), clip, clip, "audio", 1, 64)
 
 
 def test_bad_options_are_refused(clips, tmp_path):
+    methods = {PRIOR: Method(DiscPipe())}
     with pytest.raises(OptionError, match="does not exist"):
-        evaluate(DiscPipe(), tmp_path / "missing")
+        evaluate(methods, tmp_path / "missing")
     with pytest.raises(OptionError, match="has no videos"):
-        evaluate(DiscPipe(), tmp_path)
+        evaluate(methods, tmp_path)
     with pytest.raises(OptionError, match="stride"):
-        evaluate(DiscPipe(), clips, every=0)
+        evaluate(methods, clips, every=0)
+    with pytest.raises(OptionError, match="mode"):
+        evaluate(methods, clips, mode="sideways")
     with pytest.raises(OptionError, match="no clip of the split"):
-        evaluate(DiscPipe(), clips, clips / "clips.csv", split="test")
+        evaluate(methods, clips, clips / "clips.csv", split="test")
     with pytest.raises(OptionError, match=r"missing\.csv"):
-        evaluate(DiscPipe(), clips, clips / "missing.csv")
+        evaluate(methods, clips, clips / "missing.csv")
     (tmp_path / "bad.csv").write_text("name\nx\n", encoding="utf-8")
     with pytest.raises(OptionError, match="needs clip and split"):
-        evaluate(DiscPipe(), clips, tmp_path / "bad.csv")
+        evaluate(methods, clips, tmp_path / "bad.csv")
 
 
 def test_centre_square():
     frame = np.arange(4 * 7 * 3).reshape(4, 7, 3)
     assert (centre_square(frame) == frame[:, 1:5]).all()
     assert (centre_square(frame.transpose(1, 0, 2)) == frame.transpose(1, 0, 2)[1:5]).all()
+
+
+def test_frame_store_gives_back_what_it_took():
+    frames = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3)).astype(np.uint8)
+    store = FrameStore(iter(frames), 3, 8)
+    assert len(store) == 3
+    assert (store[2] == frames[2]).all() and (np.stack(list(store)) == frames[:3]).all()
+    with pytest.raises(IndexError):
+        store[3]
+    with pytest.raises(ValueError, match="expected"):
+        FrameStore(iter(frames), 3, 9)

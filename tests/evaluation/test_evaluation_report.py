@@ -8,17 +8,9 @@ import pytest
 from PIL import Image
 
 from mggtalk.errors import OptionError
-from mggtalk.evaluation.report import (
-    clip_table,
-    comparison_table,
-    contact_sheet,
-    from_json,
-    markdown,
-    save_contact_sheet,
-    to_json,
-    write_report,
-)
-from mggtalk.evaluation.scores import ClipScore, Evaluation, Scores
+from mggtalk.evaluation.report import clip_table, from_json, markdown, mean_table, to_json, verdict, write_report
+from mggtalk.evaluation.scores import PRIOR, STILL, TRAINED, ClipScore, Evaluation, Scores
+from mggtalk.evaluation.sheets import TITLE, Moment, contact_sheet, save_sheet
 
 
 def scores(start, **changes):
@@ -26,14 +18,23 @@ def scores(start, **changes):
     return Scores(**(values | changes))
 
 
+def clip(name, frames, hard, prior, trained):
+    return ClipScore(name, frames, hard, {STILL: Scores(psnr=10.0), PRIOR: prior, TRAINED: trained})
+
+
 def evaluation():
+    """A clip that improves and one that gets worse."""
     clips = (
-        ClipScore("a.mp4", 10, 2, scores(20.0), scores(10.0)),
-        ClipScore(
-            "b.mp4", 30, 0, scores(30.0, psnr_mouth_hard=math.nan, lmd=math.nan), scores(12.0, psnr_mouth_hard=math.nan)
+        clip("a.mp4", 10, 9, scores(20.0, lpips_face=0.2, psnr_mouth_hard=16.0), scores(22.0, lpips_face=0.1)),
+        clip(
+            "b.mp4",
+            30,
+            1,
+            scores(30.0, lpips_face=0.2, psnr_mouth_hard=11.0, lmd=math.nan),
+            scores(30.0, lpips_face=0.22, lmd=math.nan),
         ),
     )
-    return Evaluation(256, 5, clips, {"c.mp4": "No face was found."})
+    return Evaluation("self", 256, 5, clips, {"c.mp4": "No face was found."}, {"FID": "not computed: weights missing"})
 
 
 def test_json_round_trip_keeps_missing_scores():
@@ -41,8 +42,8 @@ def test_json_round_trip_keeps_missing_scores():
     assert "NaN" not in text
     again = from_json(text)
     assert to_json(again) == text
-    assert again.clips[0] == evaluation().clips[0]
-    assert math.isnan(again.clips[1].generated.psnr_mouth_hard)
+    assert again.methods == (STILL, PRIOR, TRAINED)
+    assert math.isnan(again.clips[1].scores[PRIOR].lmd) and again.not_computed == evaluation().not_computed
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"clips": [{}], "size": 1, "every": 1, "skipped": {}}'])
@@ -51,42 +52,62 @@ def test_broken_json_is_refused(text):
         from_json(text)
 
 
-def test_mean_weighs_clips_alike_and_leaves_missing_scores_out():
+def test_mean_weighs_clips_alike_but_pools_hard_frames():
     mean = evaluation().mean
-    assert mean.generated.psnr == 25.0
-    assert mean.still.psnr == 11.0
-    assert mean.generated.psnr_mouth_hard == evaluation().clips[0].generated.psnr_mouth_hard
-    assert (mean.frames, mean.hard_frames) == (40, 2)
+    assert mean.scores[PRIOR].psnr == 25.0
+    assert mean.scores[PRIOR].psnr_mouth_hard == pytest.approx((9 * 16 + 1 * 11) / 10)
+    assert mean.scores[PRIOR].lmd == evaluation().clips[0].scores[PRIOR].lmd
+    assert math.isnan(mean.scores[STILL].ssim)
+    assert (mean.frames, mean.hard_frames) == (40, 10)
 
 
-def test_tables_show_still_and_method():
-    table = clip_table(evaluation(), "prior")
-    assert "still portrait → prior" in table
-    assert "| a.mp4 | 10 | 10.00 → 20.00 |" in table
-    assert "| mean | 40 | 11.00 → 25.00 |" in table
-    better = replace(evaluation(), clips=tuple(replace(c, generated=scores(40.0)) for c in evaluation().clips))
-    table = comparison_table({"prior": evaluation(), "trained": better})
-    rows = [line for line in table.splitlines() if line.startswith(("| still portrait | 11.00", "| prior | 25.00"))]
-    assert len(rows) == 2
-    assert "| trained | 40.00" in table
-    with pytest.raises(OptionError, match="same frames"):
-        comparison_table({"prior": evaluation(), "other": replace(evaluation(), clips=evaluation().clips[:1])})
+def test_tables_show_every_method():
+    table = clip_table(evaluation())
+    assert "Every cell: still portrait / prior / trained." in table
+    assert "| a.mp4 | 10 | 9 | – / " in table and "– / 0.2000 / 0.1000" in table
+    rows = mean_table(evaluation()).splitlines()
+    assert rows[2].startswith("| still portrait | 10.00 | – |")
+    assert rows[3].startswith("| prior | 25.00 | ") and rows[4].startswith("| trained | 26.00 | ")
+    assert "8-bit wrapped PSNR (not PSNR)" in rows[0]
+
+
+def test_columns_that_nobody_has_are_left_out():
+    bare = ClipScore("a.mp4", 3, 0, {PRIOR: Scores(aed=0.5)})
+    table = mean_table(Evaluation("cross", 256, 1, (bare,)))
+    assert table.splitlines()[0] == "|  | AED ↓ |"
+    assert "PSNR" not in clip_table(Evaluation("cross", 256, 1, (bare,)))
+
+
+def test_verdict_states_gains_and_losses():
+    text = verdict(evaluation())
+    assert "face LPIPS 0.2000 → 0.1600 (-20.0 %)" in text
+    assert "clips with a worse face LPIPS: b.mp4" in text
+    assert "hard frames ↑ 15.50 → " in text
+    alone = replace(evaluation(), clips=tuple(replace(c, scores={PRIOR: c.scores[PRIOR]}) for c in evaluation().clips))
+    assert verdict(alone) == ""
 
 
 def test_report_is_written(tmp_path):
-    write_report(evaluation(), tmp_path / "new" / "folder", "prior")
+    write_report(evaluation(), tmp_path / "new" / "folder")
     folder = tmp_path / "new" / "folder"
-    assert from_json((folder / "evaluation.json").read_text(encoding="utf-8")).mean.generated.psnr == 25.0
+    assert from_json((folder / "evaluation.json").read_text(encoding="utf-8")).mean.scores[PRIOR].psnr == 25.0
     text = (folder / "evaluation.md").read_text(encoding="utf-8")
-    assert text == markdown(evaluation(), "prior")
+    assert text == markdown(evaluation())
     assert "c.mp4: No face was found." in text and "one frame in 5" in text
-    assert "→ –" in text  # a score that could not be measured
+    assert "- FID: not computed: weights missing" in text
 
 
 def test_contact_sheet(tmp_path):
-    real, made = np.full((4, 4, 3), 10, np.uint8), np.full((4, 4, 3), 30, np.uint8)
-    sheet = contact_sheet([(real, made), (made, made)])
-    assert sheet.shape == (12, 8, 3)
-    assert sheet[0, 0, 0] == 10 and sheet[4, 0, 0] == 30 and sheet[8, 0, 0] == 20 and sheet[8, 4, 0] == 0
-    save_contact_sheet([(real, made)], tmp_path / "sheets" / "a.png")
-    assert Image.open(tmp_path / "sheets" / "a.png").size == (4, 12)
+    source, driving, made = (np.full((40, 40, 3), value, np.uint8) for value in (10, 20, 30))
+    moments = [
+        Moment("frame 1: worst mouth", driving, {PRIOR: made, TRAINED: source}),
+        Moment("frame 5: widest mouth", made, {PRIOR: source, TRAINED: driving}),
+    ]
+    sheet = contact_sheet(source, moments)
+    row = 40 + 2 * TITLE
+    assert sheet.shape == (2 * row, 160, 3)
+    assert sheet[2 * TITLE + 5, 5::40, 0].tolist() == [10, 20, 30, 10]
+    assert sheet[row + 2 * TITLE + 5, 5::40, 0].tolist() == [10, 30, 10, 20]
+    assert sheet[: 2 * TITLE].min() < 100  # text
+    save_sheet(source, moments, tmp_path / "sheets" / "a.png")
+    assert Image.open(tmp_path / "sheets" / "a.png").size == (160, 2 * row)

@@ -15,9 +15,10 @@ from mggtalk.inpaint.plates import Plates
 from mggtalk.motion.deformation import Binding, Part
 from mggtalk.scene import Gaussians
 from mggtalk.sgp.footprint import Neighbours
+from mggtalk.sgp.window import MovingWindow
 from mggtalk.sgp.mouth import COLUMNS, ROWS, MouthSheet
 
-SMALL = SGPConfig(features=4, encoder_width=4, decoder_width=4, sym_width=4, child_width=4, mouth_width=4)
+SMALL = SGPConfig(stride=1, features=4, encoder_width=4, decoder_width=4, sym_width=4, child_width=4, mouth_width=4)
 STEP = 0.05
 
 
@@ -78,7 +79,8 @@ def small_avatar() -> Avatar:
         mirrored_binding=binding.select(mirrored),
         back=Gaussians(torch.zeros(2, 3), torch.eye(4)[:2], torch.ones(2, 3), torch.ones(2), torch.zeros(2, 4, 3)),
         mouth=sheet(),
-        features=torch.randn(1, SMALL.features, 16, 16, generator=generator),
+        head_image=torch.rand(1, 4, 16, 16, generator=generator),
+        window=MovingWindow.of(mask, binding.weights.sum(-1)),
         plates=Plates(torch.zeros(3, 8, 8), torch.zeros(4, 8, 8), torch.zeros(1, 8, 8)),
         pixel_size=torch.tensor(STEP),
     )

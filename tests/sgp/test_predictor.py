@@ -19,7 +19,7 @@ from mggtalk.sgp.footprint import Footprint, Neighbours, footprint
 from mggtalk.sgp.mouth import COLUMNS, ROWS
 from mggtalk.sgp.predictor import Driven, SymmetricGaussianPredictor, drive_points
 
-SMALL = SGPConfig(features=4, encoder_width=4, decoder_width=4, sym_width=4, child_width=4, mouth_width=4)
+SMALL = SGPConfig(stride=1, features=4, encoder_width=4, decoder_width=4, sym_width=4, child_width=4, mouth_width=4)
 SHEET = ROWS * COLUMNS
 
 

@@ -1,0 +1,1 @@
+"""Training: clips, pairs, losses, the trainer."""

@@ -1,0 +1,71 @@
+"""How the learned residuals are trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from mggtalk.training.pairs import PairConfig
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Eq. 7: ``L1(I_c) + L1(I_tgt) + lambda_p (L_p(I_c) + L_p(I_tgt)) + lambda_ssim L_ssim(I_tgt)``."""
+
+    perceptual: float = 0.01  # lambda_p
+    ssim: float = 0.2  # lambda_ssim
+    layers: tuple[str, ...] = ("relu1_2", "relu2_2", "relu3_3")  # features of VGG16 that L_p compares
+    lpips: float = 0.0  # weight of the learned perceptual distance (AlexNet) of the dense picture, beside eq. 7
+    lpips_targets: int = 1  # of so many targets of each step: it is the dearest term
+    mouth: float = 0.0  # extra weight of the mouth's pixels in every term; 0: the paper's
+    eyes: float = 0.0  # extra weight of the eyes' pixels
+
+
+@dataclass(frozen=True)
+class CompletionConfig:
+    """Losses of the inpainter, beside the weighted L1 of the frame."""
+
+    perceptual: float = 0.05  # weight of L_p on a piece of the frame
+    piece: int = 128  # side of that piece, pixels; it falls on the head
+    adversarial: float = 0.002  # weight of the critic's opinion (hinge GAN) of that piece; 0: no critic
+    critic_width: int = 32  # channels of the critic's first layer
+
+
+@dataclass(frozen=True)
+class WindowConfig:
+    """Which piece of a target picture is rendered and compared."""
+
+    side: int = 96  # pixels of the target; the whole picture if it is not smaller
+    mouth: float = 0.5  # share of the windows that are centred on the mouth
+    eyes: float = 0.2  # share that are centred between the eyes; the rest falls anywhere on the head
+    jitter: float = 0.25  # how far a window's centre is off, over its side
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run; saved beside its checkpoints."""
+
+    steps: int = 20000  # optimiser steps
+    learning_rate: float = 1e-4  # Adam's, the paper's
+    warmup: int = 200  # steps over which it rises
+    decay: bool = True  # it falls to a tenth over the run, as a cosine
+    ema: float = 0.999  # decay of the averaged weights, which are what is saved for use
+    clip_norm: float = 1.0  # largest norm of the gradient
+    targets: int = 4  # target frames per source and step
+    picture: int = 256  # side of the target pictures, pixels
+    oversampling: int = 2  # the head is splatted this many times finer and averaged down, as it is when used
+    colour: float = 0.15  # strength of the colour jitter
+    train: tuple[str, ...] = (
+        "refine",
+        "deformation",
+        "sgp",
+    )  # what learns; ("inpainter",) is its own stage
+    precision: Literal["no", "bf16", "fp16"] = "no"  # mixed precision of accelerate
+    log_every: int = 20  # steps between lines of the log
+    save_every: int = 500  # steps between checkpoints
+    picture_every: int = 500  # steps between picture sheets
+    seed: int = 0
+    loss: LossConfig = field(default_factory=LossConfig)
+    pairs: PairConfig = field(default_factory=PairConfig)
+    window: WindowConfig = field(default_factory=WindowConfig)
+    completion: CompletionConfig = field(default_factory=CompletionConfig)

@@ -1,0 +1,52 @@
+"""What a trainer needs to know of a stage: the learner, its losses, and how to show what it makes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from mggtalk.training.samples import Sample, Samples
+
+
+class Outcome(NamedTuple):
+    """What one step's pictures look like and cost."""
+
+    total: Tensor  # [] what is minimised
+    terms: dict[str, Tensor]  # its parts, unweighted, for the log
+    columns: list[Tensor]  # pictures [K, 3, W, W]: what was made, in order of quality, and last the real ones
+    name: str  # of the clip
+
+
+class Stage(Protocol):
+    """A part of the pipeline that is trained by itself."""
+
+    @property
+    def learner(self) -> nn.Module:
+        """What learns."""
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Names of the pipeline's networks that the learner holds as attributes and trains."""
+
+    @property
+    def critic(self) -> nn.Module | None:
+        """A discriminator, if the stage has one."""
+
+    @property
+    def loss(self) -> nn.Module:
+        """Frozen networks that the losses need; moved to the device."""
+
+    @property
+    def samples(self) -> Samples:
+        """What it learns from."""
+
+    def set_train(self, learner: nn.Module) -> None:
+        """Training mode for what learns, evaluation mode for the rest."""
+
+    def outcome(self, learner: nn.Module, critic: nn.Module | None, sample: Sample, device: torch.device) -> Outcome:
+        """Pictures and losses of one sample."""
+
+    def critic_loss(self, critic: nn.Module, outcome: Outcome) -> Tensor:
+        """What the critic minimises on the same pictures."""

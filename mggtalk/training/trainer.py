@@ -1,0 +1,222 @@
+"""The training loop: resumes exactly, saves averaged weights that the pipeline loads, shows what it learns."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import shutil
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.tensorboard import SummaryWriter
+
+from mggtalk.checkpoint import NETWORKS, config_from_dict
+from mggtalk.errors import MGGTalkError, OptionError
+from mggtalk.pipeline import MGGTalkPipeline
+from mggtalk.training.config import TrainConfig
+from mggtalk.training.samples import Sample
+from mggtalk.training.stage import Outcome, Stage
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[str, int, int], None]
+"""Called with the stage, the steps done and the steps in all."""
+
+CONFIG, LOG, LATEST, WEIGHTS = "train.json", "log.jsonl", "latest", "weights"
+"""What stands in the folder of a run: its configuration, its log, its last checkpoint and the weights for use."""
+
+
+class Trainer:
+    """Trains one stage of a pipeline.
+
+    A run's folder holds everything; a trainer that is made on a folder with a checkpoint goes on from there, with the
+    same losses as if it had never stopped.
+
+    Args:
+        pipe: Its networks are trained, in place.
+        stage: What learns, and from what.
+        folder: Of the run.
+        config: How to train. A run that is resumed keeps its own; more steps may be asked for.
+
+    Raises:
+        OptionError: If the folder holds a run with another configuration.
+    """
+
+    def __init__(self, pipe: MGGTalkPipeline, stage: Stage, folder: str | Path, config: TrainConfig) -> None:
+        self.pipe = pipe
+        self.stage = stage
+        self.config = config
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._check_config()
+        self.accelerator = accelerator = Accelerator(mixed_precision=config.precision)
+        set_seed(config.seed)
+        self.average = AveragedModel(stage.learner, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
+        self.average.to(accelerator.device)
+        optimizer = _adam(stage.learner, config)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, config))
+        self.learner, self.optimizer = accelerator.prepare(stage.learner, optimizer)
+        self.critic = self.critic_optimizer = None
+        if stage.critic is not None:
+            self.critic, self.critic_optimizer = accelerator.prepare(stage.critic, _adam(stage.critic, config))
+        accelerator.register_for_checkpointing(self.average, self.schedule)
+        stage.loss.to(accelerator.device)
+        self.step = 0
+        self._drawer = ThreadPoolExecutor(1)
+        self._drawn: dict[int, Future[Sample]] = {}
+        self._resume()
+
+    def run(self, on_progress: Progress | None = None) -> None:
+        """Train to the last step; checkpoints, pictures and the log are written on the way."""
+        report = on_progress or (lambda stage, done, total: None)
+        config, accelerator = self.config, self.accelerator
+        writer = SummaryWriter(str(self.folder)) if accelerator.is_main_process else None
+        self.stage.set_train(accelerator.unwrap_model(self.learner))
+        started, first = time.monotonic(), self.step
+        while self.step < config.steps:
+            outcome, norm = self._optimise()
+            self.step += 1
+            if self.step % config.log_every == 0 and writer is not None:
+                seconds = (time.monotonic() - started) / (self.step - first)
+                self._log(writer, outcome, norm, seconds)
+            if self.step % config.picture_every == 0 and writer is not None:
+                writer.add_image("made, real", sheet(outcome.columns), self.step)
+            if self.step % config.save_every == 0 or self.step == config.steps:
+                self.save()
+            report("train", self.step, config.steps)
+        if writer is not None:
+            writer.close()
+
+    def _optimise(self) -> tuple[Outcome, float]:
+        """One step of Adam, and one of the critic if there is one."""
+        accelerator = self.accelerator
+        index = self.step * accelerator.num_processes + accelerator.process_index
+        with accelerator.autocast():
+            sample = self._draw(index, index + accelerator.num_processes)
+            outcome = self.stage.outcome(self.learner, self.critic, sample, accelerator.device)
+        self.optimizer.zero_grad()
+        accelerator.backward(outcome.total)
+        norm = float(accelerator.clip_grad_norm_(self.learner.parameters(), self.config.clip_norm))
+        if not math.isfinite(norm):
+            raise MGGTalkError(
+                f"The gradient is not finite at step {self.step} ({outcome.name}).",
+                f"The last checkpoint is of step {self.step - self.step % self.config.save_every}.",
+            )
+        self.optimizer.step()
+        self.schedule.step()
+        self.average.update_parameters(accelerator.unwrap_model(self.learner))
+        if self.critic is not None and self.critic_optimizer is not None:
+            self.critic_optimizer.zero_grad()
+            accelerator.backward(self.stage.critic_loss(self.critic, outcome))
+            self.critic_optimizer.step()
+        return outcome, norm
+
+    def _draw(self, index: int, following: int) -> Sample:
+        """The sample of one index; the following one is drawn in the background."""
+        drawn = self._drawn.pop(index, None) or self._drawer.submit(self.stage.samples.draw, index)
+        self._drawn = {following: self._drawer.submit(self.stage.samples.draw, following)}
+        return drawn.result()
+
+    def save(self) -> None:
+        """Write a checkpoint, and the averaged weights as a pipeline's folder. A half-written one never counts."""
+        partial, latest, old = (self.folder / name for name in ("partial", LATEST, "old"))
+        self.accelerator.wait_for_everyone()
+        self.accelerator.save_state(str(partial))
+        if self.accelerator.is_main_process:
+            (partial / "step.json").write_text(json.dumps({"step": self.step}))
+            shutil.rmtree(old, ignore_errors=True)
+            if latest.exists():
+                latest.rename(old)
+            partial.rename(latest)
+            shutil.rmtree(old, ignore_errors=True)
+            self.export(self.folder / WEIGHTS)
+        self.accelerator.wait_for_everyone()
+
+    def export(self, folder: Path) -> None:
+        """Write the averaged weights so that ``MGGTalkPipeline.from_pretrained(folder)`` loads them."""
+        averaged = self.average.module
+        for name in self.stage.networks:
+            state = {key: value.cpu() for key, value in getattr(averaged, name).state_dict().items()}
+            own = NETWORKS[name](self.pipe.config)
+            own.load_state_dict(state)
+            setattr(self.pipe, name, own.eval().requires_grad_(False))
+        self.pipe.save_pretrained(folder)
+
+    def _resume(self) -> None:
+        """Load the last checkpoint, if there is one."""
+        latest = self.folder / LATEST
+        if not latest.exists() and (self.folder / "old").exists():  # killed between two renames
+            (self.folder / "old").rename(latest)
+        if not latest.exists():
+            return
+        self.accelerator.load_state(str(latest))
+        self.step = int(json.loads((latest / "step.json").read_text())["step"])
+        logger.info("resumed at step %d", self.step)
+
+    def _check_config(self) -> None:
+        """Keep the configuration beside the run, and refuse another one."""
+        path = self.folder / CONFIG
+        if path.exists():
+            saved = config_from_dict(TrainConfig, _tuples(json.loads(path.read_text())))
+            differing = [
+                name
+                for name, value in asdict(saved).items()
+                if value != asdict(self.config)[name] and name not in ("steps", "log_every", "save_every")
+            ]
+            if differing:
+                raise OptionError(
+                    f"{self.folder} holds a run with another {', '.join(differing)}.", "Choose another folder."
+                )
+        path.write_text(json.dumps(asdict(self.config), indent=2) + "\n")
+
+    def _log(self, writer: SummaryWriter, outcome: Outcome, norm: float, seconds: float) -> None:
+        """Numbers of one step, to TensorBoard, to the log file and to the logger."""
+        values = {name: float(value.detach()) for name, value in outcome.terms.items()}
+        values |= {
+            "total": float(outcome.total.detach()),
+            "gradient": norm,
+            "rate": float(self.schedule.get_last_lr()[0]),
+            "seconds_per_step": seconds,
+        }
+        for name, value in values.items():
+            writer.add_scalar(name, value, self.step)
+        with (self.folder / LOG).open("a") as file:
+            file.write(json.dumps({"step": self.step} | {name: round(value, 6) for name, value in values.items()}))
+            file.write("\n")
+        logger.info("step %d: loss %.4f, %.2f s a step", self.step, values["total"], seconds)
+
+
+def rate(step: int, config: TrainConfig) -> float:
+    """Factor of the learning rate: a linear rise, then a cosine to a tenth."""
+    rise = min(1.0, (step + 1) / max(config.warmup, 1))
+    if not config.decay:
+        return rise
+    return rise * (0.55 + 0.45 * math.cos(math.pi * min(1.0, step / config.steps)))
+
+
+def sheet(columns: list[Tensor]) -> Tensor:
+    """Columns of K pictures ``[K, 3, W, W]`` side by side: ``[3, K * W, columns * W]``."""
+    rows = torch.cat(columns, dim=-1).detach().clamp(0, 1).cpu()  # [K, 3, W, columns * W]
+    return torch.cat(list(rows), dim=1)
+
+
+def _adam(module: nn.Module, config: TrainConfig) -> torch.optim.Adam:
+    """The optimiser of what has gradients in a module."""
+    return torch.optim.Adam([entry for entry in module.parameters() if entry.requires_grad], lr=config.learning_rate)
+
+
+def _tuples(values: Any) -> Any:
+    """JSON knows lists only; the configuration has tuples."""
+    if isinstance(values, dict):
+        return {name: _tuples(value) for name, value in values.items()}
+    return tuple(_tuples(value) for value in values) if isinstance(values, list) else values
