@@ -12,12 +12,33 @@ EXPRESSION_COMPONENTS = 64
 class MediaConfig:
     """Limits of what is read; larger input is refused with a message, before it is decoded."""
 
+    max_image_megabytes: float = 200.0  # size of a still's file
     max_image_megapixels: float = 50.0  # width x height of a still
     min_image_side: int = 64  # pixels; smaller stills show no usable face
+    max_video_megabytes: float = 4000.0  # size of a driving video's file
     max_video_seconds: float = 600.0  # length of a driving video
     max_video_side: int = 4096  # longer side of a driving video in pixels
+    max_video_megapixels: float = 17.0  # width x height of a driving video
+    max_sound_megabytes: float = 4000.0  # size of a recording's file, which may be a video's
     max_sound_seconds: float = 1200.0  # length of a recording
     max_fps: float = 60.0  # higher frame rates are reduced to this
+
+    @classmethod
+    def page_limits(cls) -> MediaConfig:
+        """What a public page takes from strangers: 10 MB and 50 MP stills, 100 MB, 60 s and 1080p videos, 120 s sound.
+
+        Upright and square videos of as many pixels as 1920 x 1080 are taken as well.
+        """
+        return cls(
+            max_image_megabytes=10.0,
+            max_image_megapixels=50.0,
+            max_video_megabytes=100.0,
+            max_video_seconds=60.0,
+            max_video_side=1920,
+            max_video_megapixels=2.1,
+            max_sound_megabytes=100.0,
+            max_sound_seconds=120.0,
+        )
 
 
 @dataclass(frozen=True)

@@ -74,14 +74,25 @@ def sheet_points(vertices: Tensor) -> tuple[Tensor, Tensor]:
     return points.reshape(-1, 3), gap.reshape(-1)  # [R*C, 3], [R*C]
 
 
-def sheet_colour(sheet: MouthSheet, points: Tensor, gap: Tensor) -> Tensor:
-    """Analytic colour of the sheet.
+def trust(sheet: MouthSheet, gap: Tensor) -> Tensor:
+    """How far the portrait's own colours hold, ``[R*C]`` in [0, 1].
+
+    Where the mouth opens wider than in the portrait, what the portrait shows would be stretched.
+
+    Args:
+        sheet: What is known of this mouth.
+        gap: Driven gap between the lips ``[R*C]``, decimetres.
+    """
+    return sheet.known * torch.exp(-3.0 * (gap / sheet.gap.clamp(min=1e-3) - 1.15).clamp(min=0))
+
+
+def sheet_colour(sheet: MouthSheet, points: Tensor, trusted: Tensor) -> Tensor:
+    """Analytic colour of the sheet: the portrait's where it is trusted, an invented inside elsewhere.
 
     Args:
         sheet: What is known of this mouth.
         points: Driven sheet ``[R*C, 3]``.
-        gap: Driven gap between the lips ``[R*C]``; where the mouth opens wider than in the portrait, what the portrait
-            shows would be stretched, and the invented inside takes over.
+        trusted: See :func:`trust`.
 
     Returns:
         ``[R*C, 3]``.
@@ -93,7 +104,6 @@ def sheet_colour(sheet: MouthSheet, points: Tensor, gap: Tensor) -> Tensor:
     tooth = (0.85 * above * arch)[:, None]
     shade = (0.55 + 0.45 * rows.clamp(0, 1))[:, None]  # the roof of the mouth is darkest
     invented = sheet.cavity * shade * (1 - tooth) + sheet.teeth * tooth
-    trusted = sheet.known * torch.exp(-3.0 * (gap / sheet.gap.clamp(min=1e-3) - 1.15).clamp(min=0))
     return invented + trusted[:, None] * (sheet.colour - invented)
 
 
@@ -124,7 +134,8 @@ class MouthDecoder(nn.Module):
             R*C Gaussians; transparent where the lips are closed.
         """
         points, gap = sheet_points(vertices)
-        colour = sheet_colour(sheet, points, gap)
+        trusted = trust(sheet, gap)
+        colour = sheet_colour(sheet, points, trusted)
         neighbours = Neighbours.of(torch.ones(ROWS, COLUMNS, dtype=torch.bool, device=points.device))
         log_scales, quaternions = scales_and_rotation(footprint(points.detach(), neighbours, SPACING), spread=0.7)
         opacity = ((gap - sheet.closed_gap) / 0.04).clamp(0.0, 0.99)
@@ -134,6 +145,7 @@ class MouthDecoder(nn.Module):
             inputs = torch.cat([points, colour, 10.0 * gap[:, None], sheet.known[:, None]], dim=-1)  # [R*C, 8]
             grid = inputs.T.reshape(1, 8, ROWS, COLUMNS)
             residual = self.unet(grid, torch.cat([beta_d, beta_s])[None])  # [1, 20, R, C]
-            gate = expression_gate(beta_d, beta_s)
-            parameters = parameters.add(gate * residual[0].flatten(1).T)  # [R*C, 20]
+            # What the portrait does not show is open to any residual; what it shows only as the expression changes.
+            gate = 1.0 - trusted * (1.0 - expression_gate(beta_d, beta_s))  # [R*C]
+            parameters = parameters.add(gate[:, None] * residual[0].flatten(1).T)  # [R*C, 20]
         return parameters.activate(points)

@@ -26,7 +26,7 @@ RECIPES: dict[str, TrainConfig] = {
         ema=0.995,
         targets=3,
         train=("sgp",),
-        loss=LossConfig(perceptual=0.0, lpips=0.2, mouth=2.0, eyes=2.0),
+        loss=LossConfig(perceptual=0.0, lpips=0.4, mouth=4.0, eyes=2.0),
         pairs=PairConfig(gap=0.5, mouth=1.0, eyes=0.5),
     ),
     "cpu-inpaint": TrainConfig(

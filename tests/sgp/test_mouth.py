@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mggtalk.config import EXPRESSION_COMPONENTS, SGPConfig
 from mggtalk.render.constants import SH_0
-from mggtalk.sgp.mouth import COLUMNS, OVERLAP, ROWS, MouthDecoder, MouthSheet, sheet_colour, sheet_points
+from mggtalk.sgp.mouth import COLUMNS, OVERLAP, ROWS, MouthDecoder, MouthSheet, sheet_colour, sheet_points, trust
 
 Lips = Callable[[float], Tensor]
 BETA = torch.zeros(EXPRESSION_COMPONENTS)
@@ -52,7 +52,7 @@ def test_opacity_grows_steadily_with_the_gap(make_lips: Lips, mouth_sheet: Mouth
 
 def test_teeth_are_bright_above_their_edge_and_the_cavity_dark_below(make_lips: Lips, mouth_sheet: MouthSheet) -> None:
     points, gap = sheet_points(make_lips(0.3))
-    colour = sheet_colour(mouth_sheet, points, gap).view(ROWS, COLUMNS, 3)[:, COLUMNS // 2]
+    colour = sheet_colour(mouth_sheet, points, trust(mouth_sheet, gap)).view(ROWS, COLUMNS, 3)[:, COLUMNS // 2]
     height = points.view(ROWS, COLUMNS, 3)[:, COLUMNS // 2, 1]
     teeth, below = height > mouth_sheet.edge + 0.05, height < mouth_sheet.edge - 0.05
     assert colour[teeth].mean() > 0.6 and colour[below].mean() < 0.2
@@ -62,7 +62,7 @@ def test_teeth_are_bright_above_their_edge_and_the_cavity_dark_below(make_lips: 
 def test_upper_teeth_stay_with_the_skull(make_lips: Lips, mouth_sheet: MouthSheet) -> None:
     for gap in (0.2, 0.4):
         points, gaps = sheet_points(make_lips(gap))
-        brightness = sheet_colour(mouth_sheet, points, gaps).view(ROWS, COLUMNS, 3)[:, COLUMNS // 2].mean(-1)
+        brightness = sheet_colour(mouth_sheet, points, trust(mouth_sheet, gaps)).view(ROWS, COLUMNS, 3)[:, COLUMNS // 2].mean(-1)
         height = points.view(ROWS, COLUMNS, 3)[:, COLUMNS // 2, 1]
         edge = height[int((brightness > 0.4).nonzero().max())]
         assert abs(float(edge - mouth_sheet.edge)) < 0.04
@@ -72,7 +72,7 @@ def test_what_the_portrait_shows_is_kept(make_lips: Lips, mouth_sheet: MouthShee
     seen = torch.rand(ROWS * COLUMNS, 3, generator=torch.Generator().manual_seed(0))
     shown = mouth_sheet._replace(colour=seen, known=torch.ones(ROWS * COLUMNS))
     points, gap = sheet_points(make_lips(0.2))
-    assert torch.allclose(sheet_colour(shown, points, gap), seen, atol=1e-6)
+    assert torch.allclose(sheet_colour(shown, points, trust(shown, gap)), seen, atol=1e-6)
     gaussians = decoder()(shown, make_lips(0.2), BETA, BETA)
     assert torch.allclose(gaussians.harmonics[:, 0] * SH_0 + 0.5, seen, atol=1e-5)
 
@@ -81,17 +81,21 @@ def test_what_the_portrait_shows_is_not_stretched_over_a_wider_mouth(make_lips: 
     seen = torch.ones(ROWS * COLUMNS, 3)
     shown = mouth_sheet._replace(colour=seen, known=torch.ones(ROWS * COLUMNS))
     points, gap = sheet_points(make_lips(0.6))  # three times as wide as in the portrait
-    middle = sheet_colour(shown, points, gap).view(ROWS, COLUMNS, 3)[-4, COLUMNS // 2]
+    middle = sheet_colour(shown, points, trust(shown, gap)).view(ROWS, COLUMNS, 3)[-4, COLUMNS // 2]
     assert middle.max() < 0.3  # the cavity below the teeth, not what the portrait shows
 
 
 def test_residual_is_zero_when_new_and_depends_on_the_expression(make_lips: Lips, mouth_sheet: MouthSheet) -> None:
     mouth = decoder()
     assert mouth.untrained
-    before = mouth(mouth_sheet, make_lips(0.2), BETA, BETA)
+    _, gap = sheet_points(make_lips(0.2))
+    shown = mouth_sheet._replace(known=torch.ones_like(gap), gap=gap)  # the portrait's mouth is as open as this
+    before = mouth(shown, make_lips(0.2), BETA, BETA)
     mouth.unet.last.weight.normal_()
     assert not mouth.untrained
-    same, after, other = (mouth(mouth_sheet, make_lips(0.2), beta, BETA) for beta in (BETA, BETA + 1, BETA - 1))
+    same, after, other = (mouth(shown, make_lips(0.2), beta, BETA) for beta in (BETA, BETA + 1, BETA - 1))
     assert torch.equal(before.scales, same.scales)  # no change, no residual
     assert not torch.allclose(before.scales, after.scales)
     assert not torch.allclose(after.scales, other.scales)
+    unseen = mouth(mouth_sheet, make_lips(0.2), BETA, BETA)
+    assert not torch.allclose(before.scales, unseen.scales)  # what the portrait does not show is open to any residual

@@ -1,0 +1,108 @@
+"""A run learns, can be killed and goes on as if it had not been, and leaves weights that the pipeline loads."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from mggtalk.config import DSGRConfig, InpaintConfig, PipelineConfig, SGPConfig
+from mggtalk.errors import OptionError
+from mggtalk.pipeline import MGGTalkPipeline
+from mggtalk.training.config import CompletionConfig, LossConfig, TrainConfig, WindowConfig
+from mggtalk.training.corpus import Clip, open_corpus
+from mggtalk.training.head_stage import HeadStage
+from mggtalk.training.inpaint_stage import InpaintStage
+from mggtalk.training.overfit import face_psnr
+from mggtalk.training.trainer import LATEST, LOG, WEIGHTS, Trainer
+
+SMALL = PipelineConfig(
+    name="small",
+    dsgr=DSGRConfig(refine_width=8),
+    sgp=SGPConfig(features=8, encoder_width=8, decoder_width=8, sym_width=8, child_width=8, mouth_width=8),
+    inpaint=InpaintConfig(width=8),
+)
+QUICK = TrainConfig(
+    steps=4,
+    learning_rate=3e-3,
+    warmup=1,
+    ema=0.5,
+    targets=1,
+    log_every=1,
+    save_every=2,
+    picture_every=4,
+    loss=LossConfig(perceptual=0.01, layers=("relu1_2",), mouth=1.0),
+    window=WindowConfig(side=64),
+)
+
+
+@pytest.fixture
+def clips(stored: Path) -> list[Clip]:
+    return open_corpus(stored, mirrored=False)
+
+
+def train(clips: list[Clip], folder: Path, config: TrainConfig, stage: type = HeadStage) -> MGGTalkPipeline:
+    pipe = MGGTalkPipeline.from_pretrained(config=SMALL, prior=True)
+    Trainer(pipe, stage(pipe, clips, config), folder, config).run()
+    return pipe
+
+
+def totals(folder: Path) -> list[float]:
+    return [json.loads(line)["total"] for line in (folder / LOG).read_text().splitlines()]
+
+
+def test_a_resumed_run_has_the_losses_of_one_that_never_stopped(clips: list[Clip], tmp_path: Path) -> None:
+    train(clips, tmp_path / "whole", QUICK)
+    # As if killed after the second step: the schedule is that of the whole run.
+    pipe = MGGTalkPipeline.from_pretrained(config=SMALL, prior=True)
+    broken = Trainer(pipe, HeadStage(pipe, clips, QUICK), tmp_path / "halves", QUICK)
+    with pytest.raises(KeyboardInterrupt):
+        broken.run(on_progress=stop_after_two)
+    train(clips, tmp_path / "halves", QUICK)
+    assert totals(tmp_path / "halves") == pytest.approx(totals(tmp_path / "whole"), abs=2e-6)
+    assert len(totals(tmp_path / "whole")) == 4
+
+
+def stop_after_two(stage: str, done: int, total: int) -> None:
+    if done == 2:
+        raise KeyboardInterrupt
+
+
+def test_weights_for_use_load_and_are_no_longer_the_prior(clips: list[Clip], tmp_path: Path) -> None:
+    train(clips, tmp_path, QUICK)
+    trained = MGGTalkPipeline.from_pretrained(tmp_path / WEIGHTS)
+    prior = MGGTalkPipeline.from_pretrained(tmp_path / WEIGHTS, prior=True)
+    assert trained.config == SMALL
+    assert not trained.sgp.decoder.untrained and not trained.sgp.mouth_decoder.untrained
+    assert not trained.refine.untrained
+    assert trained.inpainter.untrained  # this stage does not touch it
+    assert face_psnr(trained, clips[0], side=128) != face_psnr(prior, clips[0], side=128)
+
+
+def test_another_configuration_is_refused_and_more_steps_are_not(clips: list[Clip], tmp_path: Path) -> None:
+    quick = replace(QUICK, steps=1, train=("deformation",))
+    train(clips, tmp_path, quick)
+    with pytest.raises(OptionError, match="learning_rate"):
+        train(clips, tmp_path, replace(quick, learning_rate=1e-5))
+    train(clips, tmp_path, replace(quick, steps=2))
+    assert json.loads((tmp_path / LATEST / "step.json").read_text())["step"] == 2
+
+
+def test_the_inpainter_learns_with_a_critic(clips: list[Clip], tmp_path: Path) -> None:
+    config = replace(
+        QUICK,
+        steps=2,
+        picture=128,
+        oversampling=4,
+        train=("inpainter",),
+        window=WindowConfig(side=128),
+        completion=CompletionConfig(piece=64, critic_width=4),
+    )
+    pipe = train(clips, tmp_path, config, InpaintStage)
+    assert not pipe.inpainter.untrained
+    line = json.loads((tmp_path / LOG).read_text().splitlines()[-1])
+    assert line["adversarial"] != 0
+    assert all(torch.isfinite(value).all() for value in pipe.inpainter.state_dict().values())
