@@ -1,67 +1,172 @@
-"""What the page keeps of a visitor: avatars of recent portraits, and whether the job at hand should stop."""
+"""What the page keeps of a visitor: avatars, results, files and running jobs. One visitor never sees another's."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
-from collections.abc import Iterator
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
+
+import gradio as gr
 
 from mggtalk.avatar import Avatar
 from mggtalk.errors import MGGTalkError
 
-Avatars = tuple[tuple[str, Avatar], ...]
-"""Keys and avatars, the latest first; lives in a ``gr.State``."""
-
-KEPT = 2
+KEPT_AVATARS = 2
 """Avatars kept for one visitor."""
 
-
-def picture_key(path: str | Path) -> str:
-    """Checksum of a picture's content."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
-def recall(avatars: Avatars, key: str) -> Avatar | None:
-    """The avatar of a picture that was seen before."""
-    return dict(avatars).get(key)
-
-
-def remember(avatars: Avatars, key: str, avatar: Avatar) -> Avatars:
-    """The avatars with one put in front; the oldest is forgotten."""
-    return ((key, avatar), *(entry for entry in avatars if entry[0] != key))[:KEPT]
+KEPT_RESULTS = 12
+"""Results kept for one visitor; the oldest is deleted."""
 
 
 class StoppedError(MGGTalkError):
     """The visitor stopped the job, or left."""
 
     def __init__(self) -> None:
-        super().__init__("Stopped.", "Press the button to start again.")
+        super().__init__("Stopped before the first frame.", "Press the button to start again.")
 
 
-class Jobs:
-    """The jobs that run for visitors, so that they can be stopped between two frames. Threads may share it."""
+class Result(NamedTuple):
+    """Files of one finished video."""
 
-    def __init__(self) -> None:
-        self._stops: dict[str, threading.Event] = {}
-        self._lock = threading.Lock()
+    title: str
+    video: str
+    others: tuple[str, ...]  # motion file, splats
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """All of them."""
+        return (self.video, *self.others)
+
+
+@dataclass
+class Visitor:
+    """One open page. Use it through :class:`Visitors`, which locks it."""
+
+    avatars: OrderedDict[str, Avatar] = field(default_factory=OrderedDict)
+    results: list[Result] = field(default_factory=list)
+    files: set[str] = field(default_factory=set)
+    stops: dict[str, threading.Event] = field(default_factory=dict)
+    seen: float = 0.0
+    gone: bool = False
+
+
+class Visitors:
+    """All open pages. Threads may share it.
+
+    Args:
+        age: Seconds after which what belongs to a silent visitor is deleted.
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(self, age: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._age = age
+        self._clock = clock
+        self._visitors: dict[str, Visitor] = {}
+        self._lock = threading.RLock()
+
+    def of(self, request: gr.Request) -> Visitor:
+        """The visitor of a request. Those who were not heard of for long are forgotten on the way."""
+        name = str(request.session_hash)
+        with self._lock:
+            now = self._clock()
+            for old in [key for key, visitor in self._visitors.items() if now - visitor.seen > self._age]:
+                if not self._visitors[old].stops:
+                    self._forget(old)
+            visitor = self._visitors.setdefault(name, Visitor())
+            visitor.seen = now
+            return visitor
+
+    def leave(self, request: gr.Request) -> None:
+        """Stop a visitor's jobs and delete the files."""
+        with self._lock:
+            self._forget(str(request.session_hash))
+
+    def own(self, visitor: Visitor, *paths: str | None) -> None:
+        """Note that files belong to a visitor, to be deleted when the last one who has them leaves."""
+        with self._lock:
+            visitor.files |= {path for path in paths if path is not None}
+            if visitor.gone:
+                self._delete(visitor.files)
+
+    def remember(self, visitor: Visitor, result: Result) -> None:
+        """Keep a result."""
+        with self._lock:
+            visitor.results.append(result)
+            self.own(visitor, *result.files)
+            if len(visitor.results) > KEPT_RESULTS:
+                dropped = set(visitor.results.pop(0).files)
+                dropped -= {path for kept in visitor.results for path in kept.files}
+                visitor.files -= dropped
+                self._delete(dropped)
+
+    def avatar(self, visitor: Visitor, key: str, make: Callable[[], Avatar]) -> Avatar:
+        """The avatar of a portrait, made only when the visitor has none of it."""
+        with self._lock:
+            known = visitor.avatars.get(key)
+        if known is None:
+            known = make()
+        with self._lock:
+            visitor.avatars[key] = known
+            visitor.avatars.move_to_end(key)
+            while len(visitor.avatars) > KEPT_AVATARS:
+                visitor.avatars.popitem(last=False)
+        return known
+
+    def announce(self, request: gr.Request, tab: str) -> None:
+        """Note that a job of a tab was asked for, so that it can be stopped while it waits."""
+        visitor = self.of(request)
+        with self._lock:
+            visitor.stops[tab] = threading.Event()
 
     @contextmanager
-    def job(self, visitor: str) -> Iterator[threading.Event]:
-        """Announce a job of a visitor; the event is set when it should stop."""
-        stop = threading.Event()
+    def job(self, visitor: Visitor, tab: str) -> Iterator[threading.Event]:
+        """A job of a tab; the event is set when it should stop, perhaps before it began."""
         with self._lock:
-            self._stops[visitor] = stop
+            stop = visitor.stops.setdefault(tab, threading.Event())
+            if visitor.gone:
+                stop.set()
         try:
             yield stop
         finally:
             with self._lock:
-                self._stops.pop(visitor, None)
+                if visitor.stops.get(tab) is stop:
+                    del visitor.stops[tab]
 
-    def stop(self, visitor: str) -> None:
+    def stop(self, request: gr.Request, tab: str) -> None:
         """Ask a visitor's job to stop; nothing happens when there is none."""
         with self._lock:
-            stop = self._stops.get(visitor)
-        if stop is not None:
+            visitor = self._visitors.get(str(request.session_hash))
+            if visitor is not None and tab in visitor.stops:
+                visitor.stops[tab].set()
+
+    def _forget(self, name: str) -> None:
+        visitor = self._visitors.pop(name, None)
+        if visitor is None:
+            return
+        visitor.gone = True
+        for stop in visitor.stops.values():
             stop.set()
+        visitor.avatars.clear()
+        visitor.results.clear()
+        self._delete(visitor.files)
+
+    def _delete(self, paths: set[str]) -> None:
+        """Delete files that no other visitor has; equal uploads share one file in Gradio's cache."""
+        shared = {path for visitor in self._visitors.values() for path in visitor.files}
+        for path in paths - shared:
+            with contextlib.suppress(OSError):
+                Path(path).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # the folder named by the file's checksum, if it is empty now
+                Path(path).parent.rmdir()
+
+
+def picture_key(path: str | Path) -> str:
+    """Checksum of a picture's content."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -13,12 +15,17 @@ from mggtalk.avatar import Avatar, to_colour_map
 from mggtalk.face.face_model import FaceModel
 from mggtalk.gates import frame_gate
 from mggtalk.geometry import head_to_camera, project
+from mggtalk.inpaint.cpu_finisher import CpuFinisher
 from mggtalk.inpaint.follow import torso_and_background, torso_warp
 from mggtalk.inpaint.inpainter import Inpainter, Layers
 from mggtalk.inpaint.plates import Plates
+from mggtalk.keyframes import draw_motion
 from mggtalk.motion.deformation import DeformationMLP
+from mggtalk.overlap import map_in_order
 from mggtalk.render import rasterize
-from mggtalk.scene import Camera, Gaussians, MotionFrame
+from mggtalk.render.threads import thread_count
+from mggtalk.scene import Camera, Gaussians, Motion, MotionFrame
+from mggtalk.sgp.cpu_predictor import CpuPredictor, Residuals
 from mggtalk.sgp.predictor import Driven, SymmetricGaussianPredictor, drive_points
 
 
@@ -63,11 +70,14 @@ class Animator:
 
     def drive(self, expression: Tensor) -> Driven:
         """Eq. 9: points and mesh for ``beta_d [K]``."""
+        return drive_points(self.avatar, self._vertices(expression), expression)
+
+    def _vertices(self, expression: Tensor) -> Tensor:
+        """Driven face model ``[V, 3]``."""
         avatar = self.avatar
-        vertices = self.deformation.drive(
+        return self.deformation.drive(
             self.face_model, avatar.vertices, avatar.identity, expression, avatar.expression
         )
-        return drive_points(avatar, vertices, expression)
 
     def splats(self, expression: Tensor) -> Gaussians:
         """Dense Gaussians for ``beta_d [K]``, head frame."""
@@ -87,21 +97,70 @@ class Animator:
 
     def layers(self, splats: Gaussians, frame: MotionFrame) -> Layers:
         """What the inpainter completes. See :meth:`render`."""
-        camera = Camera.from_pose(frame.rotation, frame.translation, self.oversampling * self.size, self.focal_ratio)
-        head = rasterize(splats, camera)
+        head = rasterize(splats, self._camera(frame), block=self.oversampling)
         warp = torso_warp(self.avatar.plates.follow, self.avatar.source, frame, self.focal_ratio)
         plate = torso_and_background(self.plates, warp, self.size)
-        layers = torch.cat([head.image, head.alpha[..., None]], dim=-1).permute(2, 0, 1)[None]  # [1, 4, S', S']
-        if self.oversampling > 1:
-            layers = F.avg_pool2d(layers, self.oversampling)  # [1, 4, size, size]
+        layers = torch.cat([head.image, head.alpha[..., None]], dim=-1).permute(2, 0, 1)[None]  # [1, 4, size, size]
         return Layers(layers[:, :3], layers[:, 3:], plate[None], frame_gate(frame, self.avatar.source))
 
-    @torch.inference_mode()
     def frame(self, frame: MotionFrame) -> np.ndarray:
-        """One finished frame, uint8 ``[size, size, 3]``."""
+        """One finished frame, uint8 ``[size, size, 3]``. Threads may call it at once."""
+        return self._finished(frame, None)[0]
+
+    def frames(self, motion: Motion) -> Iterator[np.ndarray]:
+        """The frames of a motion in order, made a few ahead of what is read on threads of their own.
+
+        On a CPU the decoders are asked at key frames only, see :mod:`mggtalk.keyframes`: frames between them differ
+        from :meth:`frame` by a hundredth of what the decoders add.
+        """
+        if self._predictor is None or not self._predictor.learned:
+            return map_in_order(self.frame, motion, self.workers)
+        return draw_motion(lambda index, residuals: self._finished(motion[index], residuals), motion, self.workers)
+
+    @torch.inference_mode()
+    def _finished(self, frame: MotionFrame, residuals: Residuals | None) -> tuple[np.ndarray, Residuals | None]:
+        """A frame, and the residuals in it if they were given or asked for."""
         frame = MotionFrame(*(tensor.to(self.device) for tensor in frame))
-        image = self.render(self.splats(frame.expression), frame)
-        return (image * 255.0 + 0.5).to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy()  # [size, size, 3]
+        if self._predictor is None:
+            splats = self.splats(frame.expression)
+        else:
+            splats, residuals = self._predictor.dense(self._vertices(frame.expression), frame.expression, residuals)
+        if self._finisher is None:
+            image = (self.render(splats, frame) * 255.0 + 0.5).to(torch.uint8).permute(1, 2, 0)  # [size, size, 3]
+            return image.contiguous().cpu().numpy(), residuals
+        head = rasterize(splats, self._camera(frame), block=self.oversampling)
+        return self._finisher(head.image, head.alpha, frame), residuals
+
+    @torch.inference_mode()
+    def fast_splats(self, expression: Tensor) -> Gaussians:
+        """What :meth:`splats` gives, without gradients and with the networks' weights at the first call."""
+        if self._predictor is None:
+            return self.splats(expression)
+        return self._predictor.dense(self._vertices(expression), expression)[0]
+
+    @property
+    def workers(self) -> int:
+        """How many threads should make frames at once: on a CPU one per core, as a frame's steps are too short to share."""
+        return thread_count() if self.device.type == "cpu" else 1
+
+    @cached_property
+    def _predictor(self) -> CpuPredictor | None:
+        """What the points need per frame, worked out once; None where torch has to do it."""
+        with torch.inference_mode():
+            suits = CpuPredictor.suits(self.sgp, self.avatar, self.features)
+            return CpuPredictor(self.sgp, self.avatar, self.features) if suits else None
+
+    @cached_property
+    def _finisher(self) -> CpuFinisher | None:
+        """The same for what is behind the head."""
+        with torch.inference_mode():
+            suits = CpuFinisher.suits(self.plates, self.inpainter)
+            source = self.avatar.source
+            return CpuFinisher(self.plates, source, self.inpainter, self.focal_ratio) if suits else None
+
+    def _camera(self, frame: MotionFrame) -> Camera:
+        """The camera that the head is splatted for."""
+        return Camera.from_pose(frame.rotation, frame.translation, self.oversampling * self.size, self.focal_ratio)
 
 
 def resize_plates(plates: Plates, size: int) -> Plates:

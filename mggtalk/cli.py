@@ -66,7 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_train(commands.add_parser("train", help="train the learned residuals on a corpus"))
     add_evaluate(commands.add_parser("evaluate", help="measure reenactment on a folder of clips"))
     add_doctor(commands.add_parser("doctor", help="list the models: where they are, and how to get what is missing"))
-    add_verify(commands.add_parser("verify", help="read the provenance mark of a video or still"))
+    add_verify(commands.add_parser("verify", help="tell whether a video or still says that it is AI-made"))
     return parser
 
 

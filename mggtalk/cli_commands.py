@@ -14,8 +14,11 @@ from mggtalk.errors import OptionError
 from mggtalk.evaluation import evaluate, markdown
 from mggtalk.evaluation.clips import find_clips
 from mggtalk.evaluation.methods import make_methods
-from mggtalk.media import check_readable, check_writable, read_mark
+from mggtalk.media import check_readable, check_writable
+from mggtalk.media.badge import check_statement
 from mggtalk.media.files import temporary_beside
+from mggtalk.media.verify import verify as verify_file
+from mggtalk.media.watermark import THRESHOLD
 from mggtalk.motion.arkit import CSV_SUFFIX, save_arkit_csv
 from mggtalk.motion.motion_file import SUFFIXES, save_motion
 from mggtalk.motion.retarget import PoseMode
@@ -145,24 +148,28 @@ def doctor(options: argparse.Namespace, on_progress: Progress) -> list[str]:
 
 
 def verify(options: argparse.Namespace, on_progress: Progress) -> list[str]:
-    """Read the provenance mark of a video or still; without one it is an error."""
-    mark = read_mark(options.file)
-    if mark is None:
+    """Look for what says that a file is AI-made: metadata and watermark. Without either it is an error."""
+    verification = verify_file(options.file)
+    mark, watermark = verification
+    score = "there is no picture" if watermark is None else f"score {watermark.score:.1f}, {THRESHOLD:g} or more counts"
+    if not verification.found:
         raise OptionError(
-            f"{options.file!r} carries no mark of MGGTalk.",
-            "Look elsewhere: it was not made by MGGTalk, or it lost its mark when it was converted.",
+            f"{options.file!r} carries no mark of MGGTalk, neither in its metadata nor as a watermark ({score}).",
+            "Look elsewhere: it was not made by MGGTalk, or it was changed too much.",
         )
-    return [f"{options.file}: {mark}"]
+    found = "found" if watermark is not None and watermark.found else "not found"
+    return [f"{options.file}", f"metadata: {mark or 'no mark'}", f"watermark: {found} ({score})"]
 
 
 def check_video_options(options: argparse.Namespace) -> None:
-    """Check the size and the path of the video to write.
+    """Check the size, the statement and the path of the video to write.
 
     Raises:
-        OptionError: If the size is not allowed.
+        OptionError: If the size is not allowed, or the statement is not the one that is asked for.
         MediaError: If the path cannot be written.
     """
     check_size(options.size)
+    check_statement(options.no_badge)
     check_writable(options.out, (".mp4",))
 
 
@@ -229,7 +236,7 @@ def write_video(
         Notes on portrait and motion, then the path.
     """
     motion, sound = performance
-    pipe.animate(avatar, motion, options.size, pose, sound, on_progress).save(options.out)
+    pipe.animate(avatar, motion, options.size, pose, sound, on_progress).save(options.out, no_badge=options.no_badge)
     return [*as_notes((*avatar.notes, *motion.notes)), options.out]
 
 

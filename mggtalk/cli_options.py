@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
+from mggtalk.config import NO_BADGE_STATEMENT
 from mggtalk.errors import OptionError
 
 
@@ -99,6 +100,9 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     """Add what is written."""
     parser.add_argument("--out", required=True, metavar="VIDEO.mp4", help="the video to write")
     parser.add_argument("--size", type=int, default=512, metavar="PIXELS", help="side of the frames (default 512)")
+    parser.add_argument(
+        "--no-badge", metavar="STATEMENT", help=f'leave the visible badge out; STATEMENT must be "{NO_BADGE_STATEMENT}"'
+    )
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field, replace
 EXPRESSION_COMPONENTS = 64
 """Dimension of beta, the paper's."""
 
+NO_BADGE_STATEMENT = "I declare that viewers are told by other means that this is AI-made"
+"""What a user must say to have no visible badge. It is written into the file's metadata."""
+
 
 @dataclass(frozen=True)
 class MediaConfig:

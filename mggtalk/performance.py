@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 
 from mggtalk.avatar import Avatar
+from mggtalk.config import MediaConfig, SpeechConfig
 from mggtalk.errors import OptionError
 from mggtalk.geometry import quaternion_to_rotation, rotation_to_quaternion
 from mggtalk.media import check_readable, check_speech, has_sound, load_sound, open_video
@@ -37,18 +38,27 @@ class Performance(NamedTuple):
 
 
 def check_driver(
-    video: str | Path | None = None, speech: str | Path | None = None, motion: str | Path | None = None
+    video: str | Path | None = None,
+    speech: str | Path | None = None,
+    motion: str | Path | None = None,
+    config: MediaConfig | None = None,
 ) -> None:
     """Open what should drive a portrait, so that a bad file is told before any work.
+
+    Args:
+        video: A driving video.
+        speech: A recording.
+        motion: A motion file.
+        config: Limits.
 
     Raises:
         MediaError: If the video or the recording cannot be read, or the recording is silent.
         MotionFileError: If the motion file is none.
     """
     if video is not None:
-        open_video(video).close()
+        open_video(video, config).close()
     if speech is not None:
-        check_speech(load_sound(speech))
+        check_speech(load_sound(speech, config=config))
     if motion is not None and Path(motion).suffix.lower() == CSV_SUFFIX:
         check_readable(motion, "motion file")
     elif motion is not None:
@@ -76,6 +86,7 @@ def from_speech(
     language: str | None = None,
     head: str | Path | None = None,
     on_progress: Progress = no_progress,
+    manner: SpeechConfig | None = None,
 ) -> Performance:
     """The motion of a recording, with the recording as its sound.
 
@@ -86,9 +97,10 @@ def from_speech(
         language: See :meth:`MGGTalkPipeline.listen`.
         head: A motion file whose head poses replace the invented ones.
         on_progress: Called with stage, steps done and steps in all.
+        manner: See :meth:`MGGTalkPipeline.listen`.
     """
     poses = None if head is None else read_motion(pipe, head)
-    motion = pipe.listen(speech, seed, language, on_progress)
+    motion = pipe.listen(speech, seed, language, on_progress, manner)
     return Performance(motion if poses is None else with_head_of(motion, poses), speech)
 
 
@@ -109,7 +121,11 @@ def read_motion(pipe: MGGTalkPipeline, path: str | Path) -> Motion:
 
 
 def around(
-    pipe: MGGTalkPipeline, avatar: Avatar, yaw: tuple[float, float], performance: Performance | None = None
+    pipe: MGGTalkPipeline,
+    avatar: Avatar,
+    yaw: tuple[float, float],
+    performance: Performance | None = None,
+    pitch: float = 0.0,
 ) -> Performance:
     """The view on a portrait from a swinging camera.
 
@@ -118,6 +134,7 @@ def around(
         avatar: The portrait.
         yaw: Least and greatest yaw of the face in degrees.
         performance: Its expressions are seen; without one, the portrait's own for one swing.
+        pitch: Degrees up and down; with some, the camera circles.
 
     Returns:
         A performance for absolute poses. It has no landmarks: those of the driver belong to other poses.
@@ -127,7 +144,7 @@ def around(
         motion = still(avatar, frames, ORBIT_FPS, pipe.face_model.version, pipe.config.render.focal_ratio)
     else:
         motion = retarget(performance.motion, avatar, "relative", pipe.face_model)
-    path = orbit(motion, avatar, yaw, ORBIT_SECONDS)
+    path = orbit(motion, avatar, yaw, ORBIT_SECONDS, pitch)
     return Performance(path.with_(landmarks=None), None if performance is None else performance.sound)
 
 

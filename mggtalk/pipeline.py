@@ -13,7 +13,7 @@ from PIL import Image
 from mggtalk.animator import Animator, calibrate_colours
 from mggtalk.avatar import Avatar
 from mggtalk.checkpoint import NETWORKS, load_components, save_components
-from mggtalk.config import PipelineConfig
+from mggtalk.config import PipelineConfig, SpeechConfig
 from mggtalk.depth import DepthEstimator
 from mggtalk.depth.catalogue import MESH, EstimatorShelf, check_choice
 from mggtalk.dsgr.refine import RefineUNet
@@ -28,7 +28,9 @@ from mggtalk.media import VideoReader, load_image, load_sound, open_video
 from mggtalk.media.sound import Sound, check_speech
 from mggtalk.motion.deformation import DeformationMLP
 from mggtalk.motion.listen import listen
-from mggtalk.motion.retarget import PoseMode, driver_rest, retarget
+from mggtalk.motion.retarget import PoseMode, close_lips, driver_rest, retarget
+from mggtalk.motion.style import Style, play
+from mggtalk.overlap import read_ahead
 from mggtalk.prepare import PortraitBuilder, portrait_tensor
 from mggtalk.scene import Camera, FaceTrack, Gaussians, Motion, MotionFrame
 from mggtalk.sgp.predictor import SymmetricGaussianPredictor
@@ -232,7 +234,7 @@ class MGGTalkPipeline:
         """Landmarks, then the face model's fit."""
 
         def counted() -> Iterable[np.ndarray]:
-            for index, frame in enumerate(frames):
+            for index, frame in enumerate(read_ahead(frames)):
                 on_progress("track", index + 1, max(total, index + 1))
                 yield frame
 
@@ -263,6 +265,7 @@ class MGGTalkPipeline:
         seed: int = 0,
         language: str | None = None,
         on_progress: Progress = no_progress,
+        manner: SpeechConfig | None = None,
     ) -> Motion:
         """Turn speech into motion: lips, head and blinks.
 
@@ -272,6 +275,7 @@ class MGGTalkPipeline:
             language: ``"en"`` decodes English phones; any other follows mostly loudness and
                 spectrum; None decides by itself.
             on_progress: Called with stage, steps done and steps in all.
+            manner: Strength of head and mouth and rate of blinks, instead of the pipeline's own.
 
         Returns:
             Its motion, to be used with relative poses.
@@ -279,11 +283,12 @@ class MGGTalkPipeline:
         Raises:
             MediaError: If the recording cannot be read or is silent.
         """
-        rate = self.config.speech.sample_rate
+        manner = manner or self.config.speech
+        rate = manner.sample_rate
         sound = speech if isinstance(speech, Sound) else load_sound(speech, rate=rate, config=self.config.media)
         check_speech(sound)
         ratio = self.config.render.focal_ratio
-        return listen(sound, self.face_model, self.config.speech, seed, language, on_progress, ratio)
+        return listen(sound, self.face_model, manner, seed, language, on_progress, ratio)
 
     def animate(
         self,
@@ -293,6 +298,7 @@ class MGGTalkPipeline:
         pose: PoseMode = "relative",
         sound: str | Path | Sound | None = None,
         on_progress: Progress = no_progress,
+        style: Style = Style(),  # noqa: B008  an immutable tuple
     ) -> TalkingVideo:
         """Put a motion on an avatar.
 
@@ -304,6 +310,7 @@ class MGGTalkPipeline:
                 driver's pose in image coordinates.
             sound: What is heard with the video.
             on_progress: Called with stage, frames done and frames in all.
+            style: Strength of pose and expression, and smoothing.
 
         Returns:
             A video whose frames are made while they are read.
@@ -312,10 +319,11 @@ class MGGTalkPipeline:
             OptionError: If an option is not allowed, or the motion belongs to another face model.
         """
         check_size(size)
+        style.check()
         self._check(motion)
-        return TalkingVideo(
-            self.animator(avatar, size), retarget(motion, avatar, pose, self.face_model), sound, on_progress
-        )
+        motion = retarget(motion, avatar, pose, self.face_model, style.pose)
+        motion = play(motion, close_lips(self.face_model, avatar.identity, avatar.expression), style)
+        return TalkingVideo(self.animator(avatar, size), motion, sound, on_progress)
 
     def splat(self, avatar: Avatar, frame: MotionFrame) -> Gaussians:
         """The dense Gaussians of one expression, head frame; ``.save_ply("head.ply")`` writes them."""

@@ -12,8 +12,11 @@ from PIL import Image
 
 from mggtalk.cli import main
 from mggtalk.cli_options import attach_dashed_values
+from mggtalk.config import NO_BADGE_STATEMENT
 from mggtalk.media import VideoWriter, has_sound, open_video, read_mark
+from mggtalk.media.ffmpeg import executable
 from mggtalk.motion.motion_file import load_motion
+from tests.unmarked import UNMARKED
 
 ASTRONAUT = skimage.data.astronaut()
 
@@ -55,19 +58,21 @@ def files(tmp_path_factory):
     (folder / "empty.png").touch()
     (folder / "text.png").write_text("not a picture")
 
-    with VideoWriter(folder / "driving.mp4", 256, 256, 25, sound=None) as writer:
+    with VideoWriter(folder / "driving.mp4", 256, 256, 25, sound=None, **UNMARKED) as writer:
         for shift in range(6):
             window = (64 + 2 * shift, 0, 384 + 2 * shift, 320)
             writer.write(np.asarray(Image.fromarray(ASTRONAUT).resize((256, 256), box=window)))
     soundfile.write(folder / "speech.wav", speech_like(0.4), 16000)
     frames = list(open_video(folder / "driving.mp4"))
-    with VideoWriter(folder / "speaking.mp4", 256, 256, 25, sound=folder / "speech.wav") as writer:
+    with VideoWriter(folder / "speaking.mp4", 256, 256, 25, sound=folder / "speech.wav", **UNMARKED) as writer:
         for frame in frames:
             writer.write(frame)
-    with VideoWriter(folder / "no_face.mp4", 128, 128, 25) as writer:
+    with VideoWriter(folder / "no_face.mp4", 128, 128, 25, **UNMARKED) as writer:
         for _ in range(3):
             writer.write(np.full((128, 128, 3), 90, np.uint8))
     complete = (folder / "driving.mp4").read_bytes()
+    source = ("-i", folder / "driving.mp4", "-map_metadata", "-1", folder / "driving_plain.mp4")
+    subprocess.run([executable(), "-loglevel", "error", *source], check=True, timeout=60)
     (folder / "truncated.mp4").write_bytes(complete[: len(complete) // 2])
     (folder / "text.mp4").write_text("not a video\n" * 20)
     (folder / "empty.mp4").touch()
@@ -126,6 +131,8 @@ BAD = {
     "splats of another kind": (*ORBIT, "--ply", "head.obj"),
     "motion file of another kind": (*TRACK, "--out", "out.mp4"),
     "missing video": (*TRACK, "--driving", "nowhere.mp4"),
+    "badge without the statement": (*REENACT, "--no-badge", "please"),
+    "video that is not ours": ("verify", "driving_plain.mp4"),
     "no mark": ("verify", "driving_without_mark.wav"),
     "unknown command": ("sing",),
     "no command": (),
@@ -167,7 +174,26 @@ def test_reenact_writes_a_marked_video_with_sound_and_the_portraits_field_of_vie
     assert has_sound(out)
     assert read_mark(out)
     assert main(("verify", str(out))) == 0
-    assert "AI-made" in capfd.readouterr().out
+    told = capfd.readouterr().out
+    assert "metadata: AI-made" in told and "watermark: found" in told
+    bare = tmp_path / "bare.mp4"
+    command = [executable(), "-loglevel", "error", "-i", out, "-map_metadata", "-1", "-crf", "28", "-an", bare]
+    subprocess.run(command, check=True, timeout=60)
+    assert main(("verify", str(bare))) == 0
+    told = capfd.readouterr().out
+    assert "metadata: no mark" in told and "watermark: found" in told
+
+
+def test_without_the_badge_the_statement_is_kept(files, monkeypatch, tmp_path):
+    monkeypatch.chdir(files)
+    badge, none = tmp_path / "badge.mp4", tmp_path / "none.mp4"
+    same = (*REENACT, "--size", "128")
+    assert main((*same, "--out", str(badge))) == 0
+    assert main((*same, "--out", str(none), "--no-badge", NO_BADGE_STATEMENT)) == 0
+    changed = np.abs(frames_of(badge)[0].astype(int) - frames_of(none)[0]).max(axis=2) > 40  # [H, W]
+    rows, columns = np.nonzero(changed)
+    assert len(rows) > 100 and rows.max() < 30 and columns.min() > 50, "only the top right corner differs"
+    assert NO_BADGE_STATEMENT in read_mark(none) and NO_BADGE_STATEMENT not in read_mark(badge)
 
 
 def test_track_then_reenact_by_the_motion_file_equals_reenact_by_the_video(files, monkeypatch, tmp_path):

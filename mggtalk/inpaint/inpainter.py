@@ -12,6 +12,10 @@ from mggtalk.config import InpaintConfig
 from mggtalk.networks import ResidualUNet
 
 
+LAYERS = 7
+"""Channels that the UNet sees: head, alpha, plate."""
+
+
 class Layers(NamedTuple):
     """What a frame is made of."""
 
@@ -30,7 +34,7 @@ class Inpainter(nn.Module):
     def __init__(self, config: InpaintConfig) -> None:
         super().__init__()
         self.side = config.side
-        self.unet = ResidualUNet(7, 3, config.width, stride=config.stride)
+        self.unet = ResidualUNet(LAYERS, 3, config.width, stride=config.stride)
 
     @property
     def untrained(self) -> bool:

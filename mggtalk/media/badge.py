@@ -7,13 +7,11 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from mggtalk.config import NO_BADGE_STATEMENT as STATEMENT
 from mggtalk.errors import OptionError
 
 TEXT = "AI-made"
 """What the badge says."""
-
-STATEMENT = "I declare that viewers are told by other means that this is AI-made"
-"""What a user must say to have no badge. It is written into the file's metadata."""
 
 HEIGHT = 0.055
 """Height of the badge over the shorter side of the picture."""

@@ -21,6 +21,9 @@ from mggtalk.errors import MediaError
 FORMATS = "mov,matroska,avi,gif,mpegts,mpeg,flv,asf,ogg,wav,w64,mp3,flac,aac,aiff,amr"
 """Containers that are opened. Playlists (HLS, DASH, concat) are not among them: they name other files to be read."""
 
+MOST_PIXELS = 40_000_000
+"""Decoders give up before they make room for a larger picture, whatever the file promises."""
+
 STALL_SECONDS = 60.0
 """A pipe that moves nothing for so long is taken for dead."""
 
@@ -42,7 +45,8 @@ def executable() -> str:
 
 def input_arguments(path: Path) -> list[str]:
     """Arguments that open a user's file: by content, from the disk only, whatever its name looks like."""
-    return ["-protocol_whitelist", "file,pipe", "-format_whitelist", FORMATS, "-i", file_url(path)]
+    guards = ["-protocol_whitelist", "file,pipe", "-format_whitelist", FORMATS, "-max_pixels", str(MOST_PIXELS)]
+    return [*guards, "-i", file_url(path)]
 
 
 def file_url(path: Path) -> str:

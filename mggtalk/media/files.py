@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from mggtalk.errors import MediaError
+from mggtalk.errors import MediaError, MediaTooLongError
 
 PathLike = str | os.PathLike[str]
 
 
-def check_readable(path: PathLike, kind: str) -> Path:
+def check_readable(path: PathLike, kind: str, most_megabytes: float = math.inf) -> Path:
     """Check that a path names an ordinary file with something in it.
 
     Args:
         path: What the user named.
         kind: What it should be, for the message: ``"image"``, ``"video"``, ``"recording"``.
+        most_megabytes: Largest size that is taken, in 10^6 bytes.
 
     Returns:
         The path.
 
     Raises:
         MediaError: If it is missing, empty, a folder or a device, or may not be read.
+        MediaTooLongError: If it is too large.
     """
     advice = f"Check the name and give {_article(kind)} file."
     if not isinstance(path, str | os.PathLike):
@@ -44,6 +47,9 @@ def check_readable(path: PathLike, kind: str) -> Path:
         raise MediaError(f"The {kind} {str(file)!r} is empty (0 bytes).", "Copy or record it again.")
     if not os.access(file, os.R_OK):
         raise MediaError(f"The {kind} {str(file)!r} may not be read.", "Change its permissions.")
+    if status.st_size > most_megabytes * 1e6:
+        problem = f"The {kind} {str(file)!r} has {status.st_size / 1e6:.1f} MB."
+        raise MediaTooLongError(problem, f"Give one of {most_megabytes:g} MB or less.")
     return file
 
 

@@ -13,8 +13,10 @@ from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from mggtalk.config import MediaConfig
 from mggtalk.errors import MediaError, MediaTooLongError
+from mggtalk.media.badge import check_statement
 from mggtalk.media.files import PathLike, check_readable, check_writable, temporary_beside
-from mggtalk.media.provenance import mark_exif, mark_png
+from mggtalk.media.marks import mark_frame
+from mggtalk.media.provenance import mark_exif, mark_png, mark_text
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 """What is opened. A multi-picture JPEG (MPO, of phones) counts as JPEG; GIFs and TIFFs give their first picture."""
@@ -52,14 +54,14 @@ def load_image(source: PathLike | Image.Image | np.ndarray, config: MediaConfig 
 
     Raises:
         MediaError: If it cannot be read, is damaged or too small, or an array has another type or shape.
-        MediaTooLongError: If it has too many pixels.
+        MediaTooLongError: If the file is too large or has too many pixels.
     """
     config = config or MediaConfig()
     if isinstance(source, np.ndarray):
         return _checked_array(source, config)
     if isinstance(source, Image.Image):
         return _decode(source, "The image", config)
-    path = check_readable(source, "image")
+    path = check_readable(source, "image", config.max_image_megabytes)
     name = f"The image {str(path)!r}"
     try:
         with warnings.catch_warnings():
@@ -78,26 +80,32 @@ def load_image(source: PathLike | Image.Image | np.ndarray, config: MediaConfig 
         return _decode(opened, name, config)
 
 
-def save_image(path: PathLike, image: np.ndarray) -> None:
-    """Write a still with the mark that it is AI-made.
+def save_image(path: PathLike, image: np.ndarray, no_badge: str | None = None, watermark: bool = True) -> None:
+    """Write a still that says it is AI-made, by its metadata, a visible badge and an invisible watermark.
 
     Args:
         path: Ends in ``.png``, ``.jpg``, ``.jpeg`` or ``.webp``. It appears when it is complete.
-        image: uint8 ``[H, W, 3]`` RGB.
+        image: uint8 ``[H, W, 3]`` RGB; it is left as it is.
+        no_badge: A statement that leaves the visible badge out, and is noted in the metadata: see
+            :func:`~mggtalk.media.badge.check_statement`.
+        watermark: False leaves the invisible watermark out; for stills that are not made by the pipeline.
 
     Raises:
         MediaError: If it cannot be written.
+        OptionError: If the statement is another one.
     """
+    statement = check_statement(no_badge)
     file = check_writable(path, IMAGE_SUFFIXES)
-    picture = Image.fromarray(_checked_shape(image))
+    picture = Image.fromarray(mark_frame(_checked_shape(image), badge=statement is None, watermark=watermark))
+    mark = mark_text(statement)
     temporary = temporary_beside(file, file.suffix)
     try:
         if file.suffix.lower() == ".png":
-            picture.save(temporary, format="PNG", pnginfo=mark_png())
+            picture.save(temporary, format="PNG", pnginfo=mark_png(mark))
         elif file.suffix.lower() == ".webp":
-            picture.save(temporary, format="WEBP", quality=92, exif=mark_exif())
+            picture.save(temporary, format="WEBP", quality=92, exif=mark_exif(mark))
         else:
-            picture.save(temporary, format="JPEG", quality=95, subsampling=0, exif=mark_exif())
+            picture.save(temporary, format="JPEG", quality=95, subsampling=0, exif=mark_exif(mark))
         temporary.replace(file)
     except (OSError, ValueError) as error:
         raise MediaError(f"The image {str(file)!r} cannot be written: {error}.", "Check the disk's space.") from error

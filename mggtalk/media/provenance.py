@@ -23,6 +23,12 @@ MARK_PREFIX = "AI-made with MGGTalk"
 MARK = f"{MARK_PREFIX} {__version__}: a synthetic portrait, not a recording of a person."
 """The whole mark."""
 
+
+def mark_text(statement: str | None = None) -> str:
+    """The mark, with the statement that was made to have no visible badge."""
+    return MARK if statement is None else f"{MARK} Without a badge: {statement}."
+
+
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 """IPTC's term for media made by a trained model."""
 
@@ -34,24 +40,24 @@ XMP = (
 )
 
 
-def mark_video() -> list[str]:
+def mark_video(text: str = MARK) -> list[str]:
     """Arguments that make ffmpeg write the mark."""
-    return ["-metadata", f"comment={MARK}", "-metadata", "encoder=MGGTalk"]
+    return ["-metadata", f"comment={text}", "-metadata", "encoder=MGGTalk"]
 
 
-def mark_png() -> PngInfo:
+def mark_png(text: str = MARK) -> PngInfo:
     """The mark as PNG text, for ``Image.save(..., pnginfo=...)``."""
     info = PngInfo()
-    info.add_text("Comment", MARK)
+    info.add_text("Comment", text)
     info.add_text("Software", f"MGGTalk {__version__}")
     info.add_itxt("XML:com.adobe.xmp", XMP)
     return info
 
 
-def mark_exif() -> Image.Exif:
+def mark_exif(text: str = MARK) -> Image.Exif:
     """The mark as EXIF, for ``Image.save(..., exif=...)``."""
     exif = Image.Exif()
-    exif[ExifTags.Base.ImageDescription] = MARK
+    exif[ExifTags.Base.ImageDescription] = text
     exif[ExifTags.Base.Software] = f"MGGTalk {__version__}"
     return exif
 

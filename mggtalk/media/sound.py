@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import logging
-from math import gcd
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import soundfile
-from scipy.signal import resample_poly
 
 from mggtalk.config import MediaConfig
 from mggtalk.errors import MediaError, MediaTooLongError
@@ -21,15 +18,6 @@ logger = logging.getLogger(__name__)
 
 SILENCE_PEAK = 1e-3
 """Recordings that never get louder (-60 dB) are taken for silent."""
-
-BLOCK = 1 << 18
-"""Samples that are decoded and mixed down at a time."""
-
-RATES = (1000, 384000)
-"""Sampling rates in Hz that are believed."""
-
-KAISER_BETA = 8.0
-"""Window of the resampling filter; its stop band lies 80 dB down."""
 
 
 class Sound(NamedTuple):
@@ -66,12 +54,8 @@ def load_sound(path: PathLike, rate: int = 16000, config: MediaConfig | None = N
         MediaTooLongError: If it is too long.
     """
     config = config or MediaConfig()
-    file = check_readable(path, "recording")
-    try:
-        with soundfile.SoundFile(file) as source:
-            samples = _read_blocks(source, file, rate, config)
-    except (soundfile.SoundFileError, TypeError):  # TypeError: a file that ends in .raw
-        samples = _read_with_ffmpeg(file, rate, config)
+    file = check_readable(path, "recording", config.max_sound_megabytes)
+    samples = _read_with_ffmpeg(file, rate, config)
     if len(samples) == 0:
         raise MediaError(f"The recording {str(file)!r} has no samples (0.0 s).", "Record or export it again.")
     _check_length(len(samples) / rate, file, config)
@@ -95,36 +79,16 @@ def check_speech(sound: Sound) -> None:
         raise MediaError(problem, "Check the microphone, or give another recording.")
 
 
-def _read_blocks(source: soundfile.SoundFile, file: Path, rate: int, config: MediaConfig) -> np.ndarray:
-    """Decode with libsndfile, mix down block by block, resample: float32 ``[N]``."""
-    if not RATES[0] <= source.samplerate <= RATES[1]:
-        raise MediaError(f"The recording {str(file)!r} claims a rate of {source.samplerate} Hz.", "Export it again.")
-    _check_length(source.frames / source.samplerate, file, config)
-    most = int((config.max_sound_seconds + 2) * source.samplerate)
-    blocks = source.blocks(BLOCK, frames=min(source.frames, most), dtype="float32", always_2d=True)
-    mixed = [block.mean(axis=1, dtype=np.float32) for block in blocks]  # each [n, channels] -> [n]
-    if not mixed:
-        return np.zeros(0, np.float32)
-    return _resample(np.concatenate(mixed), source.samplerate, rate)  # [N]
-
-
-def _resample(samples: np.ndarray, source: int, target: int) -> np.ndarray:
-    """Polyphase resampling of ``[N]`` with an anti-aliasing filter."""
-    if source == target:
-        return samples
-    common = gcd(source, target)
-    window = ("kaiser", KAISER_BETA)
-    return resample_poly(samples, target // common, source // common, window=window).astype(np.float32)
-
-
 def _read_with_ffmpeg(file: Path, rate: int, config: MediaConfig) -> np.ndarray:
-    """Decode with ffmpeg what libsndfile does not know: float32 ``[N]`` at ``rate``."""
+    """Decode with ffmpeg, a process of its own: float32 ``[N]`` at ``rate``."""
     header = probe(file)
     if not header.has_sound:
         raise MediaError(f"{str(file)!r} has no sound.", "Give a recording, or a video in which somebody speaks.")
     if not header.has_video:
         _check_length(header.duration or 0.0, file, config)
-    mixing = f"aresample=osr={rate}:ochl=mono:rematrix_maxval=1:async=1:first_pts=0"
+    mixing = f"aresample=osr={rate}:ochl=mono:rematrix_maxval=1"
+    if header.has_video:
+        mixing += ":async=1:first_pts=0"  # in time with the pictures
     arguments = [*input_arguments(file), "-map", "0:a:0", "-vn", "-sn", "-dn", "-af", mixing]
     limit = f"{config.max_sound_seconds + 2:.3f}"
     status, data, log = run([*arguments, "-t", limit, "-f", "f32le", "-c:a", "pcm_f32le", "pipe:1"])

@@ -121,7 +121,7 @@ def open_video(path: PathLike, config: MediaConfig | None = None) -> VideoReader
         MediaTooLongError: If it is too long or too large.
     """
     config = config or MediaConfig()
-    file = check_readable(path, "video")
+    file = check_readable(path, "video", config.max_video_megabytes)
     header, packets = scan(file, config.max_video_seconds + 2.0)
     if packets.seconds > config.max_video_seconds:
         seconds = max(packets.seconds, header.duration or 0.0)  # the packets were followed up to the limit only
@@ -131,6 +131,9 @@ def open_video(path: PathLike, config: MediaConfig | None = None) -> VideoReader
     if max(width, height) > config.max_video_side:
         advice = f"Scale it down to {config.max_video_side} pixels on the longer side."
         raise MediaTooLongError(f"The video {str(file)!r} is {width} x {height} pixels.", advice)
+    if width * height > config.max_video_megapixels * 1e6:
+        problem = f"The video {str(file)!r} is {width} x {height} = {width * height / 1e6:.1f} million pixels."
+        raise MediaTooLongError(problem, f"Scale it down to {config.max_video_megapixels:g} million or fewer.")
     if re.search(r"smpte2084|arib-std-b67", header.details):
         logger.warning("%s is an HDR video; its colours are taken as they are and may look flat", file)
     reader = VideoReader(file, header, packets, config)

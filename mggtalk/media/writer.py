@@ -11,10 +11,12 @@ from types import TracebackType
 import numpy as np
 
 from mggtalk.errors import MediaError
+from mggtalk.media.badge import check_statement
 from mggtalk.media.ffmpeg import FFmpegPipe, file_url, frame_rate, input_arguments, last_line, run
 from mggtalk.media.files import PathLike, check_readable, check_writable, temporary_beside
+from mggtalk.media.marks import mark_frame
 from mggtalk.media.probe import probe
-from mggtalk.media.provenance import mark_video
+from mggtalk.media.provenance import mark_text, mark_video
 from mggtalk.media.sound import Sound
 
 VIDEO_SUFFIXES = (".mp4",)
@@ -31,8 +33,9 @@ class VideoWriter:
     """An MP4 that every browser plays (H.264 yuv420p, AAC, index at the front), written one frame at a time.
 
     The file appears under its name when it is complete; before that, and for ever if an exception ends the ``with``
-    block, there is nothing. It says in its metadata that it is AI-made. Odd sizes, which H.264 cannot have here, are
-    padded to even ones by repeating the last column or row.
+    block, there is nothing. It says that it is AI-made in its metadata, by a visible badge and by an invisible
+    watermark; the frames that are given stay as they are. Odd sizes, which H.264 cannot have here, are padded to even
+    ones by repeating the last column or row.
 
     Args:
         path: Ends in ``.mp4``. An existing file is replaced at the end.
@@ -43,9 +46,13 @@ class VideoWriter:
             to the length of the frames.
         crf: Quality of x264, 0 (exact) to 51.
         preset: x264's trade of time against size.
+        no_badge: A statement that leaves the visible badge out, and is noted in the metadata: see
+            :func:`~mggtalk.media.badge.check_statement`.
+        watermark: False leaves the invisible watermark out; for videos that are not made by the pipeline.
 
     Raises:
         MediaError: If the file cannot be written, or the sound cannot be read: told here, before any frame is made.
+        OptionError: If the statement is another one.
     """
 
     def __init__(
@@ -57,7 +64,11 @@ class VideoWriter:
         sound: PathLike | Sound | None = None,
         crf: int = 18,
         preset: str = "veryfast",
+        no_badge: str | None = None,
+        watermark: bool = True,
     ) -> None:
+        self._statement = check_statement(no_badge)
+        self._watermark = watermark
         self.path = check_writable(path, VIDEO_SUFFIXES)
         if min(width, height) < 1 or not 0 < fps <= 1000:
             problem = f"A video of {width} x {height} pixels at {fps} frames a second cannot be written."
@@ -101,6 +112,7 @@ class VideoWriter:
             raise MediaError(f"A frame is {dtype} {shape}.", f"This video takes uint8 {list(expected)}.")
         if not self._cleanup.alive:
             raise MediaError(f"The video {str(self.path)!r} is closed already.", "Make a new writer.")
+        frame = mark_frame(frame, badge=self._statement is None, watermark=self._watermark)
         if self.width % 2 or self.height % 2:
             frame = np.pad(frame, ((0, self.height % 2), (0, self.width % 2), (0, 0)), mode="edge")  # even H, W
         self._pipe.write(np.ascontiguousarray(frame).reshape(-1).data)
@@ -166,7 +178,8 @@ class VideoWriter:
             length = f"apad=whole_dur={seconds:.6f},atrim=end={seconds:.6f}"
             filters = f"aresample={SOUND_RATE}:async=1:first_pts=0,aformat=channel_layouts=mono|stereo,{length}"
             arguments += ["-map", "1:a:0", "-af", filters, "-c:a", "aac", "-b:a", "160k"]
-        arguments += ["-map_metadata", "-1", "-map_chapters", "-1", *mark_video(), "-movflags", "+faststart"]
+        arguments += ["-map_metadata", "-1", "-map_chapters", "-1", *mark_video(mark_text(self._statement))]
+        arguments += ["-movflags", "+faststart"]
         status, _, log = run([*arguments, "-f", "mp4", file_url(self._complete)], given, timeout=600.0)
         if status != 0:
             raise self._failed(log)

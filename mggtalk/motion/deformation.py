@@ -189,19 +189,38 @@ def displacement(binding: Binding, moved: Tensor) -> Tensor:
     return shift
 
 
+class InnerMotion(NamedTuple):
+    """What moves the eyes and the inside of the mouth."""
+
+    iris: Tensor  # [2, 3] displacement of the right and the left iris
+    closing: Tensor  # [2] how far the lids of the right and the left eye came together
+    pull: Tensor  # [V] by how much each vertex of a lid opens the eye, head-frame y
+    jaw: Tensor  # [3] displacement of the lower teeth
+
+    @staticmethod
+    def of(moved: Tensor) -> InnerMotion:
+        """The motion of a face model whose vertices moved by ``[V, 3]``."""
+        # An eye that opens wider pulls its rim along; an eye that closes only covers the eyeball.
+        pull = torch.zeros_like(moved[:, 1])  # [V]
+        pull[list(UPPER_LIDS)] = moved[list(UPPER_LIDS), 1].clamp(min=0)
+        pull[list(LOWER_LIDS)] = moved[list(LOWER_LIDS), 1].clamp(max=0)
+        return InnerMotion(
+            iris=torch.stack([moved[list(RIGHT_IRIS)].mean(0), moved[list(LEFT_IRIS)].mean(0)]),
+            closing=torch.stack([_closing(moved, RIGHT_LIDS), _closing(moved, LEFT_LIDS)]),
+            pull=pull,
+            jaw=moved[list(LIPS_INNER_LOWER[3:-3])].mean(0),
+        )
+
+
 def _inner_displacement(binding: Binding, moved: Tensor, bound: Tensor) -> Tensor:
     """Eyes and mouth: ``bound [M, 3]`` is the displacement that skin would have there."""
+    inner = InnerMotion.of(moved)
     on_left = binding.part == Part.LEFT_EYE
-    right, left = moved[list(RIGHT_IRIS)].mean(0), moved[list(LEFT_IRIS)].mean(0)  # [3]
-    iris = torch.where(on_left[:, None], left, right)  # [M, 3]
-    closing = torch.where(on_left, _closing(moved, LEFT_LIDS), _closing(moved, RIGHT_LIDS))  # [M]
-    # An eye that opens wider pulls its rim along; an eye that closes only covers the eyeball.
-    pull = torch.zeros_like(moved[:, 1])  # [V]
-    pull[list(UPPER_LIDS)] = moved[list(UPPER_LIDS), 1].clamp(min=0)
-    pull[list(LOWER_LIDS)] = moved[list(LOWER_LIDS), 1].clamp(max=0)
-    opening = (pull[binding.vertices] * binding.weights).sum(-1)  # [M]
+    iris = torch.where(on_left[:, None], inner.iris[1], inner.iris[0])  # [M, 3]
+    closing = torch.where(on_left, inner.closing[1], inner.closing[0])  # [M]
+    opening = (inner.pull[binding.vertices] * binding.weights).sum(-1)  # [M]
     eye = torch.stack([iris[:, 0] * binding.gaze, iris[:, 1] * binding.gaze + opening, -RETREAT * closing], -1)
-    jaw = moved[list(LIPS_INNER_LOWER[3:-3])].mean(0).expand_as(bound)
+    jaw = inner.jaw.expand_as(bound)
     part = binding.part[:, None]
     return torch.where(part <= Part.LEFT_EYE, eye, torch.where(part == Part.LOWER_MOUTH, jaw, torch.zeros_like(bound)))
 

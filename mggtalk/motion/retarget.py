@@ -134,7 +134,7 @@ def _same_person(motion: Motion, avatar: Avatar, face_model: FaceModel) -> Motio
     return motion.with_(expression=fit.expression, rotation=fit.rotation, translation=fit.translation)
 
 
-def orbit(motion: Motion, avatar: Avatar, yaw: tuple[float, float], seconds: float = 4.0) -> Motion:
+def orbit(motion: Motion, avatar: Avatar, yaw: tuple[float, float], seconds: float = 4.0, pitch: float = 0.0) -> Motion:
     """A camera path around the head: the yaw swings between two angles and back.
 
     Args:
@@ -142,6 +142,7 @@ def orbit(motion: Motion, avatar: Avatar, yaw: tuple[float, float], seconds: flo
         avatar: The portrait, whose pitch, roll and place are kept.
         yaw: Least and greatest yaw of the face in degrees; 0 looks into the camera.
         seconds: Length of one swing there and back.
+        pitch: Degrees of pitch to either side, a quarter of a swing later than the yaw: the path becomes an ellipse.
 
     Returns:
         The motion seen from the path.
@@ -149,7 +150,9 @@ def orbit(motion: Motion, avatar: Avatar, yaw: tuple[float, float], seconds: flo
     low, high = (math.radians(angle) for angle in yaw)
     time = torch.arange(len(motion)) / motion.fps
     angles = rotation_to_euler(avatar.rotation).expand(len(motion), 3).clone()  # [T, 3]
-    angles[:, 1] = (low + high) / 2 + (high - low) / 2 * torch.sin(2 * math.pi * time / seconds)
+    phase = 2 * math.pi * time / seconds
+    angles[:, 1] = (low + high) / 2 + (high - low) / 2 * torch.sin(phase)
+    angles[:, 0] += math.radians(pitch) * torch.cos(phase)
     return motion.with_(rotation=euler_to_rotation(angles), translation=avatar.translation.expand(len(motion), 3))
 
 

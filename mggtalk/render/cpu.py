@@ -97,9 +97,14 @@ def _passes(channels: int) -> list[slice]:
     return [slice(start, min(channels, start + CHANNELS_PER_PASS)) for start in range(0, channels, CHANNELS_PER_PASS)]
 
 
-def composite_tiles(scene: Scene, projected: Projected, tiles: Tiles) -> tuple[np.ndarray, np.ndarray]:
-    """Composite all channels; returns the image ``[H, W, C]`` and the transmittance ``[H, W]``."""
-    dtype, (height, width) = scene.means.dtype, scene.size
+def composite_tiles(
+    scene: Scene, projected: Projected, tiles: Tiles, block: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """Composite all channels; returns the image ``[H, W, C]`` and the transmittance ``[H, W]``.
+
+    With a ``block`` that divides both sides and TILE, these are means over squares of that side.
+    """
+    dtype, (height, width) = scene.means.dtype, (side // block for side in scene.size)
     transmittance = np.ones((height, width), dtype)
     images = [np.empty((height, width, 0), dtype)]
     for part in _passes(scene.colours.shape[1]):
@@ -107,16 +112,16 @@ def composite_tiles(scene: Scene, projected: Projected, tiles: Tiles) -> tuple[n
         run_ranges(
             composite, len(tiles.offsets) - 1, TILES_PER_TASK, tiles.offsets, tiles.members, projected.splats,
             projected.boxes, np.ascontiguousarray(scene.colours[:, part]), tuple(scene.background[part]),
-            tiles.columns, images[-1], transmittance,
+            tiles.columns, block, images[-1], transmittance,
         )  # fmt: skip
     return images[1] if len(images) == 2 else np.concatenate(images, axis=2), transmittance
 
 
-def draw(scene: Scene) -> tuple[np.ndarray, np.ndarray, Projected, Tiles]:
-    """Draw a scene: the image, the transmittance, and what :func:`draw_gradients` needs again."""
+def draw(scene: Scene, block: int = 1) -> tuple[np.ndarray, np.ndarray, Projected, Tiles]:
+    """Draw a scene: the image, the transmittance, and what :func:`draw_gradients` needs again (for blocks of 1)."""
     projected = project_scene(scene)
     tiles = sort_into_tiles(projected, *scene.size)
-    return *composite_tiles(scene, projected, tiles), projected, tiles
+    return *composite_tiles(scene, projected, tiles, block), projected, tiles
 
 
 def draw_gradients(

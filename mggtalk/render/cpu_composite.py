@@ -64,6 +64,7 @@ def composite(
     colours: np.ndarray,
     background: Numbers,
     tiles_x: int,
+    block: int,
     image: np.ndarray,
     transmittance: np.ndarray,
 ) -> None:
@@ -79,14 +80,16 @@ def composite(
         colours: ``[N, C]``.
         background: Tuple of C numbers; its length fixes C when the kernel is compiled.
         tiles_x: Tiles in a row of the picture.
-        image: ``[H, W, C]``, written.
-        transmittance: ``[H, W]``, written: what is left of the background.
+        block: What is written are means over squares of this side, a divisor of TILE and of both sides of the picture.
+        image: ``[H / block, W / block, C]``, written.
+        transmittance: ``[H / block, W / block]``, written: what is left of the background.
     """
     dt = splats.dtype.type
     zero, one, half = dt(0), dt(1), dt(0.5)
     min_alpha, max_alpha, stop_at = dt(MIN_ALPHA), dt(MAX_ALPHA), dt(MIN_TRANSMITTANCE)
     channels = len(background)
-    height, width = transmittance.shape
+    height, width = transmittance.shape[0] * block, transmittance.shape[1] * block
+    share = one / dt(block * block)
     weights = np.uint64((1 + channels) * PLANE)
     work = np.empty((2 + channels) * PLANE, splats.dtype)
     for tile in range(first, last):
@@ -111,6 +114,11 @@ def composite(
                 c_term, b_term = c * dy * dy, b * dy
                 for x in range(left, right, LANES):
                     start = np.uint64((y - tile_top) * ROW + (x - tile_left))
+                    live = False
+                    for lane in range(LANES):
+                        live |= work[start + np.uint64(lane)] > zero
+                    if not live:
+                        continue
                     dx_start = centre_x - dt(x)
                     for lane in range(LANES):
                         q = start + np.uint64(lane)
@@ -134,13 +142,20 @@ def composite(
                     live |= work[cell] > zero
                 if not live:
                     break
-        for y in range(tile_top, tile_bottom):
-            for x in range(tile_left, tile_right):
-                cell = (y - tile_top) * ROW + x - tile_left
-                rest = abs(work[cell])
-                transmittance[y, x] = rest
+        for y in range(tile_top, tile_bottom, block):
+            for x in range(tile_left, tile_right, block):
+                total, rest = background, zero
                 for k in range(channels):
-                    image[y, x, k] = work[(k + 1) * PLANE + cell] + rest * background[k]
+                    total = tuple_setitem(total, k, zero)  # type: ignore[call-arg]
+                for cell_y in range(y - tile_top, y - tile_top + block):
+                    for cell_x in range(x - tile_left, x - tile_left + block):
+                        cell = cell_y * ROW + cell_x
+                        rest += abs(work[cell])
+                        for k in range(channels):
+                            total = tuple_setitem(total, k, total[k] + work[(k + 1) * PLANE + cell])  # type: ignore[call-arg]
+                transmittance[y // block, x // block] = rest * share
+                for k in range(channels):
+                    image[y // block, x // block, k] = (total[k] + rest * background[k]) * share
 
 
 @kernel

@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
 from mggtalk.render.cpu import GAUSSIANS_PER_TASK, Scene, draw, draw_gradients
+from mggtalk.render.cpu_tiles import TILE
 from mggtalk.render.cpu_harmonics import shade, shade_gradients
 from mggtalk.render.harmonics import camera_centre
 from mggtalk.render.threads import run_ranges
@@ -58,7 +60,9 @@ class _Shade(torch.autograd.Function):
         return torch.from_numpy(grad_means), torch.from_numpy(grad_harmonics), torch.from_numpy(grad_centre)
 
 
-def splat_cpu(gaussians: Gaussians, colours: Tensor, camera: Camera, background: Tensor) -> tuple[Tensor, Tensor]:
+def splat_cpu(
+    gaussians: Gaussians, colours: Tensor, camera: Camera, background: Tensor, block: int = 1
+) -> tuple[Tensor, Tensor]:
     """Splat per-Gaussian channels.
 
     Args:
@@ -66,6 +70,7 @@ def splat_cpu(gaussians: Gaussians, colours: Tensor, camera: Camera, background:
         colours: ``[N, C]`` of the same precision, like ``camera.view`` and ``background``.
         camera: The camera.
         background: ``[C]``.
+        block: Both are averaged over squares of this side, which divides the picture's.
 
     Returns:
         The image ``[H, W, C]`` and the alpha ``[H, W]``.
@@ -75,9 +80,19 @@ def splat_cpu(gaussians: Gaussians, colours: Tensor, camera: Camera, background:
         [camera.focal, camera.focal, *camera.centre, camera.width, camera.height], _array(colours[:0]).dtype
     )
     if _needs_gradients(inputs):
-        return _Splat.apply(lens, *inputs)
-    image, transmittance, _, _ = draw(_scene(inputs, lens))
-    return torch.from_numpy(image), torch.from_numpy(1 - transmittance)
+        return average(*_Splat.apply(lens, *inputs), block)
+    inside = block if TILE % block == 0 else 1  # the kernel averages what it has at hand
+    image, transmittance, _, _ = draw(_scene(inputs, lens), inside)
+    return average(torch.from_numpy(image), torch.from_numpy(1 - transmittance), block // inside)
+
+
+def average(image: Tensor, alpha: Tensor, block: int) -> tuple[Tensor, Tensor]:
+    """Means over squares of a picture ``[H, W, C]`` and its alpha ``[H, W]``."""
+    if block == 1:
+        return image, alpha
+    layers = torch.cat([image, alpha[..., None]], dim=-1).permute(2, 0, 1)[None]  # [1, C + 1, H, W]
+    layers = F.avg_pool2d(layers, block)[0].permute(1, 2, 0)  # [H / block, W / block, C + 1]
+    return layers[..., :-1], layers[..., -1]
 
 
 def _scene(tensors: Sequence[Tensor], lens: np.ndarray) -> Scene:

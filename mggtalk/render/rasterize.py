@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mggtalk.errors import OptionError
-from mggtalk.render.cpu_torch import shade_cpu, splat_cpu
+from mggtalk.render.cpu_torch import average, shade_cpu, splat_cpu
 from mggtalk.render.harmonics import evaluate_harmonics
 from mggtalk.render.torch_reference import splat_reference
 from mggtalk.scene import Camera, Gaussians
@@ -32,6 +32,7 @@ def rasterize(
     features: Tensor | None = None,
     backend: Backend = "auto",
     depth: bool = False,
+    block: int = 1,
 ) -> Render:
     """Draw Gaussians as a camera sees them, with gsplat's semantics whatever the backend.
 
@@ -47,6 +48,8 @@ def rasterize(
         backend: ``cpu``: own kernels, float32 or float64. ``gsplat``: needs a CUDA card, float32. ``reference``: slow,
             for tests. ``auto``: gsplat for tensors on a CUDA device, else cpu.
         depth: Also draw the depth.
+        block: The picture is drawn at the camera's size and averaged over squares of this side, which divides both
+            sides. A mean depth would mean nothing, so not together with ``depth``.
 
     Returns:
         The picture; C = 3 without features.
@@ -61,17 +64,19 @@ def rasterize(
     if features is not None:
         features = features.to(gaussians.means)
     _check(gaussians, camera, background, features)
+    _check_block(camera, block, depth)
     chosen = _choose(backend, gaussians.means.device)
     if chosen == "gsplat" and len(gaussians.means):
         from mggtalk.render.gsplat_backend import rasterize_gsplat  # only where it is used: it may not be installed
 
-        return Render(*rasterize_gsplat(gaussians, camera, background, features, depth))
-    shade, splat = (shade_cpu, splat_cpu) if chosen == "cpu" else (_shade_reference, splat_reference)
+        image, alpha, z = rasterize_gsplat(gaussians, camera, background, features, depth)
+        return Render(*average(image, alpha, block), z)
+    shade, splat = (shade_cpu, splat_cpu) if chosen == "cpu" else (_shade_reference, _splat_reference)
     channels = shade(gaussians, camera.view) if features is None else features  # [N, C]
     if background is None:
         background = channels.new_zeros(channels.shape[1])
     if not depth:
-        return Render(*splat(gaussians, channels, camera, background))
+        return Render(*splat(gaussians, channels, camera, background, block))
     z = (gaussians.means * camera.view[2, :3]).sum(dim=1) + camera.view[2, 3]  # [N]
     channels = torch.cat([channels, z[:, None]], dim=1)  # [N, C + 1]
     image, alpha = splat(gaussians, channels, camera, torch.cat([background, background.new_zeros(1)]))
@@ -80,6 +85,12 @@ def rasterize(
 
 def _shade_reference(gaussians: Gaussians, view: Tensor) -> Tensor:
     return evaluate_harmonics(gaussians.harmonics, gaussians.means, view)
+
+
+def _splat_reference(
+    gaussians: Gaussians, channels: Tensor, camera: Camera, background: Tensor, block: int = 1
+) -> tuple[Tensor, Tensor]:
+    return average(*splat_reference(gaussians, channels, camera, background), block)
 
 
 def _prepared(gaussians: Gaussians, camera: Camera) -> tuple[Gaussians, Camera]:
@@ -105,6 +116,14 @@ def _check(gaussians: Gaussians, camera: Camera, background: Tensor | None, feat
         raise ValueError(
             f"The camera has a view of shape {tuple(camera.view.shape)}, {camera.width} x {camera.height} pixels and "
             f"a focal length of {camera.focal}; (4, 4), at least one pixel and a positive focal length are needed."
+        )
+
+
+def _check_block(camera: Camera, block: int, depth: bool) -> None:
+    if block < 1 or camera.width % block or camera.height % block or (depth and block > 1):
+        raise ValueError(
+            f"A picture of {camera.width} x {camera.height} pixels cannot be averaged over squares of {block}"
+            f"{' together with its depth' if depth else ''}: use a divisor of both sides, without depth."
         )
 
 

@@ -18,6 +18,8 @@ from torch.nn import functional as F
 from mggtalk.geometry import rotation_to_quaternion
 
 THICKNESS = 0.15  # standard deviation along the normal, over the smaller tangent's
+LEAST_STEP = 0.3  # shortest tangent in pixels
+MOST_STEP = 5.0  # longest tangent in pixels; beyond it the surface is torn
 
 
 class Footprint(NamedTuple):
@@ -67,19 +69,19 @@ def _one_sided(points: Tensor, before: Tensor, after: Tensor, least: float, most
     return step * (length.clamp(least, most) / length)[:, None]
 
 
-def footprint(points: Tensor, neighbours: Neighbours, pixel_size: float, most: float = 5.0) -> Footprint:
+def footprint(points: Tensor, neighbours: Neighbours, pixel_size: float, most: float = MOST_STEP) -> Footprint:
     """Tangents of the driven surface.
 
     Args:
         points: ``[N, 3]`` driven points in the order of the mask.
         neighbours: Who stands beside whom.
         pixel_size: Decimetres that one map pixel covers on a surface that faces the camera.
-        most: Longest tangent in pixels; beyond it the surface is torn.
+        most: Longest tangent in pixels.
 
     Returns:
         The two steps to the next pixel.
     """
-    least, longest = 0.3 * pixel_size, most * pixel_size
+    least, longest = LEAST_STEP * pixel_size, most * pixel_size
     return Footprint(
         _one_sided(points, neighbours.left, neighbours.right, least, longest),
         _one_sided(points, neighbours.up, neighbours.down, least, longest),

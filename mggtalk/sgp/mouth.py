@@ -107,14 +107,37 @@ def sheet_colour(sheet: MouthSheet, points: Tensor, trusted: Tensor) -> Tensor:
     return invented + trusted[:, None] * (sheet.colour - invented)
 
 
+class SheetEstimate(NamedTuple):
+    """The sheet of one frame without what is learned."""
+
+    points: Tensor  # [R*C, 3]
+    parameters: GaussianParameters
+    inputs: Tensor  # [R*C, 8] point, colour, 10 gap, known: what the decoder sees
+    trusted: Tensor  # [R*C] how far the portrait's colour is trusted
+
+    def gate(self, change: Tensor) -> Tensor:
+        """How far each residual is let through ``[R*C]``, by the gate of the expressions.
+
+        What the portrait does not show is open to any residual; what it shows only as the expression changes.
+        """
+        return 1.0 - self.trusted * (1.0 - change)
+
+
 class MouthDecoder(nn.Module):
     """Residual parameters of the sheet's Gaussians."""
+
+    left: Tensor  # [R*C], like the three that follow: see Neighbours
+    right: Tensor
+    up: Tensor
+    down: Tensor
 
     def __init__(self, config: SGPConfig) -> None:
         super().__init__()
         self.unet = ResidualUNet(
             8, sum(CHANNELS.values()), config.mouth_width, depth=3, condition=2 * EXPRESSION_COMPONENTS
         )
+        for name, index in Neighbours.of(torch.ones(ROWS, COLUMNS, dtype=torch.bool))._asdict().items():
+            self.register_buffer(name, index, persistent=False)
 
     @property
     def untrained(self) -> bool:
@@ -133,19 +156,28 @@ class MouthDecoder(nn.Module):
         Returns:
             R*C Gaussians; transparent where the lips are closed.
         """
+        estimate = self.estimate(sheet, vertices)
+        parameters = estimate.parameters
+        if not self.untrained:
+            grid = estimate.inputs.T.reshape(1, 8, ROWS, COLUMNS)
+            residual = self.unet(grid, torch.cat([beta_d, beta_s])[None])  # [1, 20, R, C]
+            gate = estimate.gate(expression_gate(beta_d, beta_s))  # [R*C]
+            parameters = parameters.add(gate[:, None] * residual[0].flatten(1).T)  # [R*C, 20]
+        return parameters.activate(estimate.points)
+
+    def estimate(self, sheet: MouthSheet, vertices: Tensor) -> SheetEstimate:
+        """The analytic estimate of the sheet for a driven mesh ``[V, 3]``, and what the decoder sees of it."""
         points, gap = sheet_points(vertices)
         trusted = trust(sheet, gap)
         colour = sheet_colour(sheet, points, trusted)
-        neighbours = Neighbours.of(torch.ones(ROWS, COLUMNS, dtype=torch.bool, device=points.device))
-        log_scales, quaternions = scales_and_rotation(footprint(points.detach(), neighbours, SPACING), spread=0.7)
+        log_scales, quaternions = scales_and_rotation(footprint(points.detach(), self.neighbours, SPACING), spread=0.7)
         opacity = ((gap - sheet.closed_gap) / 0.04).clamp(0.0, 0.99)
         logits = torch.logit(opacity, eps=1e-4)
         parameters = GaussianParameters(log_scales, quaternions, harmonics_from_colour(colour), logits)
-        if not self.untrained:
-            inputs = torch.cat([points, colour, 10.0 * gap[:, None], sheet.known[:, None]], dim=-1)  # [R*C, 8]
-            grid = inputs.T.reshape(1, 8, ROWS, COLUMNS)
-            residual = self.unet(grid, torch.cat([beta_d, beta_s])[None])  # [1, 20, R, C]
-            # What the portrait does not show is open to any residual; what it shows only as the expression changes.
-            gate = 1.0 - trusted * (1.0 - expression_gate(beta_d, beta_s))  # [R*C]
-            parameters = parameters.add(gate[:, None] * residual[0].flatten(1).T)  # [R*C, 20]
-        return parameters.activate(points)
+        inputs = torch.cat([points, colour, 10.0 * gap[:, None], sheet.known[:, None]], dim=-1)  # [R*C, 8]
+        return SheetEstimate(points, parameters, inputs, trusted)
+
+    @property
+    def neighbours(self) -> Neighbours:
+        """Who stands beside whom on the sheet."""
+        return Neighbours(self.left, self.right, self.up, self.down)

@@ -126,7 +126,7 @@ class SymmetricGaussianPredictor(nn.Module):
             parts.parameters,
             _with_twins(parts.surface, avatar.mirrored),
             torch.cat([avatar.colour_step, avatar.colour_step[avatar.mirrored]]),
-            self._pixel_features(avatar, features) if features is not None and learned else None,
+            self.pixel_features(avatar, features) if features is not None and learned else None,
             torch.cat([parts.gate, parts.gate[avatar.mirrored]]) if learned else None,
         )
         return concatenate([parents, children, *parts.rest])
@@ -162,7 +162,7 @@ class SymmetricGaussianPredictor(nn.Module):
         residual = self.sym_decoder(features, avatar.position_map(positions)[None], avatar.position_map(twin)[None])[0]
         return base.add(residual[:, avatar.mask].T[avatar.mirrored])  # [M, 20]
 
-    def _pixel_features(self, avatar: Avatar, features: Tensor) -> Tensor:
+    def pixel_features(self, avatar: Avatar, features: Tensor) -> Tensor:
         """Identity features ``[N + M, C]`` at the points' pixels."""
         height, width = features.shape[-2:]
         rows, columns = avatar.mask.nonzero().unbind(-1)  # [N]

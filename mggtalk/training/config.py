@@ -25,8 +25,8 @@ class LossConfig:
 class CompletionConfig:
     """Losses of the inpainter, beside the weighted L1 of the frame."""
 
-    perceptual: float = 0.05  # weight of L_p on a piece of the frame
-    piece: int = 128  # side of that piece, pixels; it falls on the head
+    perceptual: float = 0.3  # weight of the learned perceptual distance (AlexNet) of a piece of the frame
+    piece: int = 96  # side of that piece, pixels; it falls on the head
     adversarial: float = 0.002  # weight of the critic's opinion (hinge GAN) of that piece; 0: no critic
     critic_width: int = 32  # channels of the critic's first layer
 

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from mggtalk.inpaint.inpainter import Inpainter, Layers
 from mggtalk.networks import conv_block
-from mggtalk.perceptual import VGGFeatures
+from mggtalk.perceptual import LPIPS
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.training.config import TrainConfig
 from mggtalk.training.corpus import Clip
@@ -16,9 +16,6 @@ from mggtalk.training.learner import Target
 from mggtalk.training.losses import weighted_mean
 from mggtalk.training.samples import Sample, Samples
 from mggtalk.training.stage import Outcome
-
-LAYERS = ("relu1_2", "relu2_2")
-"""Features that the perceptual loss compares."""
 
 
 class Completion(nn.Module):
@@ -67,7 +64,7 @@ class InpaintStage:
         self.config = config
         self.learner = Completion(pipe.inpainter)
         self.critic = Critic(config.completion.critic_width) if config.completion.adversarial else None
-        self.loss = VGGFeatures(LAYERS)
+        self.loss = LPIPS("alex")
         self.samples = Samples(clips, pipe.face_model, config, plates=True)
 
     def set_train(self, learner: nn.Module) -> None:
@@ -90,7 +87,7 @@ class InpaintStage:
         made_piece, real_piece = (pieces(pictures, corners, config.piece) for pictures in (made, real))
         terms = {
             "l1": weighted_mean((made - real).abs(), weight),
-            "perceptual": self.loss.loss(made_piece, real_piece),
+            "perceptual": self.loss(made_piece, real_piece).mean(),
         }
         total = terms["l1"] + config.perceptual * terms["perceptual"]
         if critic is not None:

@@ -15,6 +15,7 @@ from mggtalk.evaluation.tasks import make_task
 from mggtalk.media.writer import VideoWriter
 from mggtalk.perceptual import LPIPS
 from mggtalk.scene import Motion
+from tests.unmarked import UNMARKED
 
 RADIUS = 0.18  # of the disc, over the side of the picture
 FRAMES, SIDE = 13, 128
@@ -99,10 +100,10 @@ class BlackPipe(DiscPipe):
 def clips(tmp_path_factory):
     """A folder with a wide video of the disc, an empty one, and a table."""
     folder = tmp_path_factory.mktemp("clips")
-    with VideoWriter(folder / "disc.mp4", SIDE + 32, SIDE, 25.0) as writer:
+    with VideoWriter(folder / "disc.mp4", SIDE + 32, SIDE, 25.0, **UNMARKED) as writer:
         for index in range(FRAMES):
             writer.write(np.pad(disc(*place(index), SIDE), ((0, 0), (16, 16), (0, 0))))
-    with VideoWriter(folder / "empty.mp4", SIDE, SIDE, 25.0) as writer:
+    with VideoWriter(folder / "empty.mp4", SIDE, SIDE, 25.0, **UNMARKED) as writer:
         for _ in range(3):
             writer.write(np.zeros((SIDE, SIDE, 3), np.uint8))
     (folder / "clips.csv").write_text("clip,split\ndisc.mp4,val\nempty.mp4,train\n", encoding="utf-8")
@@ -209,7 +210,7 @@ def test_missing_perceptual_weights_are_named_not_zero(clips, monkeypatch):
 
 def test_cross_reenactment_measures_motion_and_no_pictures(clips, tmp_path):
     for name, radius in (("a.mp4", 3), ("b.mp4", 6)):
-        with VideoWriter(tmp_path / name, SIDE, SIDE, 25.0) as writer:
+        with VideoWriter(tmp_path / name, SIDE, SIDE, 25.0, **UNMARKED) as writer:
             for index in range(7):
                 writer.write(disc(place(index)[0], 0.5 + radius / 100, SIDE))
 

@@ -11,6 +11,7 @@ from PIL import ExifTags, Image, ImageCms
 from mggtalk.config import MediaConfig
 from mggtalk.errors import MediaError, MediaTooLongError
 from mggtalk.media import load_image, save_image
+from tests.unmarked import UNMARKED
 
 
 def picture(height: int = 80, width: int = 100) -> np.ndarray:
@@ -252,10 +253,10 @@ def test_what_is_no_image_source(tmp_path):
 
 
 def test_saved_image_comes_back(tmp_path):
-    save_image(tmp_path / "a.png", picture())
+    save_image(tmp_path / "a.png", picture(), **UNMARKED)
     assert np.array_equal(load_image(tmp_path / "a.png"), picture())
     for name in ("a.jpg", "a.jpeg", "a.webp"):
-        save_image(tmp_path / name, picture())
+        save_image(tmp_path / name, picture(), **UNMARKED)
         assert np.abs(load_image(tmp_path / name).astype(int) - picture()).mean() < 8
     assert len(list(tmp_path.iterdir())) == 4
     with pytest.raises(MediaError, match="float64"):

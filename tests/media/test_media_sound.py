@@ -20,8 +20,8 @@ def test_formats_rates_and_channels(tmp_path, suffix, rate, channels):
     soundfile.write(path, np.stack([tone(rate)] * channels, axis=1), rate)
     sound = load_sound(path)
     assert sound.rate == 16000 and sound.samples.dtype == np.float32 and sound.samples.ndim == 1
-    assert abs(sound.seconds - 1.0) < 0.01
-    assert np.abs(sound.samples - tone(16000)[: len(sound.samples)])[800:15000].max() < 0.02
+    assert abs(sound.seconds - 1.0) < 0.03  # Vorbis keeps its last block's padding
+    assert np.abs(sound.samples - tone(16000, 1.1)[: len(sound.samples)])[800:15000].max() < 0.02
     assert has_sound(path)
 
 

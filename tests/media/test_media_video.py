@@ -15,6 +15,7 @@ from mggtalk.config import MediaConfig
 from mggtalk.errors import MediaError, MediaTooLongError
 from mggtalk.media import VideoWriter, has_sound, open_video
 from mggtalk.media.ffmpeg import FFmpegPipe, frame_rate, last_line
+from tests.unmarked import UNMARKED
 
 FAST = ("-pix_fmt", "yuv420p", "-preset", "ultrafast")
 
@@ -302,7 +303,7 @@ def test_ffmpeg_is_never_a_shell(clip, tmp_path, monkeypatch):
     path = clip("a.mp4", seconds=0.2)
     monkeypatch.setattr(subprocess.Popen, "__init__", watched)
     frames = list(open_video(path))
-    with VideoWriter(tmp_path / "b.mp4", 160, 96, 25) as writer:
+    with VideoWriter(tmp_path / "b.mp4", 160, 96, 25, **UNMARKED) as writer:
         writer.write(frames[0])
     assert len(seen) == 4 and all(isinstance(command, list) and not shell for command, shell in seen)
     assert all("-nostdin" in command for command, _ in seen)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import subprocess
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
@@ -11,6 +12,7 @@ import soundfile
 from mggtalk.errors import MediaError
 from mggtalk.media import Sound, VideoWriter, has_sound, load_sound, open_video, read_mark
 from mggtalk.media.ffmpeg import executable
+from tests.unmarked import UNMARKED
 
 
 def frames(count: int, height: int = 96, width: int = 160) -> list[np.ndarray]:
@@ -42,7 +44,7 @@ def details(path) -> str:
 
 def test_round_trip(tmp_path):
     made = frames(40)
-    with VideoWriter(tmp_path / "a.mp4", 160, 96, 25) as writer:
+    with VideoWriter(tmp_path / "a.mp4", 160, 96, 25, **UNMARKED) as writer:
         for frame in made:
             writer.write(frame)
     reader = open_video(tmp_path / "a.mp4")
@@ -57,7 +59,7 @@ def test_round_trip(tmp_path):
 
 @pytest.mark.parametrize("colour", [(200, 120, 90), (255, 255, 255), (255, 0, 0), (20, 220, 60), (0, 0, 255)])
 def test_flat_colours_come_back(tmp_path, flat, colour):
-    with VideoWriter(tmp_path / "a.mp4", 64, 64, 25) as writer:
+    with VideoWriter(tmp_path / "a.mp4", 64, 64, 25, **UNMARKED) as writer:
         for _ in range(3):
             writer.write(flat(64, 64, colour))
     for frame in open_video(tmp_path / "a.mp4"):
@@ -88,7 +90,7 @@ def test_rates_are_exact(tmp_path, fps, exact):
 
 def test_odd_sizes_are_padded_by_repeating(tmp_path):
     made = frames(3, 97, 161)
-    with VideoWriter(tmp_path / "a.mp4", 161, 97, 25) as writer:
+    with VideoWriter(tmp_path / "a.mp4", 161, 97, 25, **UNMARKED) as writer:
         for frame in made:
             writer.write(frame)
     back = next(iter(open_video(tmp_path / "a.mp4")))
@@ -199,6 +201,19 @@ def test_frames_of_another_kind(tmp_path):
                 writer.write(wrong)
         writer.write(np.zeros((64, 3, 64), np.uint8).transpose(0, 2, 1))  # not in one piece: fine
     assert len(list(open_video(tmp_path / "a.mp4"))) == 2
+
+
+def test_memory_stays_flat(tmp_path):
+    """Marking and writing keep no frame."""
+    frame = frames(1, 256, 256)[0]
+    with VideoWriter(tmp_path / "a.mp4", 256, 256, 25) as writer:
+        writer.write(frame)
+        tracemalloc.start()
+        for _ in range(150):
+            writer.write(frame)
+        held, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert held < 2 * frame.nbytes and peak < 8 * frame.nbytes
 
 
 def test_ffmpeg_that_dies_is_told(tmp_path):

@@ -18,6 +18,7 @@ from mggtalk.scene import Motion
 from mggtalk.training.checks import ClipLimits
 from mggtalk.training.corpus import Clip, ClipWriter, open_clip
 from mggtalk.training.preprocess import PreprocessConfig, Summary, preprocess
+from tests.unmarked import UNMARKED
 
 SIDE = 256
 MakeMotion = Callable[..., Motion]
@@ -35,11 +36,11 @@ def videos(tmp_path_factory: pytest.TempPathFactory, astronaut: np.ndarray) -> P
     """A folder with a face that wanders, in a wide video, and a video without a face."""
     folder = tmp_path_factory.mktemp("videos")
     picture = Image.fromarray(astronaut)
-    with VideoWriter(folder / "face.mp4", SIDE + 64, SIDE, 25.0) as writer:
+    with VideoWriter(folder / "face.mp4", SIDE + 64, SIDE, 25.0, **UNMARKED) as writer:
         for step in range(11):
             window = (40 + 3 * step, 0, 40 + 3 * step + 400, 320)
             writer.write(np.asarray(picture.resize((SIDE + 64, SIDE), box=window)))
-    with VideoWriter(folder / "nothing.mp4", SIDE, SIDE, 25.0) as writer:
+    with VideoWriter(folder / "nothing.mp4", SIDE, SIDE, 25.0, **UNMARKED) as writer:
         for _ in range(3):
             writer.write(np.full((SIDE, SIDE, 3), 90, np.uint8))
     return folder

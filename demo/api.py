@@ -1,0 +1,262 @@
+"""Named endpoints for ``gradio_client`` and MCP: the same work as on the page, one call, documented parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import gradio as gr
+
+from demo.film import CONSENT, Film, Order, make
+from demo.orders import HEAD_STYLES, LANGUAGES, PATHS, VIEWS, free_view_order, reenact_order, talk_order
+from demo.panel import HEAVY
+from demo.portrait import named, uploaded
+from demo.report import public
+from demo.studio import Studio
+from mggtalk.errors import MGGTalkError
+from mggtalk.motion.edit import Edit
+
+FLIGHT, SWING = next(iter(VIEWS)), next(iter(PATHS))
+"""The first choices."""
+
+Report = dict[str, Any]
+"""Figures about a video, as JSON."""
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Errors that a user can cause, as the client shows them."""
+    try:
+        yield
+    except MGGTalkError as error:
+        raise gr.Error(public(error), print_exception=False) from error
+
+
+class Endpoints:
+    """The functions behind the endpoints; their docstrings are the endpoints' documentation.
+
+    Args:
+        studio: Does the work.
+    """
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+
+    def check(self, portrait: str | None) -> Report:
+        """Look at a portrait before any work: which faces it shows, and whether one is good enough.
+
+        Args:
+            portrait: A picture (JPEG, PNG, WebP; 10 MB, 50 megapixels at most).
+        """
+        with _told():
+            found, _ = self._studio.check(str(portrait) if portrait else None)  # type: ignore[arg-type]
+        findings = [finding._asdict() for finding in found.findings]
+        return {"faces": [list(map(float, box)) for box in found.boxes], "usable": found.usable, "findings": findings}
+
+    def reenact(
+        self,
+        request: gr.Request,
+        portrait: str | None = None,
+        driving: str | None = None,
+        motion: str | None = None,
+        consent: bool = False,
+        pose: str = "relative",
+        pose_strength: float = 1.0,
+        expression_strength: float = 1.0,
+        smoothing: float = 0.0,
+        face: float | None = 0,
+        driver_face: float | None = 0,
+        size: int = 512,
+    ) -> tuple[str, list[str], Report]:
+        """Make a video of a portrait that moves like the person in a driving video, or by a motion file.
+
+        Args:
+            request: Filled in by the server.
+            portrait: A picture of one person (10 MB, 50 megapixels at most).
+            driving: A video of one face (100 MB, 60 s, 1920 pixels at most), or nothing.
+            motion: A motion file (.npz, .safetensors) or an ARKit table (.csv), or nothing. Give one of the two.
+            consent: True if the people whose picture and movements are used agreed to this video.
+            pose: "relative" adds the driver's head motion to the portrait's pose, "absolute" copies it.
+            pose_strength: 0 keeps the head still, 1 is the driver's own, at most 2.
+            expression_strength: 1 is the driver's own, at most 2.
+            smoothing: Seconds over which the motion is averaged; 0 for none.
+            face: Which face of the portrait, 1 is the leftmost; 0 if there is only one.
+            driver_face: Which face of the video, 1 is the leftmost; 0 for the largest.
+            size: Side of the video in pixels, 256 or 512.
+
+        Returns:
+            The video (H.264 with sound), motion and splat files, and a quality report.
+        """
+        values = [*_common(portrait, face, consent, size), driving, motion, pose, pose_strength, expression_strength]
+        return self._made(reenact_order, [*values, smoothing, driver_face], request)
+
+    def talk(
+        self,
+        request: gr.Request,
+        portrait: str | None = None,
+        speech: str | None = None,
+        consent: bool = False,
+        language: str = "auto",
+        mouth: float = 1.0,
+        head: str = "natural",
+        blinks: float = 16.0,
+        donor: str | None = None,
+        seed: float = 0,
+        face: float | None = 0,
+        size: int = 512,
+    ) -> tuple[str, list[str], Report]:
+        """Make a video of a portrait that speaks a recording.
+
+        Args:
+            request: Filled in by the server.
+            portrait: A picture of one person (10 MB, 50 megapixels at most).
+            speech: A recording (WAV, FLAC, MP3, ...; 120 s at most), or a video with sound.
+            consent: True if the people whose picture and voice are used agreed to this video.
+            language: "auto", "English" or "other".
+            mouth: Strength of the lips, 1 is natural.
+            head: "still", "calm", "natural" or "lively".
+            blinks: Blinks per minute.
+            donor: A motion file whose head motion is used, or nothing.
+            seed: Another number gives another head motion.
+            face: Which face of the portrait, 1 is the leftmost; 0 if there is only one.
+            size: Side of the video in pixels, 256 or 512.
+
+        Returns:
+            The video (H.264 with sound), motion and splat files, and a quality report.
+        """
+        values = [*_common(portrait, face, consent, size), speech, language, mouth, head, 1.0, blinks, donor, seed]
+        return self._made(talk_order, values, request)
+
+    def free_view(
+        self,
+        request: gr.Request,
+        portrait: str | None = None,
+        driving: str | None = None,
+        speech: str | None = None,
+        motion: str | None = None,
+        consent: bool = False,
+        view: str = FLIGHT,
+        path: str = SWING,
+        low: float = -30.0,
+        high: float = 30.0,
+        face: float | None = 0,
+        size: int = 512,
+    ) -> tuple[str, list[str], Report]:
+        """Make a video of a portrait, still or driven, seen from a moving viewpoint; and its splats.
+
+        Args:
+            request: Filled in by the server.
+            portrait: A picture of one person (10 MB, 50 megapixels at most).
+            driving: A video that moves it, or nothing.
+            speech: A recording that moves it, or nothing.
+            motion: A motion file that moves it, or nothing. Give at most one of the three.
+            consent: True if the people whose picture, voice or movements are used agreed to this video.
+            view: "camera flight" or "side by side, −30° / 0° / 30°".
+            path: "swing" or "circle".
+            low: Least yaw in degrees, -60 to 0.
+            high: Greatest yaw in degrees, 0 to 60.
+            face: Which face of the portrait, 1 is the leftmost; 0 if there is only one.
+            size: Side of the video in pixels, 256 or 512.
+
+        Returns:
+            The video, motion and splat files, and a quality report.
+        """
+        values = [*_common(portrait, face, consent, size), view, path, low, high, driving, speech, motion]
+        return self._made(free_view_order, values, request)
+
+    def edit(
+        self,
+        request: gr.Request,
+        portrait: str | None = None,
+        yaw: float = 0.0,
+        pitch: float = 0.0,
+        roll: float = 0.0,
+        gaze_x: float = 0.0,
+        gaze_y: float = 0.0,
+        smile: float = 0.0,
+        jaw: float = 0.0,
+        brows: float = 0.0,
+        blink: float = 0.0,
+        size: int = 512,
+    ) -> str:
+        """Make one still of a portrait with another pose and expression.
+
+        Args:
+            request: Filled in by the server.
+            portrait: A picture of one person (10 MB, 50 megapixels at most).
+            yaw: Degrees to the viewer's right, -60 to 60.
+            pitch: Degrees down, -30 to 30.
+            roll: Degrees of tilt, -30 to 30.
+            gaze_x: Eyes to the viewer's right, degrees, -30 to 30.
+            gaze_y: Eyes up, degrees, -20 to 20.
+            smile: -1 (mouth corners down) to 1.
+            jaw: 0 to 1, open.
+            brows: -1 (lowered) to 1 (raised).
+            blink: 0 to 1, shut.
+            size: Side of the picture in pixels, 256 or 512.
+
+        Returns:
+            The still.
+        """
+        change = Edit(yaw, pitch, roll, gaze_x, gaze_y, smile, jaw, brows, blink)
+        with _told():
+            return self._studio.still(named(portrait, None, "mesh"), change, int(size), request)
+
+    def _made(self, order: Any, values: list[Any], request: gr.Request) -> tuple[str, list[str], Report]:
+        """Carry out an order to its end."""
+        with _told():
+            visitor = self._studio.visitors.of(request)
+            wanted: Order = order(*values)
+            film: Film | None = None
+            for step in make(self._studio.engine, self._studio.visitors, visitor, wanted):
+                film = step.film
+            assert film is not None, "the last step has the film"
+        quality = film.quality._asdict() | {"sync": None if film.quality.sync is None else film.quality.sync._asdict()}
+        report = {"facts": film.facts, "notes": list(film.notes), "quality": quality}
+        return film.result.video, list(film.result.others), report
+
+
+def _common(portrait: str | None, face: float | None, consent: bool, size: int) -> list[Any]:
+    """What all orders begin with; the API has no way to leave the badge out."""
+    return [portrait, None if not face else int(face) - 1, "mesh", consent, True, "", size]
+
+
+def add_api(studio: Studio) -> None:
+    """Add the endpoints, and the components that describe their parameters, out of sight."""
+    endpoints = Endpoints(studio)
+    with gr.Column(visible=False):
+        portrait = gr.Image(label="portrait", type="filepath")
+        portrait.preprocess = uploaded  # type: ignore[method-assign]
+        driving, speech = gr.Video(label="driving"), gr.Audio(label="speech", type="filepath")
+        motion, donor = gr.File(label="motion", type="filepath"), gr.File(label="donor", type="filepath")
+        consent = gr.Checkbox(False, label="consent", info=CONSENT)
+        pose = gr.Radio(["relative", "absolute"], value="relative", label="pose")
+        ones = [gr.Number(1.0, label=name) for name in ("pose_strength", "expression_strength")]
+        smoothing, face, driver_face = (gr.Number(0, label=name) for name in ("smoothing", "face", "driver_face"))
+        language = gr.Radio(list(LANGUAGES), value="auto", label="language")
+        mouth, blinks, seed = gr.Number(1.0, label="mouth"), gr.Number(16, label="blinks"), gr.Number(0, label="seed")
+        head = gr.Radio(list(HEAD_STYLES), value="natural", label="head")
+        view = gr.Radio(list(VIEWS), value=next(iter(VIEWS)), label="view")
+        path = gr.Radio(list(PATHS), value=next(iter(PATHS)), label="path")
+        low, high = gr.Number(-30, label="low"), gr.Number(30, label="high")
+        size = gr.Radio([256, 512], value=512, label="size")
+        numbers = [gr.Number(0.0, label=name) for name in Edit._fields]
+        video, files, report = (
+            gr.File(label="video"),
+            gr.File(label="files", file_count="multiple"),
+            gr.JSON(label="report"),
+        )
+        still = gr.Image(label="still", type="filepath")
+        button = gr.Button()
+    heavy = {"concurrency_id": HEAVY, "concurrency_limit": 1}
+    made = [video, files, report]
+    button.click(endpoints.check, [portrait], [report], api_name="check")
+    strengths = [pose, *ones, smoothing]
+    inputs: list[Any] = [portrait, driving, motion, consent, *strengths, face, driver_face, size]
+    button.click(endpoints.reenact, inputs, made, api_name="reenact", **heavy)
+    inputs = [portrait, speech, consent, language, mouth, head, blinks, donor, seed, face, size]
+    button.click(endpoints.talk, inputs, made, api_name="talk", **heavy)
+    inputs = [portrait, driving, speech, motion, consent, view, path, low, high, face, size]
+    button.click(endpoints.free_view, inputs, made, api_name="free_view", **heavy)
+    button.click(endpoints.edit, [portrait, *numbers, size], [still], api_name="edit")

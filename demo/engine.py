@@ -1,0 +1,67 @@
+"""The pipeline as the page uses it: within the page's limits, on a borrowed GPU where there is one."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from demo.limits import LIMITS
+from demo.zerogpu import AVAILABLE, on_gpu
+from mggtalk.avatar import Avatar
+from mggtalk.explain import Explanation, explain, facing
+from mggtalk.pipeline import MGGTalkPipeline
+from mggtalk.render import warm_up
+from mggtalk.scene import Gaussians, Motion, MotionFrame
+from mggtalk.talking_video import Progress, no_progress
+
+
+class Engine:
+    """Shares the networks of one pipeline between all visitors; holds nothing of any of them.
+
+    Args:
+        pipe: The pipeline. Its kernels are compiled in the background; :meth:`ready` waits for them.
+    """
+
+    def __init__(self, pipe: MGGTalkPipeline) -> None:
+        self.pipe = copy.copy(pipe)
+        self.pipe.config = replace(pipe.config, media=LIMITS)
+        self._warming = threading.Thread(target=warm_up, name="warm-up", daemon=True)
+        self._warming.start()
+        self._build = on_gpu(self._prepare, lambda *_: 30)
+        self.frames = on_gpu(self._frames, lambda avatar, motion, size, yaws: 10 + len(motion) / 25)
+        self.still = on_gpu(self._still, lambda *_: 10)
+        self.splat = on_gpu(self._splat, lambda *_: 10)
+        self.explain = on_gpu(self._explain, lambda *_: 10)
+
+    def ready(self) -> None:
+        """Wait until the kernels are compiled."""
+        self._warming.join()
+
+    def prepare(self, portrait: str, face: int | None, depth: str, on_progress: Progress = no_progress) -> Avatar:
+        """See :meth:`MGGTalkPipeline.prepare`; progress cannot be told from another process."""
+        return self._build(portrait, face, depth, no_progress if AVAILABLE else on_progress)
+
+    def _prepare(self, portrait: str, face: int | None, depth: str, on_progress: Progress) -> Avatar:
+        return self.pipe.prepare(portrait, face=face, on_progress=on_progress, depth=depth)
+
+    def _frames(self, avatar: Avatar, motion: Motion, size: int, yaws: tuple[float, ...] = ()) -> Iterator[np.ndarray]:
+        """Frames of a motion that was put on the avatar, uint8; with yaws, seen from these sides, side by side."""
+        animator = self.pipe.animator(avatar, size)
+        for frame in motion:
+            views = [facing(avatar, frame, yaw) for yaw in yaws] or [frame]
+            yield np.concatenate([animator.frame(view) for view in views], axis=1)  # [S, n S, 3]
+
+    def _still(self, avatar: Avatar, frames: tuple[MotionFrame, ...], size: int) -> np.ndarray:
+        """Stills side by side, uint8 ``[S, n S, 3]``."""
+        animator = self.pipe.animator(avatar, size)
+        return np.concatenate([animator.frame(frame) for frame in frames], axis=1)
+
+    def _splat(self, avatar: Avatar) -> Gaussians:
+        return self.pipe.splat(avatar, avatar.source).to("cpu")
+
+    def _explain(self, avatar: Avatar) -> Explanation:
+        return explain(self.pipe, avatar)

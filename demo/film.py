@@ -1,0 +1,283 @@
+"""One video, from the visitor's order to files, with frames that are shown while they are made."""
+
+from __future__ import annotations
+
+import contextvars
+import queue
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from gradio.processing_utils import save_file_to_cache
+from gradio.utils import get_upload_folder
+
+from demo.engine import Engine
+from demo.limits import given
+from demo.progress import Pace
+from demo.sessions import Result, StoppedError, Visitor, Visitors, picture_key
+from demo.viewer import save_for_viewer
+from mggtalk.avatar import Avatar
+from mggtalk.depth.catalogue import NAMES
+from mggtalk.errors import OptionError
+from mggtalk.media import VideoWriter
+from mggtalk.media.badge import check_statement
+from mggtalk.media.live import LiveVideo
+from mggtalk.media.marks import mark_frame
+from mggtalk.motion.motion_file import save_motion
+from mggtalk.motion.retarget import PoseMode
+from mggtalk.motion.style import Style
+from mggtalk.performance import Performance
+from mggtalk.pipeline import MGGTalkPipeline
+from mggtalk.quality import Quality, measure
+from mggtalk.scene import Motion
+from mggtalk.talking_video import Progress
+
+CONSENT = "The people whose picture, voice or movements I use agreed to this video."
+"""What has to be ticked before a video is made."""
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """What every job knows about the portrait."""
+
+    path: str | None
+    face: int | None = None  # from left to right
+    depth: str = "mesh"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a visitor wants."""
+
+    tab: str  # jobs of one tab replace each other
+    portrait: Portrait
+    size: int
+    consent: bool
+    statement: str | None  # None: with the visible badge
+    check: Callable[[], None]  # looks at the uploads before any work
+    perform: Callable[[MGGTalkPipeline, Avatar, Progress], Performance]
+    pose: PoseMode = "relative"
+    style: Style = Style()
+    yaws: tuple[float, ...] = ()  # seen from these sides, side by side
+    viewer: bool = False  # splats for the viewer on the page as well
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of the video for the player, while the rest is made. No tuple: Gradio makes lists of those."""
+
+    data: bytes  # MPEG transport stream
+    seconds: float
+
+
+class Film(NamedTuple):
+    """What a job ends with."""
+
+    result: Result
+    viewer: str | None  # splats for the viewer on the page
+    facts: str
+    quality: Quality
+    notes: tuple[str, ...]
+    stopped: bool
+
+
+class Step(NamedTuple):
+    """What a job tells: how far it is, a piece of the video, or the end."""
+
+    line: str = ""
+    part: float = 0.0
+    piece: Piece | None = None
+    film: Film | None = None
+
+
+def make(engine: Engine, visitors: Visitors, visitor: Visitor, order: Order) -> Iterator[Step]:
+    """Carry out an order.
+
+    Closing the generator ends the job. A stop keeps what is rendered.
+
+    Args:
+        engine: Does the work.
+        visitors: Keep avatar and result.
+        visitor: Who ordered.
+        order: What.
+
+    Yields:
+        Steps; the last has the film.
+
+    Raises:
+        MGGTalkError: If the order cannot be carried out, or was stopped before the first frame.
+    """
+    with visitors.job(visitor, order.tab) as stop:
+
+        def work(emit: Callable[[Step], None]) -> None:
+            emit(Step("Getting ready"))
+            engine.ready()
+            film = _film(engine, visitors, visitor, order, stop, emit)
+            visitors.remember(visitor, film.result)
+            visitors.own(visitor, film.viewer)
+            emit(Step(film=film))
+
+        yield from pump(work, stop)
+
+
+def pump(work: Callable[[Callable[[Step], None]], None], stop: threading.Event) -> Iterator[Step]:
+    """Run a job in a thread and yield what it tells, so that callbacks deep inside can speak."""
+    told: queue.SimpleQueue[Step | BaseException | None] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            work(told.put)
+        except BaseException as error:
+            told.put(error)
+        finally:
+            told.put(None)
+
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), name="job", daemon=True)
+    thread.start()
+    try:
+        while (step := told.get()) is not None:
+            if isinstance(step, BaseException):
+                raise step
+            yield step
+    finally:
+        stop.set()
+        thread.join()
+
+
+def check_portrait_order(portrait: Portrait) -> str:
+    """The path of the portrait, if the order can be carried out.
+
+    Raises:
+        OptionError: If there is no portrait, or the depth estimator is not one of the list.
+    """
+    if portrait.depth not in NAMES:  # a folder of the server's is not the visitor's to choose
+        raise OptionError(f"There is no depth estimator {portrait.depth!r}.", "Choose one from the list.")
+    return given(portrait.path, "portrait", "Upload a picture of one person.")
+
+
+def find_avatar(engine: Engine, visitors: Visitors, visitor: Visitor, portrait: Portrait, pace: Progress) -> Avatar:
+    """The visitor's avatar of a portrait."""
+    path = check_portrait_order(portrait)
+    key = f"{picture_key(path)} {portrait.face} {portrait.depth}"
+    return visitors.avatar(visitor, key, lambda: engine.prepare(path, portrait.face, portrait.depth, pace))
+
+
+def _film(
+    engine: Engine,
+    visitors: Visitors,
+    visitor: Visitor,
+    order: Order,
+    stop: threading.Event,
+    emit: Callable[[Step], None],
+) -> Film:
+    """From the order to files."""
+
+    def show(part: float, line: str) -> None:
+        if stop.is_set():
+            raise StoppedError
+        emit(Step(line, part))
+
+    pace = Pace(show)
+    statement = _check(order)
+    avatar = find_avatar(engine, visitors, visitor, order.portrait, pace)
+    performance = order.perform(engine.pipe, avatar, pace)
+    sound = performance.sound
+    motion = engine.pipe.animate(avatar, performance.motion, order.size, order.pose, sound, style=order.style).motion
+    with tempfile.TemporaryDirectory(prefix="mggtalk-") as name:
+        folder = Path(name)
+        video = folder / f"mggtalk_{order.tab}.mp4"
+        frames, rate = _render(engine, avatar, motion, sound, order, statement, video, stop, emit)
+        emit(Step("Writing the files", 1.0))
+        made = _first(motion, frames)
+        save_motion(_first(performance.motion, frames), folder / "motion.npz")
+        splats = engine.splat(avatar)
+        splats.save_ply(str(folder / "head.ply"))
+        if order.viewer:
+            save_for_viewer(splats, folder / "view.ply")
+        quality = measure(made, avatar, engine.pipe.face_model, sound)
+        result = Result(_title(order, made), keep(video), (keep(folder / "motion.npz"), keep(folder / "head.ply")))
+        viewer = keep(folder / "view.ply") if order.viewer else None
+    facts = f"{made.seconds:.1f} s, {frames} frames of {_width(order)}×{order.size}"
+    facts += f", rendered at {rate:.1f} frames/s" if rate else ""
+    return Film(result, viewer, facts, quality, (*avatar.notes, *performance.motion.notes), frames < len(motion))
+
+
+def _check(order: Order) -> str | None:
+    """Look at the order before any work; the statement that replaces the badge, if there is one."""
+    if not order.consent:
+        raise OptionError("The consent is not ticked.", f"Tick it if it is true: “{CONSENT}”")
+    statement = check_statement(order.statement)
+    check_portrait_order(order.portrait)
+    order.check()
+    return statement
+
+
+def _render(
+    engine: Engine,
+    avatar: Avatar,
+    motion: Motion,
+    sound: str | Path | None,
+    order: Order,
+    statement: str | None,
+    path: Path,
+    stop: threading.Event,
+    emit: Callable[[Step], None],
+) -> tuple[int, float | None]:
+    """Write the video and tell its pieces; the number of frames, and frames a second."""
+    pace = Pace(lambda part, line: emit(Step(line, part)))  # a stop ends the loop, it does not raise here
+    pieces = path.parent / "live"
+    pieces.mkdir()
+    count, width = 0, _width(order)
+    with (
+        VideoWriter(path, width, order.size, motion.fps, sound=sound, no_badge=statement) as writer,
+        LiveVideo(pieces, width, order.size, motion.fps, sound) as live,
+    ):
+        for frame in engine.frames(avatar, motion, order.size, order.yaws):
+            if stop.is_set() and count:
+                break
+            writer.write(frame)
+            live.write(mark_frame(frame, badge=statement is None))
+            count += 1
+            pace("render", count, len(motion))
+            _tell(live, emit)
+        live.finish()
+        _tell(live, emit)
+    return count, pace.frames_per_second
+
+
+def _tell(live: LiveVideo, emit: Callable[[Step], None]) -> None:
+    """Hand out the pieces that are new."""
+    for piece in live.new_pieces():
+        emit(Step(piece=Piece(piece.path.read_bytes(), piece.seconds)))
+        piece.path.unlink()
+
+
+def _width(order: Order) -> int:
+    return order.size * max(1, len(order.yaws))
+
+
+def _title(order: Order, motion: Motion) -> str:
+    return f"{order.tab.replace('_', ' ').capitalize()}, {motion.seconds:.1f} s"
+
+
+def _first(motion: Motion, frames: int) -> Motion:
+    """The first frames of a motion, without the driver's landmarks, which would be a likeness of the driver."""
+    found = None if motion.found is None else motion.found[:frames]
+    return motion.with_(
+        expression=motion.expression[:frames],
+        rotation=motion.rotation[:frames],
+        translation=motion.translation[:frames],
+        found=found,
+        landmarks=None,
+        frame_size=None,
+    )
+
+
+def keep(path: Path) -> str:
+    """Move a file into Gradio's cache, where alone it can be served from, under the checksum of its content."""
+    cache = get_upload_folder()
+    Path(cache).mkdir(parents=True, exist_ok=True)
+    return save_file_to_cache(path, cache_dir=cache)

@@ -1,0 +1,52 @@
+"""What the page takes: published on it, and enforced before anything is decoded."""
+
+from __future__ import annotations
+
+from mggtalk.config import MediaConfig
+from mggtalk.errors import OptionError
+
+LIMITS = MediaConfig.page_limits()
+"""Of bytes, pixels and seconds; the readers check them in a file's header."""
+
+MOTION_MEGABYTES = 20.0
+"""Largest motion file."""
+
+UPLOAD = "100mb"
+"""Largest file that the server accepts at all."""
+
+KEEP_SECONDS = 3600
+"""Files of a visitor who neither leaves nor comes back are deleted after so long."""
+
+QUEUE = 16
+"""Jobs that may wait; more are refused with a message."""
+
+TEXT = (
+    "**Limits.** Picture: 10 MB, 50 megapixels. Video: 100 MB, 60 s, 1920×1080. "
+    "Recording: 120 s. Your files are yours alone; they are deleted when you leave the page, "
+    "and after an hour in any case."
+)
+"""The same in words."""
+
+
+def given(path: str | None, kind: str, advice: str) -> str:
+    """An upload that is there.
+
+    Raises:
+        OptionError: If nothing was uploaded.
+    """
+    if path is None:
+        raise OptionError(f"There is no {kind}.", advice)
+    return path
+
+
+def exactly_one(**drivers: str | None) -> None:
+    """Check that one thing drives the portrait.
+
+    Raises:
+        OptionError: If nothing does, or several do.
+    """
+    count = sum(driver is not None for driver in drivers.values())
+    if count != 1:
+        found = f"There are {count} drivers." if count else "There is no driver."
+        names = [name.replace("_", " ") for name in drivers]
+        raise OptionError(found, f"Give one: {', '.join(names[:-1])} or {names[-1]}." if names[1:] else names[0])

@@ -1,0 +1,184 @@
+"""From the values of a tab's inputs to an order; the page and the API share them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from demo.film import Order, Portrait
+from demo.limits import LIMITS, MOTION_MEGABYTES, exactly_one, given
+from demo.portrait import named
+from demo.studio import SIDES
+from mggtalk.avatar import Avatar
+from mggtalk.errors import OptionError
+from mggtalk.media import check_readable
+from mggtalk.motion.retarget import PoseMode
+from mggtalk.motion.style import Style
+from mggtalk.performance import Performance, around, check_driver, check_yaw, from_motion_file, from_speech, from_video
+from mggtalk.pipeline import MGGTalkPipeline
+from mggtalk.talking_video import Progress
+
+LANGUAGES = {"auto": None, "English": "en", "other": "other"}
+"""Choices on the page, and what :meth:`MGGTalkPipeline.listen` takes for them."""
+
+HEAD_STYLES = {"still": 0.0, "calm": 0.5, "natural": 1.0, "lively": 1.6}
+"""Choices of the invented head motion, and its strength."""
+
+VIEWS = {"camera flight": (), "side by side, −30° / 0° / 30°": SIDES}
+"""Choices of the view, and the yaws that are seen side by side."""
+
+PATHS = {"swing": 0.0, "circle": 12.0}
+"""Choices of the camera's path, and its pitch in degrees."""
+
+LONGEST_MOTION = LIMITS.max_sound_seconds
+"""Seconds of a motion file that are played at most."""
+
+
+def order(
+    tab: str, path: str | None, face: int | None, depth: str, consent: bool, badge: bool, statement: str, size: int
+) -> Order:
+    """What all orders have in common."""
+
+    def nothing(pipe: MGGTalkPipeline, avatar: Avatar, on_progress: Progress) -> Performance:
+        raise NotImplementedError
+
+    if size not in (256, 512):
+        raise OptionError(f"The size is {size}.", "Choose 256 or 512.")
+    portrait: Portrait = named(path, face, depth)
+    said = None if badge else str(statement or "")
+    return Order(tab, portrait, int(size), bool(consent), said, lambda: None, nothing)
+
+
+def check_files(driving: str | None = None, speech: str | None = None, motion: str | None = None) -> None:
+    """Open uploads within the page's limits, so that a bad one is told before any work.
+
+    Raises:
+        MediaError: If a video or recording cannot be read or is silent.
+        MediaTooLongError: If one is over a limit.
+        MotionFileError: If the motion file is none.
+    """
+    if motion is not None:
+        check_readable(motion, "motion file", MOTION_MEGABYTES)
+    check_driver(driving, speech, motion, LIMITS)
+
+
+def _short(performance: Performance) -> Performance:
+    """The performance, if it is not too long.
+
+    Raises:
+        OptionError: If it is.
+    """
+    if performance.motion.seconds > LONGEST_MOTION:
+        raise OptionError(
+            f"The motion is {performance.motion.seconds:.0f} s long.", f"Give one of {LONGEST_MOTION:g} s or less."
+        )
+    return performance
+
+
+def reenact_order(*values: object) -> Order:
+    """The order of the tab *Reenact*: what all have in common, then as in :func:`_reenact`."""
+    return _reenact(order("reenact", *values[:7]), *values[7:])  # type: ignore[arg-type]
+
+
+def _reenact(
+    common: Order,
+    driving: str | None,
+    motion: str | None,
+    pose: PoseMode,
+    pose_strength: float,
+    expression_strength: float,
+    smoothing: float,
+    driver_face: float | None,
+) -> Order:
+    """Drive by a video or a motion file; the driver's face is counted from 1, 0 is the largest."""
+    face = None if not driver_face else int(driver_face) - 1
+
+    def check() -> None:
+        exactly_one(video=driving, motion_file=motion)
+        check_files(driving, None, motion)
+
+    def perform(pipe: MGGTalkPipeline, avatar: Avatar, on_progress: Progress) -> Performance:
+        if driving is not None:
+            return from_video(pipe, driving, face, on_progress)
+        return _short(from_motion_file(pipe, str(motion)))
+
+    style = Style(float(pose_strength), float(expression_strength), float(smoothing)).check()
+    return replace(common, check=check, perform=perform, pose=pose, style=style)
+
+
+def talk_order(*values: object) -> Order:
+    """The order of the tab *Talk*: what all have in common, then as in :func:`_talk`."""
+    return _talk(order("talk", *values[:7]), *values[7:])  # type: ignore[arg-type]
+
+
+def _talk(
+    common: Order,
+    speech: str | None,
+    language: str,
+    mouth: float,
+    head: str,
+    head_strength: float,
+    blinks: float,
+    donor: str | None,
+    seed: float | None,
+) -> Order:
+    """Drive by speech."""
+    if language not in LANGUAGES or head not in HEAD_STYLES:
+        raise OptionError(f"The choice {language!r}, {head!r} does not exist.", "Choose from the lists.")
+    limits = (("mouth strength", mouth, 2.0), ("head motion", head_strength, 2.0), ("blink rate", blinks, 60.0))
+    for name, value, most in limits:
+        if not 0.0 <= float(value) <= most:
+            raise OptionError(f"The {name} is {value}.", f"Choose 0 to {most:g}.")
+
+    def check() -> None:
+        given(speech, "recording", "Upload one, or record your voice.")
+        check_files(None, speech, donor)
+
+    def perform(pipe: MGGTalkPipeline, avatar: Avatar, on_progress: Progress) -> Performance:
+        manner = replace(
+            pipe.config.speech,
+            mouth=float(mouth),
+            head_motion=HEAD_STYLES[head] * float(head_strength),
+            blinks_per_minute=float(blinks),
+        )
+        return from_speech(pipe, str(speech), int(seed or 0), LANGUAGES[language], donor, on_progress, manner)
+
+    return replace(common, check=check, perform=perform)
+
+
+def free_view_order(*values: object) -> Order:
+    """The order of the tab *Free view*: what all have in common, then as in :func:`_free_view`."""
+    return _free_view(order("free_view", *values[:7]), *values[7:])  # type: ignore[arg-type]
+
+
+def _free_view(
+    common: Order,
+    view: str,
+    path: str,
+    low: float,
+    high: float,
+    driving: str | None,
+    speech: str | None,
+    motion: str | None,
+) -> Order:
+    """Look from a moving viewpoint, or from three sides at once."""
+    if view not in VIEWS or path not in PATHS:
+        raise OptionError(f"The choice {view!r}, {path!r} does not exist.", "Choose from the lists.")
+    driven = any((driving, speech, motion))
+
+    def check() -> None:
+        check_yaw(low, high, 60.0)
+        if driven:
+            exactly_one(video=driving, recording=speech, motion_file=motion)
+        check_files(driving, speech, motion)
+
+    def perform(pipe: MGGTalkPipeline, avatar: Avatar, on_progress: Progress) -> Performance:
+        performance = None
+        if driving is not None:
+            performance = from_video(pipe, driving, on_progress=on_progress)
+        elif motion is not None:
+            performance = _short(from_motion_file(pipe, motion))
+        elif speech is not None:
+            performance = from_speech(pipe, speech, on_progress=on_progress)
+        return around(pipe, avatar, (low, high), performance, PATHS[path])
+
+    return replace(common, check=check, perform=perform, pose="absolute", yaws=VIEWS[view], viewer=True)

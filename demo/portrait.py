@@ -1,0 +1,153 @@
+"""The left column of the page: portrait, check, choice of the face, preview, consent and badge."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import gradio as gr
+from gradio.data_classes import ImageData
+
+from demo.examples import Examples
+from demo.film import CONSENT, Portrait
+from demo.report import empty, failed, portrait_card, public
+from demo.studio import PREVIEW, Studio
+from mggtalk.depth.catalogue import MESH, NAMES, describe, status
+from mggtalk.errors import MGGTalkError
+from mggtalk.media.badge import STATEMENT
+
+QUICK = "stills"
+"""Quick events have a place of their own: a still must not wait for somebody's video."""
+
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "concurrency_id": QUICK, "concurrency_limit": 1}
+
+START = empty("Choose a picture of one person: from the front, sharp and evenly lit is best.")
+
+
+class Column(NamedTuple):
+    """The components that every tab needs."""
+
+    portrait: gr.Image
+    face: gr.Radio
+    depth: gr.Dropdown
+    consent: gr.Checkbox
+    badge: gr.Checkbox
+    statement: gr.Textbox
+
+    @property
+    def who(self) -> list[Any]:
+        """Inputs that name the portrait."""
+        return [self.portrait, self.face, self.depth]
+
+
+def named(path: str | None, face: int | None, depth: str) -> Portrait:
+    """The portrait of the inputs :attr:`Column.who`."""
+    return Portrait(path, None if face is None else int(face), depth)
+
+
+def uploaded(payload: ImageData | None) -> str | None:
+    """Path of a picture as it was uploaded: reading and checking it is the pipeline's business, not Gradio's."""
+    return None if payload is None else payload.path
+
+
+def portrait_column(studio: Studio, examples: Examples) -> Column:
+    """Lay out the column and connect it."""
+    gr.Markdown("1 · Portrait", elem_classes="step")
+    portrait = gr.Image(
+        label="Portrait: a photo of one person",
+        type="filepath",
+        sources=["upload", "webcam", "clipboard"],
+        height=260,
+        elem_id="portrait",
+    )
+    portrait.preprocess = uploaded  # type: ignore[method-assign]
+    gr.Examples([[examples.portrait]], [portrait], label="Try", api_visibility="private")
+    card = gr.HTML(START, elem_id="check")
+    faces = gr.Image(label="Click the face", visible=False, interactive=False, buttons=[], elem_id="faces")
+    face = gr.Radio([], label="Or choose it here", visible=False, elem_id="face")
+    preview = gr.Image(
+        label="Preview of the 3D head (AI-made)",
+        interactive=False,
+        height=260,
+        buttons=["fullscreen"],
+        elem_id="preview",
+    )
+    with gr.Accordion("Depth estimator", open=False):
+        gr.Markdown("What guesses the shape of the head from the photo. The first one is quick and always there.",
+                    elem_classes="note")  # fmt: skip
+        choices = [(describe(status(name)), name) for name in NAMES]
+        depth = gr.Dropdown(choices, value=MESH, label="Depth of the portrait", elem_id="depth")
+    gr.Markdown("2 · Consent", elem_classes="step")
+    consent = gr.Checkbox(label=CONSENT, container=False, elem_id="consent")
+    with gr.Accordion("The “AI-made” badge", open=False):
+        badge = gr.Checkbox(True, label="Show the badge in the picture", container=False, elem_id="badge")
+        statement = gr.Textbox(
+            label="To leave it out, type this statement",
+            info=STATEMENT,
+            placeholder="I declare …",
+            visible=False,
+            max_length=120,
+            elem_id="statement",
+        )
+    column = Column(portrait, face, depth, consent, badge, statement)
+    _wire(studio, column, card, faces, preview)
+    return column
+
+
+def _wire(studio: Studio, column: Column, card: gr.HTML, faces: gr.Image, preview: gr.Image) -> None:
+    """Check and preview follow the portrait; a click or the radio chooses among faces."""
+    portrait, face, depth, badge, statement = column.portrait, column.face, column.depth, column.badge, column.statement
+    boxes = gr.State(())
+    shown = [card, faces, face, boxes]
+
+    def look(path: str | None, request: gr.Request) -> tuple[Any, ...]:
+        """Check a new portrait."""
+        hidden = gr.Image(visible=False, value=None), gr.Radio([], value=None, visible=False), ()
+        if path is None:
+            return (START, *hidden)
+        studio.visitors.own(studio.visitors.of(request), path)
+        try:
+            check, framed = studio.check(path)
+        except MGGTalkError as error:
+            return (failed(public(error)), *hidden)
+        if len(check.boxes) < 2:
+            return (portrait_card(check), *hidden)
+        names = [(f"Face {number + 1}", number) for number in range(len(check.boxes))]
+        radio = gr.Radio(names, value=None, visible=True)
+        return portrait_card(check), gr.Image(framed.picture, visible=True), radio, framed.boxes
+
+    def look_at(path: str | None, number: int | None) -> tuple[Any, Any]:
+        """Check the face that was chosen."""
+        if path is None or number is None:
+            return gr.skip(), gr.skip()
+        try:
+            check, framed = studio.check(path, int(number))
+        except MGGTalkError as error:
+            return failed(public(error)), gr.skip()
+        return portrait_card(check), framed.picture
+
+    def clicked(places: tuple[tuple[float, ...], ...], event: gr.SelectData) -> Any:
+        """The face under the pointer."""
+        x, y = event.index
+        inside = [n for n, (x0, y0, x1, y1) in enumerate(places) if x0 <= x <= x1 and y0 <= y <= y1]
+        return inside[0] if inside else gr.skip()
+
+    def show(path: str | None, number: int | None, name: str, places: tuple[Any, ...], request: gr.Request) -> Any:
+        """One frame of the avatar."""
+        if path is None or (places and number is None):
+            return None
+        try:
+            return studio.still(named(path, number, name), PREVIEW, 384, request)
+        except MGGTalkError:
+            return None  # the card says why
+
+    inputs = [portrait, face, depth, boxes]
+    looked = portrait.change(look, portrait, shown, show_progress_on=card, **PRIVATE)
+    looked.then(show, inputs, preview, **PRIVATE)
+    faces.select(clicked, boxes, face, **PRIVATE)
+    chosen = face.change(look_at, [portrait, face], [card, faces], show_progress="hidden", **PRIVATE)
+    chosen.then(show, inputs, preview, **PRIVATE)
+    depth.change(show, inputs, preview, **PRIVATE)
+    badge.change(
+        lambda shown: gr.Textbox(visible=not shown), badge, statement, queue=False, show_progress="hidden",
+        api_visibility="private",
+    )  # fmt: skip

@@ -1,0 +1,114 @@
+"""What all parts of the page share: the engine, the visitors, and the quick things that are done with a portrait."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import gradio as gr
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from demo.engine import Engine
+from demo.film import Portrait, find_avatar, keep
+from demo.limits import KEEP_SECONDS, given
+from demo.sessions import Visitor, Visitors
+from mggtalk.avatar import Avatar
+from mggtalk.explain import Explanation, facing
+from mggtalk.face.portrait_check import PortraitCheck, check_portrait
+from mggtalk.media import load_image, save_image
+from mggtalk.motion.edit import Edit, edit_frame
+from mggtalk.pipeline import MGGTalkPipeline
+from mggtalk.scene import MotionFrame
+from mggtalk.talking_video import no_progress
+
+PREVIEW = Edit(yaw=14.0, smile=0.25)
+"""What the preview shows: enough of a turn to judge the head by."""
+
+SIDES = (-30.0, 0.0, 30.0)
+"""Yaws of the paper's side-by-side figures, degrees."""
+
+BOX = (99, 102, 241)
+"""Colour of the frames around faces."""
+
+
+class Framed(NamedTuple):
+    """A small copy of a portrait with frames around its faces."""
+
+    picture: np.ndarray  # uint8 [h, w, 3]
+    boxes: tuple[tuple[float, ...], ...]  # x0, y0, x1, y1 in its pixels
+
+
+class Studio:
+    """The engine and the visitors.
+
+    Args:
+        pipe: The pipeline.
+    """
+
+    def __init__(self, pipe: MGGTalkPipeline) -> None:
+        self.engine = Engine(pipe)
+        self.visitors = Visitors(KEEP_SECONDS)
+
+    def avatar(self, portrait: Portrait, request: gr.Request) -> Avatar:
+        """The visitor's avatar of a portrait."""
+        self.engine.ready()
+        visitor: Visitor = self.visitors.of(request)
+        return find_avatar(self.engine, self.visitors, visitor, portrait, no_progress)
+
+    def check(self, path: str, face: int | None = None) -> tuple[PortraitCheck, Framed]:
+        """Look at a portrait.
+
+        Returns:
+            What was found, and the picture with numbered frames around its faces.
+
+        Raises:
+            MGGTalkError: If it is no picture, or too large.
+        """
+        pipe = self.engine.pipe
+        image = load_image(given(path, "portrait", "Upload a picture of one person."), pipe.config.media)
+        ratio = pipe.config.render.focal_ratio
+        check = check_portrait(image, pipe.tracker, pipe.face_model, ratio, face)
+        return check, _framed(image, check)
+
+    def still(self, portrait: Portrait, edit: Edit, size: int, request: gr.Request) -> str:
+        """One still of ``size`` pixels, marked as AI-made; its path."""
+        edit.check()
+        avatar = self.avatar(portrait, request)
+        frame = edit_frame(avatar, edit, self.engine.pipe.face_model)
+        return self._saved(self.engine.still(avatar, (frame,), size), request)
+
+    def sides(self, portrait: Portrait, size: int, request: gr.Request) -> str:
+        """The portrait at -30°, 0° and 30°, each of ``size`` pixels, marked as AI-made; the path."""
+        avatar = self.avatar(portrait, request)
+        frames: tuple[MotionFrame, ...] = tuple(facing(avatar, avatar.source, yaw) for yaw in SIDES)
+        return self._saved(self.engine.still(avatar, frames, size), request)
+
+    def why(self, portrait: Portrait, request: gr.Request) -> Explanation:
+        """Why the portrait comes out as it does."""
+        return self.engine.explain(self.avatar(portrait, request))
+
+    def _saved(self, picture: np.ndarray, request: gr.Request) -> str:
+        """A marked picture in the page's cache, the visitor's own."""
+        with tempfile.TemporaryDirectory(prefix="mggtalk-") as folder:
+            path = Path(folder) / "mggtalk.jpg"
+            save_image(path, picture)
+            kept = keep(path)
+        self.visitors.own(self.visitors.of(request), kept)
+        return kept
+
+
+def _framed(image: np.ndarray, check: PortraitCheck, side: int = 640) -> Framed:
+    """A small copy with frames and numbers around the faces."""
+    picture = Image.fromarray(image)
+    scale = min(1.0, side / max(picture.size))
+    picture = picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))))
+    drawing = ImageDraw.Draw(picture)
+    font = ImageFont.load_default(size=22)
+    boxes = tuple(tuple(value * scale for value in box) for box in check.boxes)
+    for number, (x0, y0, x1, y1) in enumerate(boxes):
+        drawing.rectangle((x0, y0, x1, y1), outline=BOX, width=6 if number == check.chosen else 3)
+        drawing.rectangle((x0, y0, x0 + 24, y0 + 28), fill=BOX)
+        drawing.text((x0 + 6, y0 + 1), str(number + 1), fill="white", font=font)
+    return Framed(np.asarray(picture), boxes)

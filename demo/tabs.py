@@ -1,0 +1,148 @@
+"""The three tabs that make videos: reenact, talk and free view."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from demo.examples import Examples
+from demo.orders import HEAD_STYLES, LANGUAGES, PATHS, VIEWS, free_view_order, reenact_order, talk_order
+from demo.panel import Panel
+from demo.portrait import PRIVATE, Column, named
+from demo.report import failed, public
+from demo.studio import Studio
+from mggtalk.errors import MGGTalkError
+from mggtalk.motion.arkit import CSV_SUFFIX
+from mggtalk.motion.motion_file import SUFFIXES
+
+MOTION_FILES = [*SUFFIXES, CSV_SUFFIX]
+
+
+def reenact_tab(studio: Studio, examples: Examples, column: Column, gallery: list[Any]) -> None:
+    """A driver's video or a motion file."""
+    with gr.Row():
+        with gr.Column(scale=5, min_width=280):
+            gr.Markdown(
+                "3 · Who moves the portrait? A video (upload or webcam), **or** a motion file.", elem_classes="step"
+            )
+            driving = _driving("Driving video", "reenact-driving")
+            motion = _motion_file("…or a motion file", "reenact-motion")
+            _try(examples.motions, motion)
+            with gr.Accordion("How it is played", open=False):
+                pose = gr.Radio(
+                    [("added to the portrait's own", "relative"), ("as in the video", "absolute")],
+                    value="relative",
+                    label="Head pose",
+                    info="“As in the video” is for a driver who is the person of the portrait.",
+                )
+                strength = gr.Slider(0, 2, 1, step=0.05, label="Pose strength", info="0 keeps the head still")
+                expression = gr.Slider(0, 2, 1, step=0.05, label="Expression strength")
+                smoothing = gr.Slider(0, 0.3, 0, step=0.01, label="Smoothing (s)", info="Calms a trembling head")
+                face = gr.Number(
+                    0, precision=0, minimum=0, maximum=8, label="Driver's face",
+                    info="0: the largest. 1, 2, …: counted from the left in the first frame",
+                )  # fmt: skip
+            size = _size()
+        with gr.Column(scale=6, min_width=300):
+            panel = Panel(studio, "reenact", "The video appears here and plays while it is made.", "Reenact")
+    inputs = [*column, size, driving, motion, pose, strength, expression, smoothing, face]
+    panel.wire(reenact_order, inputs, gallery)
+    _own(studio, driving, motion)
+
+
+def talk_tab(studio: Studio, examples: Examples, column: Column, gallery: list[Any]) -> None:
+    """Speech."""
+    with gr.Row():
+        with gr.Column(scale=5, min_width=280):
+            gr.Markdown("3 · What is said? A recording, or your microphone.", elem_classes="step")
+            speech = _speech("Speech", "talk-speech")
+            _try(examples.speech, speech)
+            with gr.Accordion("How it is said", open=False):
+                language = gr.Radio(
+                    list(LANGUAGES), value="auto", label="Language",
+                    info="English sounds are known one by one; for others the lips follow the loudness.",
+                )  # fmt: skip
+                mouth = gr.Slider(0, 1.6, 1, step=0.05, label="Mouth strength")
+                head = gr.Radio(list(HEAD_STYLES), value="natural", label="Head motion")
+                head_strength = gr.Slider(0, 2, 1, step=0.05, label="Head motion strength")
+                blinks = gr.Slider(0, 40, 16, step=1, label="Blinks per minute")
+                donor = _motion_file("Head motion from a motion file (optional)", "talk-donor")
+                seed = gr.Number(
+                    0, label="Variation", precision=0, minimum=0, info="Another number, another head motion"
+                )
+            size = _size()
+        with gr.Column(scale=6, min_width=300):
+            panel = Panel(studio, "talk", "The video appears here and plays while it is made.", "Talk")
+    inputs = [*column, size, speech, language, mouth, head, head_strength, blinks, donor, seed]
+    panel.wire(talk_order, inputs, gallery)
+    _own(studio, speech, donor)
+
+
+def free_view_tab(studio: Studio, examples: Examples, column: Column, gallery: list[Any]) -> None:
+    """A moving viewpoint."""
+    with gr.Row():
+        with gr.Column(scale=4, min_width=280):
+            gr.Markdown("3 · How does the camera move?", elem_classes="step")
+            view = gr.Radio(list(VIEWS), value=next(iter(VIEWS)), label="View")
+            path = gr.Radio(list(PATHS), value=next(iter(PATHS)), label="Camera path")
+            low = gr.Slider(-60, 0, -30, step=5, label="From (°)")
+            high = gr.Slider(0, 60, 30, step=5, label="To (°)")
+            with gr.Accordion("Let it move meanwhile (optional)", open=False):
+                gr.Markdown("Without any of these the portrait keeps its expression.", elem_classes="note")
+                driving = _driving("Driving video", "free_view-driving")
+                speech = _speech("…or speech", "free_view-speech")
+                motion = _motion_file("…or a motion file", "free_view-motion")
+                _try(examples.motions, motion)
+            size = _size()
+            quick = gr.Button("Only a still from three sides", size="sm", elem_id="sides-start")
+        with gr.Column(scale=7, min_width=300):
+            panel = Panel(studio, "free_view", "The camera's flight and the 3D head appear here.", "Look around", True)
+            sides = gr.Image(
+                label="−30°, 0°, 30° (AI-made)", interactive=False, visible=False, elem_id="sides", buttons=["download"]
+            )
+    inputs = [*column, size, view, path, low, high, driving, speech, motion]
+    panel.wire(free_view_order, inputs, gallery)
+
+    def three(portrait: str | None, face: int | None, depth: str, request: gr.Request) -> tuple[Any, Any]:
+        try:
+            picture = studio.sides(named(portrait, face, depth), 256, request)
+        except MGGTalkError as error:
+            return gr.skip(), failed(public(error))
+        return gr.Image(picture, visible=True), gr.skip()
+
+    quick.click(three, column.who, [sides, panel.state], show_progress_on=sides, **PRIVATE)
+    _own(studio, driving, speech, motion)
+
+
+def _try(files: tuple[str, ...], target: Any) -> None:
+    """Examples as buttons."""
+    if files:
+        labels = [file.rsplit("/", 1)[-1].rsplit(".", 1)[0].replace("_", " ") for file in files]
+        gr.Examples([[file] for file in files], [target], example_labels=labels, label="Try", api_visibility="private")
+
+
+def _driving(label: str, name: str) -> gr.Video:
+    return gr.Video(label=label, sources=["upload", "webcam"], include_audio=True, height=220, elem_id=name)
+
+
+def _speech(label: str, name: str) -> gr.Audio:
+    return gr.Audio(label=label, sources=["upload", "microphone"], type="filepath", editable=False, elem_id=name)
+
+
+def _motion_file(label: str, name: str) -> gr.File:
+    return gr.File(label=label, file_types=MOTION_FILES, type="filepath", height=130, elem_id=name)
+
+
+def _size() -> gr.Radio:
+    return gr.Radio([256, 512], value=512, label="Size (pixels)", info="256 is made faster", min_width=160)
+
+
+def _own(studio: Studio, *uploads: Any) -> None:
+    """Note whose an upload is, so that it goes when its owner leaves."""
+
+    def own(path: str | None, request: gr.Request) -> None:
+        studio.visitors.own(studio.visitors.of(request), path)
+
+    for upload in uploads:
+        upload.change(own, upload, None, queue=False, show_progress="hidden", api_visibility="private")

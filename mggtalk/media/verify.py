@@ -1,0 +1,76 @@
+"""Whether a file says that it is AI-made: by its metadata, and by the watermark that outlives re-encoding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from mggtalk.config import MediaConfig
+from mggtalk.media.files import PathLike, check_readable
+from mggtalk.media.image import BROKEN, load_image
+from mggtalk.media.probe import probe
+from mggtalk.media.provenance import read_mark
+from mggtalk.media.video import open_video
+from mggtalk.media.watermark import Detection, detect
+
+STILLS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+"""Pictures that do not move."""
+
+MOST_FRAMES = 100
+"""Frames of a video that are looked at, spread over its length."""
+
+
+class Verification(NamedTuple):
+    """What was found in a file."""
+
+    mark: str | None  # the mark in its metadata
+    watermark: Detection | None  # None where there is no picture
+
+    @property
+    def found(self) -> bool:
+        """Whether anything says that it is AI-made."""
+        return self.mark is not None or (self.watermark is not None and self.watermark.found)
+
+
+def verify(path: PathLike, config: MediaConfig | None = None) -> Verification:
+    """Look for the marks of this package.
+
+    Args:
+        path: A video, a still or a recording.
+        config: Limits on its size and length.
+
+    Raises:
+        MediaError: If it is neither, is damaged, or exceeds the limits.
+    """
+    config = config or MediaConfig(min_image_side=1)
+    most = max(config.max_image_megabytes, config.max_video_megabytes, config.max_sound_megabytes)
+    file = check_readable(path, "file", most)
+    if _is_still(file):
+        pictures: Iterator[np.ndarray] = iter([load_image(file, config)])
+    elif probe(file).has_video:
+        pictures = _spread(file, config)
+    else:
+        return Verification(read_mark(file), None)
+    return Verification(read_mark(file), detect(pictures))
+
+
+def _is_still(path: PathLike) -> bool:
+    """Whether a file is a picture that does not move, by its first bytes."""
+    try:
+        with Image.open(path, formats=STILLS):
+            return True
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        return True  # loading it tells why not
+    except BROKEN:
+        return False
+
+
+def _spread(path: PathLike, config: MediaConfig) -> Iterator[np.ndarray]:
+    """Frames of a video, evenly spread."""
+    with open_video(path, config) as reader:
+        every = -(-reader.frame_count // MOST_FRAMES)
+        yield from islice(reader, 0, None, every)

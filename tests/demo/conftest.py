@@ -1,0 +1,64 @@
+"""A page that is served, and small uploads for it."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+import soundfile
+from PIL import Image
+
+from demo.ui import build, serving
+from mggtalk.media import VideoWriter
+from mggtalk.motion.motion_file import load_motion, save_motion
+
+ASTRONAUT = skimage.data.astronaut()
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    """Where the page keeps its files."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def page(pipeline, cache):
+    """The page, served on a port of its own."""
+    page = build(pipeline)
+    page.launch(prevent_thread_lock=True, quiet=True, **serving())
+    yield page
+    with contextlib.suppress(OSError):
+        page.close()
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory):
+    """Uploads by name."""
+    folder = tmp_path_factory.mktemp("uploads")
+    Image.fromarray(ASTRONAUT[:320, 64:384]).save(folder / "portrait.png")
+    pair = ASTRONAUT[:300, 100:360]
+    Image.fromarray(np.concatenate([pair, pair[:, ::-1]], axis=1)).save(folder / "two.png")
+    Image.fromarray(skimage.data.coffee()[:256, :256]).save(folder / "no_face.png")
+    (folder / "text.png").write_text("not a picture")
+    (folder / "text.mp4").write_text("not a video\n" * 20)
+    time = np.arange(20000) / 16000
+    noise = np.random.default_rng(0).normal(size=len(time)) * (0.5 + 0.5 * np.sin(8 * np.pi * time))
+    soundfile.write(folder / "speech.wav", 0.2 * noise, 16000)
+    soundfile.write(folder / "silent.wav", np.zeros(8000), 16000)
+    with VideoWriter(folder / "driving.mp4", 256, 256, 25, sound=folder / "speech.wav", watermark=False) as writer:
+        for shift in range(30):
+            window = (64 + shift % 8, 0, 384 + shift % 8, 320)
+            writer.write(np.asarray(Image.fromarray(ASTRONAUT).resize((256, 256), box=window)))
+    motion = load_motion(EXAMPLES / "look_around.npz")
+    for name, frames in (("short", 4), ("medium", 40)):
+        cut = {key: getattr(motion, key)[:frames] for key in ("expression", "rotation", "translation")}
+        save_motion(motion.with_(**cut, found=None), folder / f"{name}.npz")
+    save_motion(motion, folder / "long.npz")
+    return folder

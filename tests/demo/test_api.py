@@ -1,0 +1,202 @@
+"""The named endpoints, through Gradio's client."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+
+import gradio as gr
+import pytest
+from gradio.utils import get_function_description
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from demo.limits import LIMITS, QUEUE
+from demo.ui import serving
+from mggtalk.media import has_sound, load_image, open_video, read_mark
+from mggtalk.motion.motion_file import load_motion
+from mggtalk.pipeline import MGGTalkPipeline
+
+HEAVY = ("reenact", "talk", "free_view")
+UPLOADS = ("portrait", "driving", "speech", "motion", "donor")
+
+
+@pytest.fixture(scope="module")
+def client(page):
+    return Client(page.local_url, verbose=False)
+
+
+def call(client, endpoint, files, **arguments):
+    """Call an endpoint; file arguments are names in the folder."""
+    return client.predict(api_name=endpoint, **given(files, arguments))
+
+
+def given(files, arguments):
+    """Arguments with uploads in place of names."""
+    return {
+        name: handle_file(str(files / value)) if name in UPLOADS and value else value
+        for name, value in arguments.items()
+    }
+
+
+def reenact(**changes):
+    """Arguments of the shortest video."""
+    return {
+        "portrait": "portrait.png", "driving": None, "motion": "short.npz", "consent": True, "size": 256, **changes
+    }  # fmt: skip
+
+
+def test_endpoints_are_named_and_documented(page, client):
+    endpoints = client.view_api(return_format="dict")["named_endpoints"]
+    assert set(endpoints) == {"/check", "/reenact", "/talk", "/free_view", "/edit"}
+    functions = {f"/{fn.api_name}": fn.fn for fn in page.fns.values()}
+    for name, entry in endpoints.items():
+        assert len(entry["description"]) > 40, name
+        _, documented, _ = get_function_description(functions[name])  # what MCP tells
+        assert {part["parameter_name"] for part in entry["parameters"]} <= set(documented), name
+
+
+def test_check_tells_faces_and_findings(client, files):
+    report = call(client, "/check", files, portrait="two.png")
+    assert len(report["faces"]) == 2 and not report["usable"]
+    report = call(client, "/check", files, portrait="portrait.png")
+    assert report["usable"] and [entry["name"] for entry in report["findings"]][:3] == ["Face", "Size", "Turned"]
+
+
+def test_reenact_gives_video_motion_splats_and_report(client, files):
+    video, others, report = call(client, "/reenact", files, **reenact(driving="driving.mp4", motion=None))
+    with open_video(video) as reader:
+        assert (reader.width, reader.height, len(list(reader))) == (256, 256, 30)
+    assert has_sound(video) and read_mark(video)
+    motion = load_motion(next(path for path in others if path.endswith(".npz")))
+    assert len(motion) == 30 and motion.landmarks is None, "no likeness of the driver"
+    with open(next(path for path in others if path.endswith(".ply")), "rb") as file:
+        assert file.read(4) == b"ply\n"
+    assert "30 frames of 256×256" in report["facts"] and report["quality"]["lost"] == 0
+
+
+def test_talk_measures_the_lips_against_the_sound(client, files):
+    video, _, report = call(
+        client, "/talk", files, portrait="portrait.png", speech="speech.wav", consent=True, language="other", size=256
+    )
+    assert has_sound(video)
+    assert abs(report["quality"]["seconds"] - 1.25) < 0.1
+    assert report["quality"]["sync"] is not None
+
+
+def test_free_view_side_by_side_is_three_pictures_wide(client, files):
+    video, _, _ = call(
+        client, "/free_view", files, portrait="portrait.png", driving=None, speech=None, motion="short.npz",
+        consent=True, view="side by side, −30° / 0° / 30°", size=256,
+    )  # fmt: skip
+    with open_video(video) as reader:
+        assert (reader.width, reader.height, len(list(reader))) == (768, 256, 4)
+
+
+def test_edit_makes_a_marked_still(client, files):
+    still = call(client, "/edit", files, portrait="portrait.png", yaw=20, smile=0.5, size=256)
+    assert load_image(still).shape == (256, 256, 3)
+    assert read_mark(still)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "changes", "words"),
+    [
+        ("/reenact", {"portrait": None}, "no portrait"),
+        ("/reenact", {"motion": None}, "no driver"),
+        ("/reenact", {"driving": "driving.mp4"}, "2 drivers"),
+        ("/reenact", {"portrait": "no_face.png"}, "face"),
+        ("/reenact", {"portrait": "text.png"}, "text.png"),
+        ("/reenact", {"motion": None, "driving": "text.mp4"}, "text.mp4"),
+        ("/reenact", {"consent": False}, "consent is not ticked"),
+        ("/reenact", {"expression_strength": 9}, "strength of the expression is 9"),
+        ("/talk", {"speech": "silent.wav"}, "silent"),
+        ("/talk", {"speech": None}, "no recording"),
+        ("/free_view", {"low": 0, "high": 0}, "yaw"),
+        ("/edit", {"yaw": 180}, "Yaw is 180"),
+        ("/edit", {"portrait": "two.png"}, "2 faces"),
+    ],
+)
+def test_bad_input_gives_the_message_without_folders(client, files, endpoint, changes, words):
+    least = {
+        "/reenact": reenact(),
+        "/talk": {"portrait": "portrait.png", "consent": True},
+        "/free_view": {"portrait": "portrait.png", "driving": None, "speech": None, "motion": None, "consent": True},
+        "/edit": {"portrait": "portrait.png"},
+    }
+    with pytest.raises(AppError) as caught:
+        call(client, endpoint, files, **{**least[endpoint], **changes})
+    message = str(caught.value)
+    assert words in message
+    assert "gradio" not in message and "Traceback" not in message and str(files) not in message
+
+
+def test_an_avatar_is_prepared_once_for_a_visitor(page, files, monkeypatch):
+    prepared = []
+    prepare = MGGTalkPipeline.prepare
+
+    def counted(self, portrait, *arguments, **options):
+        prepared.append(portrait)
+        return prepare(self, portrait, *arguments, **options)
+
+    monkeypatch.setattr(MGGTalkPipeline, "prepare", counted)
+    visitor = Client(page.local_url, verbose=False)
+    for pose in ("relative", "absolute"):
+        call(visitor, "/reenact", files, **reenact(pose=pose))
+    assert len(prepared) == 1
+    call(Client(page.local_url, verbose=False), "/edit", files, portrait="portrait.png", size=256)
+    assert len(prepared) == 2, "another visitor has avatars of his own"
+
+
+def test_twenty_jobs_of_five_clients_finish_or_are_refused(page, files):
+    clients = [Client(page.local_url, verbose=False) for _ in range(5)]
+    for visitor in clients:
+        call(visitor, "/edit", files, portrait="portrait.png", size=256)  # the avatars, so that the jobs are short
+    threads = threading.active_count()
+    arguments = given(files, reenact())
+    jobs = [visitor.submit(api_name="/reenact", **arguments) for _ in range(4) for visitor in clients]
+    refused, memory = 0, []
+    for job in jobs:
+        try:
+            video, _, _ = job.result(timeout=120)
+            assert os.path.getsize(video) > 1000
+        except Exception as error:  # the client has a kind of its own for every release
+            assert re.search("queue is full", str(error), re.IGNORECASE), error
+            refused += 1
+        memory.append(resident_megabytes())
+    assert refused <= len(jobs) - QUEUE, "those that had a place were served"
+    assert memory[-1] - memory[9] < 150, memory
+    assert threading.active_count() <= threads + 45, "no job's thread is left (Gradio's own pool grows to 40)"
+
+
+def resident_megabytes():
+    """Memory of this process."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def test_nothing_of_the_disk_is_served_and_limits_hold(page, client):
+    options = serving()
+    assert options["allowed_paths"] == [] and options["max_file_size"] == "100mb"
+    assert (LIMITS.max_image_megabytes, LIMITS.max_video_seconds, LIMITS.max_sound_seconds) == (10.0, 60.0, 120.0)
+    boxes = [block for block in page.blocks.values() if type(block) is gr.Textbox]
+    assert [box.elem_id for box in boxes] == ["statement"], "no box in which a path could be typed"
+
+
+def test_heavy_events_share_one_place_in_the_queue(page):
+    named = [fn for fn in page.fns.values() if fn.api_name in HEAVY]
+    assert len(named) == 3
+    heavy = [fn for fn in page.fns.values() if fn.concurrency_id == "pipeline"]
+    assert len(heavy) == 6, "three buttons of the page and three endpoints"
+    assert {fn.concurrency_limit for fn in heavy} == {1} and set(named) <= set(heavy)
+    assert page._queue.max_size == QUEUE
+    others = {fn.concurrency_id for fn in page.fns.values() if fn.queue is not False} - {"pipeline", "stills"}
+    assert all(limit != "pipeline" for limit in others)
+
+
+def test_the_depth_choice_states_what_would_be_downloaded(page):
+    (depth,) = [block for block in page.blocks.values() if type(block) is gr.Dropdown]
+    labels = {name: label for label, name in depth.choices}
+    assert depth.value == "mesh" and "embedded" in labels["mesh"]
+    assert "5.0 GB to download" in labels["geowizard"] or "ready" in labels["geowizard"]

@@ -1,0 +1,206 @@
+"""The page in a real browser: headless Chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import shutil
+import time
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+
+PATIENCE = 90.0
+"""Seconds that a step may take on a busy machine."""
+
+
+@pytest.fixture(scope="module")
+def chromium(page):
+    """One browser for all tests."""
+    with playwright.sync_playwright() as engine:
+        options = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--mute-audio"]
+        browser = engine.chromium.launch(executable_path=CHROMIUM, args=options)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium, page):
+    """Opens the page as a new visitor."""
+    contexts = []
+
+    def opened():
+        context = chromium.new_context(viewport={"width": 1280, "height": 900})
+        contexts.append(context)
+        tab = context.new_page()
+        tab.set_default_timeout(PATIENCE * 1000)
+        tab.goto(page.local_url)
+        tab.wait_for_selector("#reenact-start")
+        return tab
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+def until(condition, what):
+    """Wait for something that is not in the page."""
+    end = time.monotonic() + PATIENCE
+    while not (value := condition()):
+        assert time.monotonic() < end, what
+        time.sleep(0.1)
+    return value
+
+
+def upload(tab, selector, path):
+    """Give a file to a component."""
+    tab.locator(f"{selector} input[type=file]").first.set_input_files(str(path))
+
+
+def choose_portrait(tab, files, name="portrait.png", consent=True):
+    """Upload a portrait, wait for the check, tick the consent."""
+    upload(tab, "#portrait", files / name)
+    tab.wait_for_selector("#check .card")
+    if consent:
+        tab.locator("#consent input").check()
+
+
+def open_tab(tab, name):
+    """Click on a tab, and choose the small size in it."""
+    tab.get_by_role("tab", name=name).click()
+    tab.get_by_label("256").locator("visible=true").first.check()
+
+
+def plays(tab, selector):
+    """Whether a video has moved on, without an error."""
+    script = """(selector) => {
+        const video = document.querySelector(selector + ' video');
+        return video && !video.error && video.currentTime > 0.05 ? video.currentTime : 0;
+    }"""
+    return until(lambda: tab.evaluate(script, selector), f"{selector} does not play")
+
+
+def test_reenact_from_upload_to_playing_video(visit, files):
+    tab = visit()
+    choose_portrait(tab, files)
+    assert "one found" in tab.inner_text("#check")
+    tab.wait_for_selector("#preview img")
+    open_tab(tab, "Reenact")
+    upload(tab, "#reenact-driving", files / "driving.mp4")
+    tab.wait_for_selector("#reenact-driving video")
+    tab.click("#reenact-start")
+    tab.wait_for_selector("#reenact-state .done")
+    assert "30 frames of 256×256" in tab.inner_text("#reenact-state")
+    plays(tab, "#reenact-video")
+    assert "Steadiness" in tab.inner_text("#reenact-report")
+
+
+def test_talk_from_upload_to_playing_video(visit, files):
+    tab = visit()
+    choose_portrait(tab, files)
+    open_tab(tab, "Talk")
+    upload(tab, "#talk-speech", files / "speech.wav")
+    tab.wait_for_selector("#talk-speech button[aria-label*='lay'], #talk-speech .waveform-container")
+    tab.click("#talk-start")
+    tab.wait_for_selector("#talk-state .done")
+    plays(tab, "#talk-video")
+
+
+def test_free_view_shows_a_flight_and_the_head(visit, files):
+    tab = visit()
+    choose_portrait(tab, files)
+    open_tab(tab, "Free view")
+    tab.get_by_role("button", name="Let it move meanwhile").click()
+    upload(tab, "#free_view-motion", files / "medium.npz")
+    tab.wait_for_selector("#free_view-motion .file-preview, #free_view-motion table")
+    tab.click("#free_view-start")
+    tab.wait_for_selector("#free_view-state .done")
+    plays(tab, "#free_view-video")
+    tab.wait_for_selector("#free_view-model canvas")
+
+
+def test_edit_follows_the_sliders_and_why_explains(visit, files):
+    tab = visit()
+    choose_portrait(tab, files, consent=False)
+    tab.get_by_role("tab", name="Edit").click()
+    tab.get_by_role("button", name="Smile", exact=True).click()
+    first = tab.wait_for_selector("#edit-still img").get_attribute("src")
+    number = tab.locator("#edit-yaw input[type=number]")
+    number.fill("20")
+    number.press("Enter")
+    until(lambda: tab.locator("#edit-still img").get_attribute("src") != first, "the still does not follow")
+    tab.get_by_role("tab", name="Why?").click()
+    tab.click("#why-start")
+    tab.wait_for_selector("#why-state .legend")
+    assert "Gaussians in all" in tab.inner_text("#why-state")
+    until(lambda: tab.locator("#why-pictures img").count() == 4, "four pictures explain the portrait")
+
+
+def test_it_plays_while_it_renders_and_stop_keeps_what_is_done(visit, files):
+    tab = visit()
+    choose_portrait(tab, files)
+    open_tab(tab, "Reenact")
+    upload(tab, "#reenact-motion", files / "long.npz")
+    tab.wait_for_selector("#reenact-motion .file-preview, #reenact-motion table")
+    tab.click("#reenact-start")
+    plays(tab, "#reenact-live")
+    assert "frames" in tab.inner_text("#reenact-state"), "it still renders"
+    tab.click("#reenact-stop")
+    tab.wait_for_selector("#reenact-state .done")
+    assert "Stopped: what was rendered is kept." in tab.inner_text("#reenact-state")
+    plays(tab, "#reenact-video")
+
+
+def test_bad_files_get_a_message_and_the_page_goes_on(visit, files):
+    tab = visit()
+    upload(tab, "#portrait", files / "text.png")
+    assert "is no picture" in tab.wait_for_selector("#check .error").inner_text()
+    tab.reload()
+    tab.wait_for_selector("#reenact-start")
+    choose_portrait(tab, files, consent=False)
+    open_tab(tab, "Reenact")
+    upload(tab, "#reenact-motion", files / "short.npz")
+    tab.wait_for_selector("#reenact-motion .file-preview, #reenact-motion table")
+    tab.click("#reenact-start")
+    assert "consent is not ticked" in tab.wait_for_selector("#reenact-state .error").inner_text()
+    tab.locator("#consent input").check()
+    tab.click("#reenact-start")
+    tab.wait_for_selector("#reenact-state .done")
+
+
+def test_of_several_faces_one_is_clicked(visit, files):
+    tab = visit()
+    choose_portrait(tab, files, "two.png", consent=False)
+    assert "2 found" in tab.inner_text("#check")
+    picture = tab.locator("#faces img")
+    box = picture.bounding_box()
+    picture.click(position={"x": box["width"] * 0.75, "y": box["height"] * 0.4})
+    until(lambda: "one of 2" in tab.inner_text("#check"), "the face is chosen")
+    assert tab.locator("#face input[type=radio]").nth(1).is_checked()
+    tab.wait_for_selector("#preview img")
+
+
+def test_two_visitors_see_only_their_own_and_a_reload_cleans_up(visit, files, cache):
+    first, second = visit(), visit()
+    for tab in (first, second):
+        choose_portrait(tab, files)
+        open_tab(tab, "Reenact")
+    for tab, name in ((first, "short.npz"), (second, "medium.npz")):
+        upload(tab, "#reenact-motion", files / name)
+        tab.wait_for_selector("#reenact-motion .file-preview, #reenact-motion table")
+        tab.click("#reenact-start")
+    assert "4 frames" in first.wait_for_selector("#reenact-state .done").inner_text()
+    assert "40 frames" in second.wait_for_selector("#reenact-state .done").inner_text()
+    sources = [tab.locator("#reenact-video video").get_attribute("src") for tab in (first, second)]
+    assert sources[0] != sources[1]
+    for tab in (first, second):
+        tab.get_by_role("button", name="This session's videos").click()
+        until(lambda tab=tab: tab.locator("#results button.thumbnail-item").count() == 1, "one result each")
+    before = {path for path in cache.rglob("mggtalk_reenact.mp4")}
+    assert len(before) >= 2
+    first.reload()
+    second.goto("about:blank")
+    until(lambda: not any(path.exists() for path in before), "the videos are deleted")
+    assert not list(cache.rglob("portrait.png")), "and so are the uploads"

@@ -1,0 +1,208 @@
+"""Jobs without a page: stop, files, visitors."""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+import types
+from pathlib import Path
+
+import gradio as gr
+import pytest
+
+from demo.engine import Engine
+from demo.film import Step, make, pump
+from demo.orders import order, reenact_order
+from demo.progress import Pace, describe
+from demo.report import failed, portrait_card, public
+from demo.sessions import KEPT_AVATARS, Result, StoppedError, Visitors
+from demo.zerogpu import on_gpu
+from mggtalk.errors import MediaError, OptionError
+from mggtalk.face.portrait_check import Finding, PortraitCheck
+from mggtalk.media import open_video, read_mark
+from mggtalk.media.badge import STATEMENT
+
+
+@pytest.fixture(scope="module")
+def engine(pipeline):
+    return Engine(pipeline)
+
+
+@pytest.fixture
+def visitors():
+    return Visitors(age=100.0)
+
+
+@pytest.fixture
+def visitor(visitors):
+    return visitors.of(gr.Request(session_hash="somebody"))
+
+
+def wanted(files, motion="medium.npz", badge=True, statement="", consent=True):
+    """An order of the tab *Reenact*."""
+    common = (str(files / "portrait.png"), None, "mesh", consent, badge, statement, 256)
+    return reenact_order(*common, None, str(files / motion), "relative", 1.0, 1.0, 0.0, 0)
+
+
+def test_pieces_come_before_the_end_and_a_stop_keeps_what_is_done(engine, visitors, visitor, files, cache):
+    film, pieces = None, 0
+    for step in make(engine, visitors, visitor, wanted(files, "long.npz")):
+        if step.piece is not None:
+            pieces += 1
+            assert step.piece.data[:1] == b"\x47", "an MPEG transport stream"
+            visitors.stop(gr.Request(session_hash="somebody"), "reenact")
+        film = step.film or film
+    assert film is not None and film.stopped and pieces >= 1
+    with open_video(film.result.video) as reader:
+        count = len(list(reader))
+    assert 25 <= count < 125
+    assert film.quality.seconds == pytest.approx(count / 25)
+    assert visitor.results == [film.result] and not visitor.stops
+
+
+def test_a_stop_before_the_first_frame_leaves_nothing(engine, visitors, visitor, files, cache):
+    request = gr.Request(session_hash="somebody")
+    before = set(cache.rglob("*"))
+    visitors.announce(request, "reenact")
+    visitors.stop(request, "reenact")
+    with pytest.raises(StoppedError):
+        list(make(engine, visitors, visitor, wanted(files)))
+    assert set(cache.rglob("*")) == before
+    assert not visitor.stops
+
+
+def test_leaving_ends_the_job_and_deletes_the_files(engine, visitors, visitor, files, cache):
+    steps = make(engine, visitors, visitor, wanted(files, "long.npz"))
+    next(step for step in steps if step.piece is not None)
+    visitors.leave(gr.Request(session_hash="somebody"))
+    film = [step.film for step in steps][-1]
+    assert film is not None and film.stopped
+    assert not any(Path(path).exists() for path in film.result.files), "a result that nobody will fetch"
+
+
+def test_the_badge_goes_only_with_the_statement(engine, visitors, visitor, files, cache):
+    with pytest.raises(OptionError, match="The badge stays"):
+        list(make(engine, visitors, visitor, wanted(files, "short.npz", badge=False, statement="please")))
+    made = {}
+    for badge in (True, False):
+        steps = make(engine, visitors, visitor, wanted(files, "short.npz", badge=badge, statement=STATEMENT))
+        made[badge] = [step.film for step in steps][-1].result.video
+    with open_video(made[True]) as marked, open_video(made[False]) as plain:
+        difference = abs(next(iter(marked)).astype(int) - next(iter(plain)))
+    assert difference[:40, 150:].max() > 60 and difference[60:].max() < 40
+    assert all(read_mark(path) for path in made.values()), "the metadata say it in any case"
+
+
+def test_an_order_needs_consent_a_size_and_an_estimator_of_the_list(engine, visitors, visitor, files):
+    with pytest.raises(OptionError, match="consent"):
+        list(make(engine, visitors, visitor, wanted(files, consent=False)))
+    with pytest.raises(OptionError, match="size is 4096"):
+        order("talk", None, None, "mesh", True, True, "", 4096)
+    common = (str(files / "portrait.png"), None, "geowizard=/", True, True, "", 256)
+    folder = reenact_order(*common, None, str(files / "short.npz"), "relative", 1, 1, 0, 0)
+    with pytest.raises(OptionError, match="no depth estimator"):
+        list(make(engine, visitors, visitor, folder))
+
+
+def test_errors_in_the_thread_come_out_of_the_generator():
+    def work(emit):
+        emit(Step("first"))
+        raise MediaError("Broken.", "Mend it.")
+
+    steps = pump(work, threading.Event())
+    assert next(steps).line == "first"
+    with pytest.raises(MediaError, match="Mend it"):
+        next(steps)
+
+
+def test_closing_the_generator_stops_the_thread():
+    stop, ended = threading.Event(), threading.Event()
+
+    def work(emit):
+        while not stop.wait(0.01):
+            emit(Step("still here"))
+        ended.set()
+
+    steps = pump(work, stop)
+    next(steps)
+    steps.close()
+    assert ended.is_set()
+
+
+def test_visitors_do_not_share_and_files_go_with_their_last_owner(tmp_path):
+    now = [0.0]
+    visitors = Visitors(age=10.0, clock=lambda: now[0])
+    one, two = (gr.Request(session_hash=name) for name in ("one", "two"))
+    shared, own = tmp_path / "shared.mp4", tmp_path / "own.npz"
+    for path in (shared, own):
+        path.write_text("x")
+    visitors.remember(visitors.of(one), Result("a", str(shared), (str(own),)))
+    visitors.own(visitors.of(two), str(shared))
+    assert visitors.of(two).results == []
+    visitors.leave(one)
+    assert shared.exists() and not own.exists()
+    now[0] = 11.0
+    visitors.of(gr.Request(session_hash="three"))
+    assert not shared.exists(), "silent visitors are forgotten"
+
+
+def test_avatars_are_made_once_and_the_oldest_is_forgotten():
+    visitors = Visitors(age=10.0)
+    visitor = visitors.of(gr.Request(session_hash="one"))
+    made = []
+
+    def get(key):
+        return visitors.avatar(visitor, key, lambda: made.append(key) or key)
+
+    for key in ("a", "b", "a", "c", "a"):
+        assert get(key) == key
+    assert made == ["a", "b", "c"]
+    assert list(visitor.avatars) == ["c", "a"] and len(visitor.avatars) == KEPT_AVATARS
+
+
+def test_pace_tells_stage_rate_and_time_left():
+    now, lines = [0.0], []
+    pace = Pace(lambda part, line: lines.append((part, line)), clock=lambda: now[0])
+    for done in range(1, 101):
+        pace("render", done, 100)
+        now[0] += 0.04
+    assert lines[-1][0] == 1.0
+    assert pace.frames_per_second == pytest.approx(25.0)
+    assert any(re.search(r"5\d of 100 frames, 25.0 frames/s, 2 s left", line) for _, line in lines)
+    assert len(lines) < 40, "not every frame is worth a message"
+    assert describe("depth", 0, 3, None) == "Estimating depth"
+
+
+def test_cards_escape_what_visitors_wrote(cache):
+    message = public(MediaError(f"The image '{cache}/abc/<b>x.png' is no picture.", "Use another."))
+    assert "<b>" not in message and str(cache) not in message and "x.png" in message
+    assert 'role="alert"' in failed(message)
+    card = portrait_card(PortraitCheck((), None, (Finding("Face", "<i>", "poor", "Try & see"),)))
+    assert "<i>" not in card and "Try &amp; see" in card
+
+
+def test_a_gpu_is_borrowed_for_as_long_as_the_work_takes(monkeypatch):
+    asked = []
+
+    def gpu(duration):
+        def wrap(function):
+            def run(*arguments):
+                asked.append(duration(*arguments))
+                return function(*arguments)
+
+            return run
+
+        return wrap
+
+    assert on_gpu(len, lambda _: 5) is len, "without the package nothing changes"
+    monkeypatch.setitem(sys.modules, "spaces", types.SimpleNamespace(GPU=gpu))
+    monkeypatch.setattr("demo.zerogpu.AVAILABLE", True)
+    borrowed = on_gpu(lambda frames: sum(frames), lambda frames: len(frames))
+    assert borrowed([1] * 40) == 40 and borrowed([1] * 4) == 4 and borrowed([1] * 4000) == 4000
+    assert asked == [40, 10, 120], "within what ZeroGPU gives"
+
+
+def test_the_engine_reads_within_the_limits_of_the_page(engine, pipeline):
+    assert engine.pipe.config.media.max_video_seconds == 60.0
+    assert pipeline.config.media.max_video_seconds > 60.0, "the shared pipeline is left as it is"
