@@ -65,8 +65,9 @@ def stages(gaussians: Gaussians, camera: Camera, repeats: int) -> dict[str, tupl
     """Times of each stage, and of the whole."""
     colours = shade_cpu(gaussians, camera.view)
     lens = np.array([camera.focal, camera.focal, *camera.centre, camera.width, camera.height], np.float32)
-    arrays = [tensor.numpy() for tensor in (*gaussians[:4], colours, camera.view, torch.zeros(3))]
-    scene = Scene(*arrays, lens)
+    means, quaternions, scales, opacities = (tensor.numpy() for tensor in gaussians[:4])
+    behind = np.zeros(3, np.float32)
+    scene = Scene(means, quaternions, scales, opacities, colours.numpy(), camera.view.numpy(), behind, lens)
     projected = project_scene(scene)
     tiles = sort_into_tiles(projected, *scene.size)
     image, rest = composite_tiles(scene, projected, tiles)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -43,14 +43,16 @@ class Endpoints:
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
 
-    def check(self, portrait: str | None) -> Report:
+    def check(self, request: gr.Request, portrait: str | None = None) -> Report:
         """Look at a portrait before any work: which faces it shows, and whether one is good enough.
 
         Args:
+            request: Filled in by the server.
             portrait: A picture (JPEG, PNG, WebP; 10 MB, 50 megapixels at most).
         """
+        self._own(request, portrait)
         with _told():
-            found, _ = self._studio.check(str(portrait) if portrait else None)  # type: ignore[arg-type]
+            found, _ = self._studio.check(portrait)
         findings = [finding._asdict() for finding in found.findings]
         return {"faces": [list(map(float, box)) for box in found.boxes], "usable": found.usable, "findings": findings}
 
@@ -89,7 +91,7 @@ class Endpoints:
             The video (H.264 with sound), motion and splat files, and a quality report.
         """
         values = [*_common(portrait, face, consent, size), driving, motion, pose, pose_strength, expression_strength]
-        return self._made(reenact_order, [*values, smoothing, driver_face], request)
+        return self._made(request, reenact_order, [*values, smoothing, driver_face], (portrait, driving, motion))
 
     def talk(
         self,
@@ -126,7 +128,7 @@ class Endpoints:
             The video (H.264 with sound), motion and splat files, and a quality report.
         """
         values = [*_common(portrait, face, consent, size), speech, language, mouth, head, 1.0, blinks, donor, seed]
-        return self._made(talk_order, values, request)
+        return self._made(request, talk_order, values, (portrait, speech, donor))
 
     def free_view(
         self,
@@ -163,7 +165,7 @@ class Endpoints:
             The video, motion and splat files, and a quality report.
         """
         values = [*_common(portrait, face, consent, size), view, path, low, high, driving, speech, motion]
-        return self._made(free_view_order, values, request)
+        return self._made(request, free_view_order, values, (portrait, driving, speech, motion))
 
     def edit(
         self,
@@ -200,14 +202,18 @@ class Endpoints:
             The still.
         """
         change = Edit(yaw, pitch, roll, gaze_x, gaze_y, smile, jaw, brows, blink)
+        self._own(request, portrait)
         with _told():
             return self._studio.still(named(portrait, None, "mesh"), change, int(size), request)
 
-    def _made(self, order: Any, values: list[Any], request: gr.Request) -> tuple[str, list[str], Report]:
+    def _made(
+        self, request: gr.Request, order: Callable[..., Order], values: list[Any], uploads: tuple[str | None, ...]
+    ) -> tuple[str, list[str], Report]:
         """Carry out an order to its end."""
+        self._own(request, *uploads)
         with _told():
             visitor = self._studio.visitors.of(request)
-            wanted: Order = order(*values)
+            wanted = order(*values)
             film: Film | None = None
             for step in make(self._studio.engine, self._studio.visitors, visitor, wanted):
                 film = step.film
@@ -215,6 +221,11 @@ class Endpoints:
         quality = film.quality._asdict() | {"sync": None if film.quality.sync is None else film.quality.sync._asdict()}
         report = {"facts": film.facts, "notes": list(film.notes), "quality": quality}
         return film.result.video, list(film.result.others), report
+
+    def _own(self, request: gr.Request, *uploads: str | None) -> None:
+        """Note whose the uploads are, so that they go when their owner leaves."""
+        visitors = self._studio.visitors
+        visitors.own(visitors.of(request), *uploads)
 
 
 def _common(portrait: str | None, face: float | None, consent: bool, size: int) -> list[Any]:

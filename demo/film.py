@@ -197,7 +197,12 @@ def _film(
         splats.save_ply(str(folder / "head.ply"))
         if order.viewer:
             save_for_viewer(splats, folder / "view.ply")
-        quality = measure(made, avatar, engine.pipe.face_model, sound)
+        seen = made  # from fixed sides the path of the camera does not count
+        if order.yaws:
+            seen = made.with_(
+                rotation=avatar.rotation.expand(frames, 3, 3), translation=avatar.translation.expand(frames, 3)
+            )
+        quality = measure(seen, avatar, engine.pipe.face_model, sound)
         result = Result(_title(order, made), keep(video), (keep(folder / "motion.npz"), keep(folder / "head.ply")))
         viewer = keep(folder / "view.ply") if order.viewer else None
     facts = f"{made.seconds:.1f} s, {frames} frames of {_width(order)}×{order.size}"

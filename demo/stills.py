@@ -99,7 +99,7 @@ def why_tab(studio: Studio, column: Column) -> None:
     button = gr.Button("Explain this portrait", variant="primary", elem_id="why-start")
     state = gr.HTML(empty("Choose a portrait, then press the button."), elem_id="why-state")
     with gr.Row(elem_id="why-pictures"):
-        pictures = [gr.Image(label=name, interactive=False, min_width=200, buttons=["fullscreen"]) for name in PICTURES]
+        pictures = [_picture(name) for name in PICTURES]
 
     def why(portrait: str | None, face: int | None, depth: str, request: gr.Request) -> list[Any]:
         try:
@@ -109,6 +109,14 @@ def why_tab(studio: Studio, column: Column) -> None:
         return [_counts(seen.counts), seen.depth, seen.normals, seen.mirrored, seen.origin]
 
     button.click(why, column.who, [state, *pictures], show_progress_on=pictures, **PRIVATE)
+
+
+def _picture(name: str) -> gr.Image:
+    """A picture with its name under it, where it hides nothing."""
+    with gr.Column(min_width=200):
+        picture = gr.Image(label=name, show_label=False, interactive=False, buttons=["fullscreen"])
+        gr.Markdown(name, elem_classes="note")
+    return picture
 
 
 def _counts(counts: Counts) -> str:

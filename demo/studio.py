@@ -57,7 +57,7 @@ class Studio:
         visitor: Visitor = self.visitors.of(request)
         return find_avatar(self.engine, self.visitors, visitor, portrait, no_progress)
 
-    def check(self, path: str, face: int | None = None) -> tuple[PortraitCheck, Framed]:
+    def check(self, path: str | None, face: int | None = None) -> tuple[PortraitCheck, Framed]:
         """Look at a portrait.
 
         Returns:

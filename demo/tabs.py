@@ -123,7 +123,7 @@ def _try(files: tuple[str, ...], target: Any) -> None:
 
 
 def _driving(label: str, name: str) -> gr.Video:
-    return gr.Video(label=label, sources=["upload", "webcam"], include_audio=True, height=220, elem_id=name)
+    return gr.Video(label=label, sources=["upload", "webcam"], include_audio=True, height=260, elem_id=name)
 
 
 def _speech(label: str, name: str) -> gr.Audio:

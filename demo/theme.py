@@ -13,7 +13,7 @@ CSS = """
 .card { border: 1px solid var(--border-color-primary); border-radius: 10px; padding: 0.6rem 0.8rem;
         background: var(--background-fill-secondary); }
 .card ul { list-style: none; margin: 0; padding: 0; }
-.card li { display: grid; grid-template-columns: 1.3rem 5.5rem 1fr; gap: 0.3rem; padding: 0.1rem 0; }
+.card li { display: grid; grid-template-columns: 1.3rem 6.2rem 1fr; gap: 0.3rem; padding: 0.1rem 0; }
 .card li span.advice { grid-column: 2 / 4; font-size: 0.85rem; opacity: 0.85; }
 .good .dot { color: #15803d; } .fair .dot { color: #b45309; } .poor .dot { color: #b91c1c; }
 .dark .good .dot { color: #4ade80; } .dark .fair .dot { color: #fbbf24; } .dark .poor .dot { color: #f87171; }
@@ -25,7 +25,7 @@ CSS = """
         height: 0.8em; border-radius: 3px; margin-right: 0.35em; vertical-align: -0.05em; }
 button:focus-visible, input:focus-visible, [tabindex]:focus-visible { outline: 3px solid var(--color-accent);
         outline-offset: 2px; }
-@media (max-width: 640px) { #head h1 { font-size: 1.35rem; } .card li { grid-template-columns: 1.3rem 5rem 1fr; } }
+@media (max-width: 640px) { #head h1 { font-size: 1.35rem; } .card li { grid-template-columns: 1.2rem 5.8rem 1fr; } }
 """
 
 

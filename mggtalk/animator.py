@@ -75,9 +75,7 @@ class Animator:
     def _vertices(self, expression: Tensor) -> Tensor:
         """Driven face model ``[V, 3]``."""
         avatar = self.avatar
-        return self.deformation.drive(
-            self.face_model, avatar.vertices, avatar.identity, expression, avatar.expression
-        )
+        return self.deformation.drive(self.face_model, avatar.vertices, avatar.identity, expression, avatar.expression)
 
     def splats(self, expression: Tensor) -> Gaussians:
         """Dense Gaussians for ``beta_d [K]``, head frame."""
@@ -140,7 +138,7 @@ class Animator:
 
     @property
     def workers(self) -> int:
-        """How many threads should make frames at once: on a CPU one per core, as a frame's steps are too short to share."""
+        """Threads that make frames: on a CPU one per core, as the steps of a frame are too short to be shared."""
         return thread_count() if self.device.type == "cpu" else 1
 
     @cached_property

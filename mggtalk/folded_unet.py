@@ -10,7 +10,7 @@ The same function with less work, for one map at a time and without gradients:
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -69,12 +69,14 @@ class FoldedUNet:
 
     def __init__(self, unet: ResidualUNet, unfold: int) -> None:
         self.step = 2**unet.depth
-        self.entry = unet.entry[0].weight.detach()  # [width, inputs, 3, 3]
-        self._entry_norm = unet.entry[1:]
+        entry: Any = unet.entry
+        self.entry = entry[0].weight.detach()  # [width, inputs, 3, 3]
+        self._entry_norm = entry[1:]
         self._down = unet.down
         self._condition = unet.condition
         self._up: list[_Rise] = []
-        for stage in reversed(unet.up):
+        stages: list[Any] = list(reversed(unet.up))
+        for stage in stages:
             weight = stage[0].weight.detach()  # [O, O + I, 3, 3]
             own = len(weight)
             self._up.append(_Rise(_packed(weight[:, :own]), _packed(patterns(weight[:, own:])), stage[1:]))

@@ -25,7 +25,7 @@ EVERY = 4
 BEND = 0.2
 """Root mean square departure from the straight line, in standard deviations, from which a frame is asked for itself."""
 
-Draw = Callable[[int, Residuals | None], tuple[np.ndarray, Residuals]]
+Draw = Callable[[int, Residuals | None], tuple[np.ndarray, Residuals | None]]
 """Makes the frame of an index, with the residuals given or, without any, those that it asks for; returns both."""
 
 
@@ -35,8 +35,8 @@ class _Stretch:
 
     first: int  # the key before; its frame belongs to the stretch before
     key: int
-    before: Future[Residuals] | None  # residuals of the key before
-    own: Future[Residuals] = field(default_factory=Future)  # and of this key
+    before: Future[Residuals | None] | None  # residuals of the key before
+    own: Future[Residuals | None] = field(default_factory=Future)  # and of this key
 
 
 def _stretches(frames: int) -> Iterator[_Stretch]:
@@ -80,7 +80,8 @@ def draw_motion(draw: Draw, motion: Motion, workers: int) -> Iterator[np.ndarray
             assert stretch.before is not None
             share = (index - stretch.first) / (stretch.key - stretch.first)
             straight = bend(motion.expression, stretch.first, stretch.key, index) <= BEND
-            between = Residuals.between(stretch.before.result(), own, share) if straight else None
+            before = stretch.before.result()
+            between = Residuals.between(before, own, share) if before and own and straight else None
             frames.append(draw(index, between)[0])
         return [*frames, last]
 

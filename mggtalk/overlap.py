@@ -38,6 +38,17 @@ def use_one_thread() -> None:
         other.join()
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """A block in which torch works on one thread: small steps gain nothing from more, which would only wait and spin."""
+    before = torch.get_num_threads()
+    use_one_thread()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def read_ahead(items: Iterable[Item], depth: int = 4) -> Iterator[Item]:
     """The items in order, made by a thread of their own while the consumer works on earlier ones.
 

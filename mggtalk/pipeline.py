@@ -30,7 +30,7 @@ from mggtalk.motion.deformation import DeformationMLP
 from mggtalk.motion.listen import listen
 from mggtalk.motion.retarget import PoseMode, close_lips, driver_rest, retarget
 from mggtalk.motion.style import Style, play
-from mggtalk.overlap import read_ahead
+from mggtalk.overlap import one_thread, read_ahead
 from mggtalk.prepare import PortraitBuilder, portrait_tensor
 from mggtalk.scene import Camera, FaceTrack, Gaussians, Motion, MotionFrame
 from mggtalk.sgp.predictor import SymmetricGaussianPredictor
@@ -238,7 +238,8 @@ class MGGTalkPipeline:
                 on_progress("track", index + 1, max(total, index + 1))
                 yield frame
 
-        track = self.tracker.video(counted(), fps, face=face)
+        with one_thread():
+            track = self.tracker.video(counted(), fps, face=face)
         fit = self.face_model.fit(track, self.config.render.focal_ratio)
         lost = int((~track.found).sum())
         notes: tuple[str, ...] = ()

@@ -20,7 +20,9 @@ def test_pixels_first() -> None:
     maps = torch.arange(2 * 4 * 3.0).view(1, 8, 1, 3)  # two channels of 2 x 2 pixels, folded
     rows = by_pixel(maps[0].flatten(1), 2)  # [4 pixels * 2 channels, 3]
     unfolded = F.pixel_shuffle(maps, 2)[0]  # [2, 2, 6]
-    assert torch.equal(rows.view(2, 2, 2, 3), torch.stack([unfolded[:, :, 0::2], unfolded[:, :, 1::2]], 2).permute(1, 2, 0, 3))
+    assert torch.equal(
+        rows.view(2, 2, 2, 3), torch.stack([unfolded[:, :, 0::2], unfolded[:, :, 1::2]], 2).permute(1, 2, 0, 3)
+    )
 
 
 def test_it_gives_the_unets_residual() -> None:

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from mggtalk.overlap import map_in_order, read_ahead, use_one_thread
+from mggtalk.overlap import map_in_order, one_thread, read_ahead, use_one_thread
 
 
 def own_threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("mggtalk-")]
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith(("mggtalk-ahead", "mggtalk-map"))]
 
 
 def counted(made: list[int], count: int = 100) -> Iterator[int]:
@@ -80,6 +80,14 @@ def test_threads_end_when_the_consumer_stops() -> None:
     closed.clear()
     ahead.close()
     assert closed.is_set()
+
+
+def test_one_thread_in_a_block() -> None:
+    before = torch.get_num_threads()
+    with pytest.raises(KeyError), one_thread():
+        assert torch.get_num_threads() == 1
+        raise KeyError
+    assert torch.get_num_threads() == before
 
 
 def test_one_thread_here_and_as_many_as_before_elsewhere() -> None:

@@ -7,14 +7,15 @@ compare the two. Pictures are ``[S, S, C]``: a pixel's channels lie together.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
-from mggtalk.render.numba_compile import Numbers, helper, kernel
+from mggtalk.render.numba_compile import helper, kernel
 
 
 @helper
-def _cell(place: float, side: int) -> Numbers:
+def _cell(place: float, side: int) -> tuple[Any, Any, Any]:
     """Lower and upper index and the share of the upper one, for a place in pixels (centres at +0.5), clamped."""
     dt = type(place)
     place = min(max(place - dt(0.5), dt(0)), dt(side - 1))

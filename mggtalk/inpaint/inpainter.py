@@ -11,7 +11,6 @@ from torch.nn import functional as F
 from mggtalk.config import InpaintConfig
 from mggtalk.networks import ResidualUNet
 
-
 LAYERS = 7
 """Channels that the UNet sees: head, alpha, plate."""
 

@@ -97,9 +97,7 @@ def _passes(channels: int) -> list[slice]:
     return [slice(start, min(channels, start + CHANNELS_PER_PASS)) for start in range(0, channels, CHANNELS_PER_PASS)]
 
 
-def composite_tiles(
-    scene: Scene, projected: Projected, tiles: Tiles, block: int = 1
-) -> tuple[np.ndarray, np.ndarray]:
+def composite_tiles(scene: Scene, projected: Projected, tiles: Tiles, block: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """Composite all channels; returns the image ``[H, W, C]`` and the transmittance ``[H, W]``.
 
     With a ``block`` that divides both sides and TILE, these are means over squares of that side.

@@ -11,8 +11,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from mggtalk.render.cpu import GAUSSIANS_PER_TASK, Scene, draw, draw_gradients
-from mggtalk.render.cpu_tiles import TILE
 from mggtalk.render.cpu_harmonics import shade, shade_gradients
+from mggtalk.render.cpu_tiles import TILE
 from mggtalk.render.harmonics import camera_centre
 from mggtalk.render.threads import run_ranges
 from mggtalk.scene import Camera, Gaussians
@@ -80,10 +80,11 @@ def splat_cpu(
         [camera.focal, camera.focal, *camera.centre, camera.width, camera.height], _array(colours[:0]).dtype
     )
     if _needs_gradients(inputs):
-        return average(*_Splat.apply(lens, *inputs), block)
+        image, alpha = _Splat.apply(lens, *inputs)
+        return average(image, alpha, block)
     inside = block if TILE % block == 0 else 1  # the kernel averages what it has at hand
-    image, transmittance, _, _ = draw(_scene(inputs, lens), inside)
-    return average(torch.from_numpy(image), torch.from_numpy(1 - transmittance), block // inside)
+    drawn, transmittance, _, _ = draw(_scene(inputs, lens), inside)
+    return average(torch.from_numpy(drawn), torch.from_numpy(1 - transmittance), block // inside)
 
 
 def average(image: Tensor, alpha: Tensor, block: int) -> tuple[Tensor, Tensor]:

@@ -69,7 +69,13 @@ def bind_points(
 
 @kernel
 def scatter_moved(
-    first: int, last: int, points: np.ndarray, rest: np.ndarray, members: np.ndarray, slots: np.ndarray, grid: np.ndarray
+    first: int,
+    last: int,
+    points: np.ndarray,
+    rest: np.ndarray,
+    members: np.ndarray,
+    slots: np.ndarray,
+    grid: np.ndarray,
 ) -> None:
     """Displacements of the points ``members[first:last]``, written to the rows ``slots`` of ``grid [rows, 3]``."""
     for q in range(first, last):

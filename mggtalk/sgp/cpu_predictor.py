@@ -8,7 +8,7 @@ on the frame is evaluated.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -86,7 +86,8 @@ class CpuPredictor:
         self._densify = sgp.densify.enabled
         self._mouth = _Mouth(sgp, avatar)
         self._decoder = _Decoder(sgp, avatar, features) if features is not None and not sgp.decoder.untrained else None
-        self._sym = _Sym(sgp.sym_decoder, avatar, features) if _uses_sym(sgp, avatar, features) else None
+        uses_sym = len(avatar.mirrored) > 0 and not sgp.sym_decoder.untrained
+        self._sym = _Sym(sgp.sym_decoder, avatar, features) if features is not None and uses_sym else None
         learned = features is not None and self._densify and not sgp.densify.untrained
         self._children = _Children(sgp, avatar, features) if features is not None and learned else None
 
@@ -179,12 +180,12 @@ class CpuPredictor:
     def _mirror(self, points: np.ndarray, parameters: np.ndarray, residual: np.ndarray | None) -> np.ndarray:
         """Fill in the last M rows of ``parameters``; returns the sym decoder's residual."""
         visible = self._visible
-        taps, shares, learned = np.zeros((0, 4), np.int32), np.zeros((0, 4), np.float32), NONE
+        taps, shares = np.zeros((0, 4), np.int32), np.zeros((0, 4), np.float32)
+        learned = NONE if residual is None else residual
         if self._sym is not None:
-            learned = residual
-            if learned is None:
-                learned = self._sym(points[visible:], parameters[:visible], self._signs)
             taps, shares = self._sym.taps, self._sym.shares
+            if residual is None:
+                learned = self._sym(points[visible:], parameters[:visible], self._signs)
         run_ranges(
             describe_mirrored, self._mirrored, CHUNK, visible, self._twins, self._signs, taps, shares, learned,
             parameters,
@@ -273,7 +274,7 @@ class _Sym:
     def __init__(self, decoder: SymGaussianDecoder, avatar: Avatar, features: Tensor) -> None:
         height, width = (side // COARSENESS for side in avatar.mask.shape)
         self._size = (height, width)
-        branches = list(decoder.branches.values())
+        branches: list[Any] = list(decoder.branches.values())
         known = features.shape[1]
         blocks, start = [], 0
         for branch in branches:
@@ -325,7 +326,7 @@ class _Children:
     """The densify net: of its first layer, what the features add is kept."""
 
     def __init__(self, sgp: SymmetricGaussianPredictor, avatar: Avatar, features: Tensor) -> None:
-        first = sgp.densify.body[0]
+        first: Any = sgp.densify.body[0]
         known = features.shape[1]
         with torch.no_grad():
             seen = sgp.pixel_features(avatar, features)  # [N + M, C]
@@ -372,10 +373,6 @@ def _flat(binding: Binding) -> _Bound:
         _array(binding.part).astype(np.int32),
         _array(binding.gaze),
     )
-
-
-def _uses_sym(sgp: SymmetricGaussianPredictor, avatar: Avatar, features: Tensor | None) -> bool:
-    return features is not None and len(avatar.mirrored) > 0 and not sgp.sym_decoder.untrained
 
 
 def _mirror_signs() -> Tensor:

@@ -136,7 +136,7 @@ class MouthDecoder(nn.Module):
         self.unet = ResidualUNet(
             8, sum(CHANNELS.values()), config.mouth_width, depth=3, condition=2 * EXPRESSION_COMPONENTS
         )
-        for name, index in Neighbours.of(torch.ones(ROWS, COLUMNS, dtype=torch.bool))._asdict().items():
+        for name, index in Neighbours.of(torch.ones(ROWS, COLUMNS, dtype=torch.bool, device="cpu"))._asdict().items():
             self.register_buffer(name, index, persistent=False)
 
     @property

@@ -1,0 +1,46 @@
+"""Files that are made to do harm: a clear message each, the server lives, nothing is left on its disk."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from tests.hostile import SECRET, hostile_images, hostile_sounds, hostile_videos, strange_names
+
+
+@pytest.fixture(scope="module")
+def client(page):
+    return Client(page.local_url, verbose=False)
+
+
+@pytest.mark.parametrize(
+    ("make", "endpoint", "parameter"),
+    [
+        (hostile_images, "/check", "portrait"),
+        (hostile_videos, "/reenact", "driving"),
+        (hostile_sounds, "/talk", "speech"),
+    ],
+)
+def test_hostile_files_get_a_message_and_leave_nothing(client, files, cache, tmp_path, make, endpoint, parameter):
+    portrait = {} if endpoint == "/check" else {"portrait": handle_file(str(files / "portrait.png")), "consent": True}
+    left = set(Path(tempfile.gettempdir()).glob("mggtalk-*"))
+    for name, hostile in make(tmp_path).items():
+        with pytest.raises(AppError) as caught:
+            client.predict(api_name=endpoint, **portrait, **{parameter: handle_file(str(hostile.path))})
+        message = str(caught.value)
+        assert re.search(hostile.words, message), (name, message)
+        assert "Traceback" not in message and str(cache) not in message and SECRET.decode() not in message, name
+    assert set(Path(tempfile.gettempdir()).glob("mggtalk-*")) == left
+    assert not [path for path in cache.rglob("*") if path.suffix == ".mp4" and path.stem.startswith("mggtalk_")]
+    report = client.predict(api_name="/check", portrait=handle_file(str(files / "portrait.png")))
+    assert report["usable"], "the server lives"
+
+
+def test_strange_names_are_only_names(client, files, tmp_path):
+    for path in strange_names(tmp_path, ".png", (files / "portrait.png").read_bytes()):
+        assert client.predict(api_name="/check", portrait=handle_file(str(path)))["usable"], path.name

@@ -1,0 +1,131 @@
+"""The compiled prediction against the torch path that is trained: the same Gaussians, whatever is learned."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mggtalk.avatar import Avatar
+from mggtalk.config import SGPConfig
+from mggtalk.face.topology import LEFT_EYE_UPPER, LIPS_INNER_LOWER
+from mggtalk.geometry import mirror_points
+from mggtalk.motion.deformation import Binding, Part
+from mggtalk.sgp.cpu_predictor import CpuPredictor, Residuals
+from mggtalk.sgp.footprint import Neighbours
+from mggtalk.sgp.predictor import SymmetricGaussianPredictor, drive_points
+from mggtalk.sgp.window import MovingWindow
+
+PARTS = ("decoder", "sym_decoder", "densify", "mouth_decoder")
+
+
+def predictor(stride: int = 1, learned: tuple[str, ...] = PARTS, **changes: object) -> SymmetricGaussianPredictor:
+    """Networks whose named parts say something."""
+    torch.manual_seed(0)
+    small = dict(features=4, encoder_width=4, decoder_width=4, sym_width=8, child_width=4, mouth_width=4)
+    sgp = SymmetricGaussianPredictor(SGPConfig(stride=stride, **small, **changes)).eval().requires_grad_(False)  # type: ignore[arg-type]
+    for part in learned:
+        for module in getattr(sgp, part).modules():
+            if hasattr(module, "last"):
+                torch.nn.init.normal_(module.last.weight, std=0.2)
+                torch.nn.init.normal_(module.last.bias, std=0.1)
+    return sgp
+
+
+@pytest.fixture
+def lively(small_avatar: Avatar) -> Avatar:
+    """Points of all parts, which move differently."""
+    part = small_avatar.binding.part.clone()
+    part[:40] = torch.arange(40) % len(Part)
+    binding = small_avatar.binding._replace(part=part, gaze=torch.linspace(0, 1, len(part)))
+    return small_avatar.with_(binding=binding, mirrored_binding=binding.select(small_avatar.mirrored))
+
+
+def opened(avatar: Avatar) -> tuple[torch.Tensor, torch.Tensor]:
+    """A driven face model and its expression: lips part, an eye opens, the bound points move."""
+    generator = torch.Generator().manual_seed(1)
+    vertices = avatar.vertices + 0.02 * torch.randn(avatar.vertices.shape, generator=generator)
+    vertices[list(LIPS_INNER_LOWER[1:-1]), 1] -= 0.3
+    vertices[list(LEFT_EYE_UPPER[1:-1]), 1] += 0.05
+    return vertices, avatar.expression + 0.5 * torch.randn(avatar.expression.shape, generator=generator)
+
+
+def assert_same(sgp: SymmetricGaussianPredictor, avatar: Avatar) -> None:
+    vertices, expression = opened(avatar)
+    features = sgp.features(avatar)
+    assert CpuPredictor.suits(sgp, avatar, features)
+    expected = sgp.dense(avatar, drive_points(avatar, vertices, expression), features)
+    found, _ = CpuPredictor(sgp, avatar, features).dense(vertices, expression)
+    for name, one, other in zip(expected._fields, found, expected):
+        torch.testing.assert_close(one, other, atol=3e-4, rtol=1e-3, msg=lambda text, name=name: f"{name}: {text}")
+
+
+@pytest.mark.parametrize("learned", [(), *((part,) for part in PARTS), PARTS])
+def test_the_same_gaussians(lively: Avatar, learned: tuple[str, ...]) -> None:
+    assert_same(predictor(learned=learned), lively)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"densify": False}, {"points": False}, {"sym_twin": False}, {"sym_decoder": False}]
+)
+def test_the_same_gaussians_for_every_configuration(lively: Avatar, changes: dict) -> None:
+    assert_same(predictor(**changes), lively)
+
+
+def test_folded_maps_that_need_padding(lively: Avatar) -> None:
+    mask = torch.zeros(96, 96, dtype=torch.bool)
+    mask[8:90, 6:94] = True
+    rows, columns = mask.nonzero().unbind(-1)
+    count = len(rows)
+    generator = torch.Generator().manual_seed(3)
+    points = torch.stack([0.01 * (columns - 48), -0.01 * (rows - 48), 0.004 * columns.float()], dim=-1)
+    binding = Binding(
+        lively.binding.vertices[:1].expand(count, 3).contiguous(),
+        torch.rand(count, 1, generator=generator) * lively.binding.weights[:1],
+        torch.zeros(count, dtype=torch.int64),
+        torch.zeros(count),
+    )
+    mirrored = torch.nonzero(columns > 70).squeeze(-1)
+    inside = (rows >= 8) & (rows < 76) & (columns >= 4) & (columns < 88)  # 68 x 84: folded 17 x 21
+    window = MovingWindow(
+        torch.tensor((8, 76, 4, 88)), inside.nonzero().squeeze(-1), ((rows - 8) * 84 + columns - 4)[inside]
+    )
+    wide = lively.with_(
+        mask=mask,
+        points=points,
+        colour=torch.rand(count, 3, generator=generator),
+        colour_step=0.1 * torch.randn(count, 3, generator=generator),
+        opacity=torch.full((count,), 0.8),
+        binding=binding,
+        neighbours=Neighbours.of(mask),
+        mirrored=mirrored,
+        mirrored_points=mirror_points(points[mirrored]),
+        mirrored_binding=binding.select(mirrored),
+        head_image=torch.rand(1, 4, 96, 96, generator=generator),
+        window=window,
+        pixel_size=torch.tensor(0.01),
+    )
+    assert_same(predictor(stride=4), wide)
+
+
+def test_an_avatar_without_mirrored_points(lively: Avatar) -> None:
+    none = torch.zeros(0, dtype=torch.int64)
+    alone = lively.with_(
+        mirrored=none,
+        mirrored_points=lively.mirrored_points[none],
+        mirrored_binding=lively.mirrored_binding.select(none),
+    )
+    assert_same(predictor(), alone)
+
+
+def test_residuals_given_are_taken(lively: Avatar) -> None:
+    sgp = predictor()
+    fast = CpuPredictor(sgp, lively, sgp.features(lively))
+    vertices, expression = opened(lively)
+    own, residuals = fast.dense(vertices, expression)
+    again, _ = fast.dense(vertices, expression, residuals)
+    assert all(torch.equal(a, b) for a, b in zip(own, again))
+    nothing = Residuals(*(0 * part for part in residuals))
+    without, _ = fast.dense(vertices, expression, nothing)
+    assert not torch.equal(own.opacities, without.opacities)
+    halfway = Residuals.between(nothing, residuals, 0.5)
+    assert all(abs(half - 0.5 * whole).max() < 1e-6 for half, whole in zip(halfway, residuals))
