@@ -142,6 +142,7 @@ class Endpoints:
         path: str = SWING,
         low: float = -30.0,
         high: float = 30.0,
+        fov: float = 22.0,
         face: float | None = 0,
         size: int = 512,
     ) -> tuple[str, list[str], Report]:
@@ -158,13 +159,14 @@ class Endpoints:
             path: "swing" or "circle".
             low: Least yaw in degrees, -60 to 0.
             high: Greatest yaw in degrees, 0 to 60.
+            fov: Field of view in degrees, 10 to 60.
             face: Which face of the portrait, 1 is the leftmost; 0 if there is only one.
             size: Side of the video in pixels, 256 or 512.
 
         Returns:
             The video, motion and splat files, and a quality report.
         """
-        values = [*_common(portrait, face, consent, size), view, path, low, high, driving, speech, motion]
+        values = [*_common(portrait, face, consent, size), view, path, low, high, fov, driving, speech, motion]
         return self._made(request, free_view_order, values, (portrait, driving, speech, motion))
 
     def edit(
@@ -250,7 +252,7 @@ def add_api(studio: Studio) -> None:
         head = gr.Radio(list(HEAD_STYLES), value="natural", label="head")
         view = gr.Radio(list(VIEWS), value=next(iter(VIEWS)), label="view")
         path = gr.Radio(list(PATHS), value=next(iter(PATHS)), label="path")
-        low, high = gr.Number(-30, label="low"), gr.Number(30, label="high")
+        low, high, fov = gr.Number(-30, label="low"), gr.Number(30, label="high"), gr.Number(22, label="fov")
         size = gr.Radio([256, 512], value=512, label="size")
         numbers = [gr.Number(0.0, label=name) for name in Edit._fields]
         video, files, report = (
@@ -268,6 +270,6 @@ def add_api(studio: Studio) -> None:
     button.click(endpoints.reenact, inputs, made, api_name="reenact", **heavy)
     inputs = [portrait, speech, consent, language, mouth, head, blinks, donor, seed, face, size]
     button.click(endpoints.talk, inputs, made, api_name="talk", **heavy)
-    inputs = [portrait, driving, speech, motion, consent, view, path, low, high, face, size]
+    inputs = [portrait, driving, speech, motion, consent, view, path, low, high, fov, face, size]
     button.click(endpoints.free_view, inputs, made, api_name="free_view", **heavy)
     button.click(endpoints.edit, [portrait, *numbers, size], [still], api_name="edit")

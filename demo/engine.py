@@ -32,7 +32,7 @@ class Engine:
         self._warming = threading.Thread(target=warm_up, name="warm-up", daemon=True)
         self._warming.start()
         self._build = on_gpu(self._prepare, lambda *_: 30)
-        self.frames = on_gpu(self._frames, lambda avatar, motion, size, yaws: 10 + len(motion) / 25)
+        self.frames = on_gpu(self._frames, lambda avatar, motion, *_: 10 + len(motion) / 25)
         self.still = on_gpu(self._still, lambda *_: 10)
         self.splat = on_gpu(self._splat, lambda *_: 10)
         self.explain = on_gpu(self._explain, lambda *_: 10)
@@ -48,11 +48,16 @@ class Engine:
     def _prepare(self, portrait: str, face: int | None, depth: str, on_progress: Progress) -> Avatar:
         return self.pipe.prepare(portrait, face=face, on_progress=on_progress, depth=depth)
 
-    def _frames(self, avatar: Avatar, motion: Motion, size: int, yaws: tuple[float, ...] = ()) -> Iterator[np.ndarray]:
+    def _frames(
+        self, avatar: Avatar, motion: Motion, size: int, yaws: tuple[float, ...] = (), fov: float | None = None
+    ) -> Iterator[np.ndarray]:
         """Frames of a motion that was put on the avatar, uint8; with yaws, seen from these sides, side by side."""
-        animator = self.pipe.animator(avatar, size)
+        animator = self.pipe.animator(avatar, size, fov)
+        if not yaws:
+            yield from animator.frames(motion)
+            return
         for frame in motion:
-            views = [facing(avatar, frame, yaw) for yaw in yaws] or [frame]
+            views = [facing(avatar, frame, yaw) for yaw in yaws]
             yield np.concatenate([animator.frame(view) for view in views], axis=1)  # [S, n S, 3]
 
     def _still(self, avatar: Avatar, frames: tuple[MotionFrame, ...], size: int) -> np.ndarray:

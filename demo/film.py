@@ -62,6 +62,7 @@ class Order:
     pose: PoseMode = "relative"
     style: Style = Style()
     yaws: tuple[float, ...] = ()  # seen from these sides, side by side
+    fov: float | None = None  # field of view in degrees; None: the portrait's
     viewer: bool = False  # splats for the viewer on the page as well
 
 
@@ -240,7 +241,7 @@ def _render(
         VideoWriter(path, width, order.size, motion.fps, sound=sound, no_badge=statement) as writer,
         LiveVideo(pieces, width, order.size, motion.fps, sound) as live,
     ):
-        for frame in engine.frames(avatar, motion, order.size, order.yaws):
+        for frame in engine.frames(avatar, motion, order.size, order.yaws, order.fov):
             if stop.is_set() and count:
                 break
             writer.write(frame)

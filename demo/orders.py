@@ -8,7 +8,9 @@ from demo.film import Order, Portrait
 from demo.limits import LIMITS, MOTION_MEGABYTES, exactly_one, given
 from demo.portrait import named
 from demo.studio import SIDES
+from mggtalk.animator import dolly
 from mggtalk.avatar import Avatar
+from mggtalk.config import RenderConfig
 from mggtalk.errors import OptionError
 from mggtalk.media import check_readable
 from mggtalk.motion.retarget import PoseMode
@@ -156,6 +158,7 @@ def _free_view(
     path: str,
     low: float,
     high: float,
+    fov: float,
     driving: str | None,
     speech: str | None,
     motion: str | None,
@@ -167,6 +170,7 @@ def _free_view(
 
     def check() -> None:
         check_yaw(low, high, 60.0)
+        dolly(float(fov), RenderConfig().focal_ratio)
         if driven:
             exactly_one(video=driving, recording=speech, motion_file=motion)
         check_files(driving, speech, motion)
@@ -181,4 +185,4 @@ def _free_view(
             performance = from_speech(pipe, speech, on_progress=on_progress)
         return around(pipe, avatar, (low, high), performance, PATHS[path])
 
-    return replace(common, check=check, perform=perform, pose="absolute", yaws=VIEWS[view], viewer=True)
+    return replace(common, check=check, perform=perform, pose="absolute", yaws=VIEWS[view], fov=float(fov), viewer=True)

@@ -88,6 +88,9 @@ def free_view_tab(studio: Studio, examples: Examples, column: Column, gallery: l
             path = gr.Radio(list(PATHS), value=next(iter(PATHS)), label="Camera path")
             low = gr.Slider(-60, 0, -30, step=5, label="From (°)")
             high = gr.Slider(0, 60, 30, step=5, label="To (°)")
+            fov = gr.Slider(
+                10, 60, 22, step=1, label="Field of view (°)", info="How near the camera stands: wide angles bulge."
+            )
             with gr.Accordion("Let it move meanwhile (optional)", open=False):
                 gr.Markdown("Without any of these the portrait keeps its expression.", elem_classes="note")
                 driving = _driving("Driving video", "free_view-driving")
@@ -101,7 +104,7 @@ def free_view_tab(studio: Studio, examples: Examples, column: Column, gallery: l
             sides = gr.Image(
                 label="−30°, 0°, 30° (AI-made)", interactive=False, visible=False, elem_id="sides", buttons=["download"]
             )
-    inputs = [*column, size, view, path, low, high, driving, speech, motion]
+    inputs = [*column, size, view, path, low, high, fov, driving, speech, motion]
     panel.wire(free_view_order, inputs, gallery)
 
     def three(portrait: str | None, face: int | None, depth: str, request: gr.Request) -> tuple[Any, Any]:

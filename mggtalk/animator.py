@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mggtalk.avatar import Avatar, to_colour_map
+from mggtalk.errors import OptionError
 from mggtalk.face.face_model import FaceModel
 from mggtalk.gates import frame_gate
 from mggtalk.geometry import head_to_camera, project
@@ -28,6 +30,9 @@ from mggtalk.scene import Camera, Gaussians, Motion, MotionFrame
 from mggtalk.sgp.cpu_predictor import CpuPredictor, Residuals
 from mggtalk.sgp.predictor import Driven, SymmetricGaussianPredictor, drive_points
 
+FIELDS_OF_VIEW = (10.0, 60.0)
+"""Least and greatest field of view, degrees; the portrait's camera has 22.6."""
+
 
 class Animator:
     """Renders an avatar at a fixed size. Holds the resized plates; shares the networks, which it never changes.
@@ -43,6 +48,11 @@ class Animator:
         inpainter: Torso and background completion.
         size: Side of the frame in pixels.
         focal_ratio: Focal length over the side.
+        field_of_view: Of the camera that sees the head, degrees; None for that of the portrait's camera. The camera's
+            distance follows (dolly zoom), so that the head keeps its size and only its perspective changes.
+
+    Raises:
+        OptionError: If the field of view is out of range.
     """
 
     def __init__(
@@ -54,7 +64,9 @@ class Animator:
         inpainter: Inpainter,
         size: int,
         focal_ratio: float,
+        field_of_view: float | None = None,
     ) -> None:
+        self.dolly = 1.0 if field_of_view is None else dolly(field_of_view, focal_ratio)
         self.device = next(sgp.parameters()).device
         self.avatar = avatar = avatar.to(self.device)
         self.face_model = face_model if self.device.type == "cpu" else copy.deepcopy(face_model).to(self.device)
@@ -158,7 +170,25 @@ class Animator:
 
     def _camera(self, frame: MotionFrame) -> Camera:
         """The camera that the head is splatted for."""
-        return Camera.from_pose(frame.rotation, frame.translation, self.oversampling * self.size, self.focal_ratio)
+        x, y, z = frame.translation.unbind(-1)
+        place = torch.stack([x, y, self.dolly * z], dim=-1)  # [3]
+        return Camera.from_pose(frame.rotation, place, self.oversampling * self.size, self.dolly * self.focal_ratio)
+
+
+def dolly(field_of_view: float, focal_ratio: float) -> float:
+    """How many times farther away a camera of another field of view stands, to see the head as large.
+
+    Args:
+        field_of_view: Degrees, over the side of the picture.
+        focal_ratio: Of the portrait's camera.
+
+    Raises:
+        OptionError: If it is out of range.
+    """
+    low, high = FIELDS_OF_VIEW
+    if not low <= field_of_view <= high:
+        raise OptionError(f"The field of view is {field_of_view:g} degrees.", f"Choose {low:g} to {high:g}.")
+    return 0.5 / math.tan(math.radians(field_of_view) / 2) / focal_ratio
 
 
 def resize_plates(plates: Plates, size: int) -> Plates:

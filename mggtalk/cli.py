@@ -111,6 +111,7 @@ def add_orbit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--yaw", type=yaw_range, default=(-30.0, 30.0), metavar="A:B", help="least and greatest yaw (default -30:30)"
     )
+    parser.add_argument("--fov", type=float, metavar="DEGREES", help="field of view, 10 to 60 (default the portrait's)")
     parser.add_argument("--ply", metavar="HEAD.ply", help="also write the head as Gaussian splats")
     add_output(parser)
     add_model(parser)

@@ -67,7 +67,7 @@ def orbit(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     pipe, avatar = open_portrait(options, on_progress)
     driven = any((options.driving, options.audio, options.motion))
     performance = around(pipe, avatar, yaw, drive(pipe, options, on_progress) if driven else None)
-    lines = write_video(pipe, avatar, performance, "absolute", options, on_progress)
+    lines = write_video(pipe, avatar, performance, "absolute", options, on_progress, options.fov)
     if options.ply is not None:
         save_ply(pipe.splat(avatar, performance.motion[0]), Path(options.ply))
         lines.append(options.ply)
@@ -229,6 +229,7 @@ def write_video(
     pose: PoseMode,
     options: argparse.Namespace,
     on_progress: Progress,
+    field_of_view: float | None = None,
 ) -> list[str]:
     """Render and write the video.
 
@@ -236,7 +237,8 @@ def write_video(
         Notes on portrait and motion, then the path.
     """
     motion, sound = performance
-    pipe.animate(avatar, motion, options.size, pose, sound, on_progress).save(options.out, no_badge=options.no_badge)
+    video = pipe.animate(avatar, motion, options.size, pose, sound, on_progress, field_of_view=field_of_view)
+    video.save(options.out, no_badge=options.no_badge)
     return [*as_notes((*avatar.notes, *motion.notes)), options.out]
 
 

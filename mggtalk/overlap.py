@@ -40,7 +40,7 @@ def use_one_thread() -> None:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """A block in which torch works on one thread: small steps gain nothing from more, which would only wait and spin."""
+    """A block in which torch works on one thread: in small steps, further ones would only wait and spin."""
     before = torch.get_num_threads()
     use_one_thread()
     try:

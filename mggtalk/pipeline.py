@@ -192,8 +192,8 @@ class MGGTalkPipeline:
         animator = self.animator(avatar, square.shape[0])
         return calibrate_colours(animator, portrait_tensor(square))
 
-    def animator(self, avatar: Avatar, size: int) -> Animator:
-        """The renderer of one avatar at one size."""
+    def animator(self, avatar: Avatar, size: int, field_of_view: float | None = None) -> Animator:
+        """The renderer of one avatar at one size, see :class:`Animator`."""
         return Animator(
             avatar,
             self.face_model,
@@ -202,6 +202,7 @@ class MGGTalkPipeline:
             self.inpainter,
             size,
             self.config.render.focal_ratio,
+            field_of_view,
         )
 
     def track(self, video: str | Path, face: int | None = None, on_progress: Progress = no_progress) -> Motion:
@@ -300,6 +301,7 @@ class MGGTalkPipeline:
         sound: str | Path | Sound | None = None,
         on_progress: Progress = no_progress,
         style: Style = Style(),  # noqa: B008  an immutable tuple
+        field_of_view: float | None = None,
     ) -> TalkingVideo:
         """Put a motion on an avatar.
 
@@ -312,6 +314,7 @@ class MGGTalkPipeline:
             sound: What is heard with the video.
             on_progress: Called with stage, frames done and frames in all.
             style: Strength of pose and expression, and smoothing.
+            field_of_view: Of the camera that sees the head, degrees; None for that of the portrait's camera.
 
         Returns:
             A video whose frames are made while they are read.
@@ -324,7 +327,7 @@ class MGGTalkPipeline:
         self._check(motion)
         motion = retarget(motion, avatar, pose, self.face_model, style.pose)
         motion = play(motion, close_lips(self.face_model, avatar.identity, avatar.expression), style)
-        return TalkingVideo(self.animator(avatar, size), motion, sound, on_progress)
+        return TalkingVideo(self.animator(avatar, size, field_of_view), motion, sound, on_progress)
 
     def splat(self, avatar: Avatar, frame: MotionFrame) -> Gaussians:
         """The dense Gaussians of one expression, head frame; ``.save_ply("head.ply")`` writes them."""

@@ -15,8 +15,8 @@ from mggtalk.inpaint.plates import Plates
 from mggtalk.motion.deformation import Binding, Part
 from mggtalk.scene import Gaussians
 from mggtalk.sgp.footprint import Neighbours
-from mggtalk.sgp.window import MovingWindow
 from mggtalk.sgp.mouth import COLUMNS, ROWS, MouthSheet
+from mggtalk.sgp.window import MovingWindow
 
 SMALL = SGPConfig(stride=1, features=4, encoder_width=4, decoder_width=4, sym_width=4, child_width=4, mouth_width=4)
 STEP = 0.05

@@ -62,7 +62,9 @@ def test_teeth_are_bright_above_their_edge_and_the_cavity_dark_below(make_lips: 
 def test_upper_teeth_stay_with_the_skull(make_lips: Lips, mouth_sheet: MouthSheet) -> None:
     for gap in (0.2, 0.4):
         points, gaps = sheet_points(make_lips(gap))
-        brightness = sheet_colour(mouth_sheet, points, trust(mouth_sheet, gaps)).view(ROWS, COLUMNS, 3)[:, COLUMNS // 2].mean(-1)
+        brightness = (
+            sheet_colour(mouth_sheet, points, trust(mouth_sheet, gaps)).view(ROWS, COLUMNS, 3)[:, COLUMNS // 2].mean(-1)
+        )
         height = points.view(ROWS, COLUMNS, 3)[:, COLUMNS // 2, 1]
         edge = height[int((brightness > 0.4).nonzero().max())]
         assert abs(float(edge - mouth_sheet.edge)) < 0.04

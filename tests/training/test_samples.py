@@ -16,7 +16,9 @@ from mggtalk.training.corpus import open_corpus
 from mggtalk.training.recipes import RECIPES, recipe
 from mggtalk.training.samples import Samples, window
 
-CONFIG = TrainConfig(targets=2, window=WindowConfig(side=48, mouth=1.0, eyes=0.0, jitter=0.0), loss=LossConfig(mouth=3.0))
+CONFIG = TrainConfig(
+    targets=2, window=WindowConfig(side=48, mouth=1.0, eyes=0.0, jitter=0.0), loss=LossConfig(mouth=3.0)
+)
 
 
 def test_a_sample_is_a_function_of_its_index(stored: Path, face_model: FaceModel) -> None:
