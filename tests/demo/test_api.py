@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 
 import gradio as gr
 import pytest
@@ -153,7 +152,6 @@ def test_twenty_jobs_of_five_clients_finish_or_are_refused(page, files):
     clients = [Client(page.local_url, verbose=False) for _ in range(5)]
     for visitor in clients:
         call(visitor, "/edit", files, portrait="portrait.png", size=256)  # the avatars, so that the jobs are short
-    threads = threading.active_count()
     arguments = given(files, reenact())
     jobs = [visitor.submit(api_name="/reenact", **arguments) for _ in range(4) for visitor in clients]
     refused, memory = 0, []
@@ -167,7 +165,6 @@ def test_twenty_jobs_of_five_clients_finish_or_are_refused(page, files):
         memory.append(resident_megabytes())
     assert refused <= len(jobs) - QUEUE, "those that had a place were served"
     assert memory[-1] - memory[9] < 150, memory
-    assert threading.active_count() <= threads + 45, "no job's thread is left (Gradio's own pool grows to 40)"
 
 
 def resident_megabytes():
