@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 
 import gradio as gr
 import pytest
@@ -165,6 +166,10 @@ def test_twenty_jobs_of_five_clients_finish_or_are_refused(page, files):
         memory.append(resident_megabytes())
     assert refused <= len(jobs) - QUEUE, "those that had a place were served"
     assert memory[-1] - memory[9] < 150, memory
+    ours = ("mggtalk-map", "mggtalk-ahead")  # what makes frames and reads ahead; Gradio's pools grow as they like
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith(ours)], (
+        "no job's thread is left"
+    )
 
 
 def resident_megabytes():
