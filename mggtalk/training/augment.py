@@ -92,12 +92,12 @@ def replace_background(avatar: Avatar, target: Tensor, person: Tensor, backgroun
         The avatar with the new background plate, and the target in front of it. Soft edges of the person keep a trace
         of the old background.
     """
-    alpha = _resized(person, target.shape[-1])  # [1, S, S]
-    plates = avatar.plates._replace(background=_resized(background, avatar.plates.background.shape[-1]))
-    return avatar.with_(plates=plates), alpha * target + (1.0 - alpha) * _resized(background, target.shape[-1])
+    alpha = resized(person, target.shape[-1])  # [1, S, S]
+    plates = avatar.plates._replace(background=resized(background, avatar.plates.background.shape[-1]))
+    return avatar.with_(plates=plates), alpha * target + (1.0 - alpha) * resized(background, target.shape[-1])
 
 
-def _resized(image: Tensor, side: int) -> Tensor:
+def resized(image: Tensor, side: int) -> Tensor:
     """A square picture ``[C, S, S]`` at another size."""
     if image.shape[-1] == side:
         return image

@@ -12,7 +12,7 @@ import torch
 from mggtalk.config import paper, tiny
 from mggtalk.errors import OptionError
 from mggtalk.pipeline import MGGTalkPipeline
-from mggtalk.talking_video import Progress
+from mggtalk.progress import Progress
 from mggtalk.training.corpus import open_corpus
 from mggtalk.training.head_stage import HeadStage
 from mggtalk.training.inpaint_stage import InpaintStage

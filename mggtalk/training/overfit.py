@@ -9,8 +9,8 @@ import numpy as np
 from mggtalk.evaluation.metrics import face_mask
 from mggtalk.motion.retarget import retarget
 from mggtalk.pipeline import MGGTalkPipeline
+from mggtalk.training.augment import resized
 from mggtalk.training.corpus import Clip
-from mggtalk.training.samples import resized
 
 
 def face_psnr(pipe: MGGTalkPipeline, clip: Clip, side: int = 256, every: int = 4) -> float:

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from mggtalk.avatar import Avatar
 from mggtalk.errors import OptionError
@@ -20,7 +19,7 @@ from mggtalk.face.topology import (
     RIGHT_EYE_LOWER,
     RIGHT_EYE_UPPER,
 )
-from mggtalk.training.augment import ColourJitter
+from mggtalk.training.augment import ColourJitter, resized
 from mggtalk.training.config import LossConfig, TrainConfig, WindowConfig
 from mggtalk.training.corpus import Clip
 from mggtalk.training.learner import Target
@@ -123,13 +122,6 @@ def pixel_weights(landmarks: Tensor, picture: int, config: LossConfig) -> Tensor
         for rim in EYES:
             weight += config.eyes * torch.from_numpy(hull_mask(landmarks[list(rim)], picture, picture)).float()
     return weight[None]
-
-
-def resized(image: Tensor, side: int) -> Tensor:
-    """A square picture ``[C, S, S]`` at another size."""
-    if image.shape[-1] == side:
-        return image
-    return F.interpolate(image[None], size=(side, side), mode="bilinear", antialias=True, align_corners=False)[0]
 
 
 def _landmarks(clip: Clip, frame: int, side: int) -> Tensor:

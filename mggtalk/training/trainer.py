@@ -7,7 +7,6 @@ import logging
 import math
 import shutil
 import time
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -23,14 +22,12 @@ from torch.utils.tensorboard import SummaryWriter
 from mggtalk.checkpoint import NETWORKS, config_from_dict
 from mggtalk.errors import MGGTalkError, OptionError
 from mggtalk.pipeline import MGGTalkPipeline
+from mggtalk.progress import Progress, no_progress
 from mggtalk.training.config import TrainConfig
 from mggtalk.training.samples import Sample
 from mggtalk.training.stage import Outcome, Stage
 
 logger = logging.getLogger(__name__)
-
-Progress = Callable[[str, int, int], None]
-"""Called with the stage, the steps done and the steps in all."""
 
 CONFIG, LOG, LATEST, WEIGHTS = "train.json", "log.jsonl", "latest", "weights"
 """What stands in the folder of a run: its configuration, its log, its last checkpoint and the weights for use."""
@@ -76,9 +73,8 @@ class Trainer:
         self._drawn: dict[int, Future[Sample]] = {}
         self._resume()
 
-    def run(self, on_progress: Progress | None = None) -> None:
+    def run(self, on_progress: Progress = no_progress) -> None:
         """Train to the last step; checkpoints, pictures and the log are written on the way."""
-        report = on_progress or (lambda stage, done, total: None)
         config, accelerator = self.config, self.accelerator
         writer = SummaryWriter(str(self.folder)) if accelerator.is_main_process else None
         self.stage.set_train(accelerator.unwrap_model(self.learner))
@@ -93,7 +89,7 @@ class Trainer:
                 writer.add_image("made, real", sheet(outcome.columns), self.step)
             if self.step % config.save_every == 0 or self.step == config.steps:
                 self.save()
-            report("train", self.step, config.steps)
+            on_progress("train", self.step, config.steps)
         if writer is not None:
             writer.close()
 
