@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mggtalk.avatar import Avatar, to_colour_map
+from mggtalk.download import downloaded
 from mggtalk.errors import OptionError
 from mggtalk.face.face_model import FaceModel
 from mggtalk.gates import frame_gate
@@ -121,8 +122,10 @@ class Animator:
         """The frames of a motion in order, made a few ahead of what is read on threads of their own.
 
         On a CPU the decoders are asked at key frames only, see :mod:`mggtalk.keyframes`: frames between them differ
-        from :meth:`frame` by a hundredth of what the decoders add.
+        from :meth:`frame` by a hundredth of what the decoders add. A card is never waited for while it has work.
         """
+        if self.device.type != "cpu":
+            return downloaded(map(self._picture, motion))
         if self._predictor is None or not self._predictor.learned:
             return map_in_order(self.frame, motion, self.workers)
         return draw_motion(lambda index, residuals: self._finished(motion[index], residuals), motion, self.workers)
@@ -130,16 +133,24 @@ class Animator:
     @torch.inference_mode()
     def _finished(self, frame: MotionFrame, residuals: Residuals | None) -> tuple[np.ndarray, Residuals | None]:
         """A frame, and the residuals in it if they were given or asked for."""
-        frame = MotionFrame(*(tensor.to(self.device) for tensor in frame))
         if self._predictor is None:
-            splats = self.splats(frame.expression)
-        else:
-            splats, residuals = self._predictor.dense(self._vertices(frame.expression), frame.expression, residuals)
+            return self._picture(frame).cpu().numpy(), None
+        splats, residuals = self._predictor.dense(self._vertices(frame.expression), frame.expression, residuals)
         if self._finisher is None:
-            image = (self.render(splats, frame) * 255.0 + 0.5).to(torch.uint8).permute(1, 2, 0)  # [size, size, 3]
-            return image.contiguous().cpu().numpy(), residuals
+            return self._quantised(self.render(splats, frame)).numpy(), residuals
         head = rasterize(splats, self._camera(frame), block=self.oversampling)
         return self._finisher(head.image, head.alpha, frame), residuals
+
+    @torch.inference_mode()
+    def _picture(self, frame: MotionFrame) -> Tensor:
+        """A frame by torch, where the networks are: uint8 ``[size, size, 3]``. Nothing here waits for a card."""
+        frame = MotionFrame(*(tensor.to(self.device, non_blocking=True) for tensor in frame))
+        return self._quantised(self.render(self.splats(frame.expression), frame))
+
+    @staticmethod
+    def _quantised(image: Tensor) -> Tensor:
+        """Bytes ``[size, size, 3]`` of a picture ``[3, size, size]`` in [0, 1]."""
+        return (image * 255.0 + 0.5).to(torch.uint8).permute(1, 2, 0).contiguous()
 
     @torch.inference_mode()
     def fast_splats(self, expression: Tensor) -> Gaussians:
@@ -150,8 +161,8 @@ class Animator:
 
     @property
     def workers(self) -> int:
-        """Threads that make frames: on a CPU one per core, as the steps of a frame are too short to be shared."""
-        return thread_count() if self.device.type == "cpu" else 1
+        """Threads that make frames on a CPU: one per core, as the steps of a frame are too short to be shared."""
+        return thread_count()
 
     @cached_property
     def _predictor(self) -> CpuPredictor | None:
@@ -232,7 +243,7 @@ def calibrate_colours(animator: Animator, portrait: Tensor, rounds: int = 3) -> 
     count = len(avatar.points)
     # Soft edges show the background: leave them.
     inner = -F.max_pool2d(-avatar.position_map(avatar.opacity[:, None]), 5, stride=1, padding=2)  # [1, H, W] eroded
-    weight = ((inner[0, avatar.mask] - 0.8) / 0.19).clamp(0, 1)[:, None]  # [N, 1]
+    weight = ((avatar.from_map(inner) - 0.8) / 0.19).clamp(0, 1)  # [N, 1]
     for _ in range(rounds):
         current = avatar.with_(colour=own, colour_step=child - own)
         splats = animator.sgp.dense(current, driven, animator.features)

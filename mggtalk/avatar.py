@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from mggtalk.errors import MediaError
 from mggtalk.inpaint.plates import Plates
-from mggtalk.motion.deformation import Binding
+from mggtalk.motion.deformation import Binding, inner_points
 from mggtalk.scene import Gaussians, MotionFrame
 from mggtalk.sgp.footprint import Neighbours
 from mggtalk.sgp.mouth import MouthSheet
@@ -59,7 +60,7 @@ class Avatar:
     head_image: Tensor  # [1, 4, H, W] I_s^h on the position map: RGB premultiplied by the head mask, and the mask
     window: MovingWindow  # the part of the position map that expressions move
     plates: Plates
-    pixel_size: Tensor  # [] decimetres that a map pixel covers at the depth of the head
+    pixel_size: Tensor  # [] decimetres that a map pixel covers at the depth of the head; stays on the host
     notes: tuple[str, ...] = ()  # what the user should know about this portrait
 
     @property
@@ -67,11 +68,26 @@ class Avatar:
         """The portrait's own expression and pose."""
         return MotionFrame(self.expression, self.rotation, self.translation)
 
+    @cached_property
+    def pixels(self) -> Tensor:
+        """Row-major places of the N visible points on the map ``[N]``; found once, as a card would be waited for."""
+        with torch.inference_mode(False):  # it may serve training later
+            return self.mask.flatten().nonzero().squeeze(-1)
+
+    @cached_property
+    def inner(self) -> tuple[Tensor, Tensor]:
+        """Indices of the visible and of the mirrored points that lie in the eyes or the mouth; found once as well."""
+        with torch.inference_mode(False):
+            return inner_points(self.binding), inner_points(self.mirrored_binding)
+
     def position_map(self, points: Tensor) -> Tensor:
         """Scatter values of the N visible points ``[N, C]`` onto the map ``[C, H, W]``, zero elsewhere."""
-        grid = points.new_zeros(points.shape[1], *self.mask.shape)  # [C, H, W]
-        grid[:, self.mask] = points.T
-        return grid
+        grid = points.new_zeros(points.shape[1], self.mask.numel())  # [C, H * W]
+        return grid.index_copy(1, self.pixels, points.T).view(-1, *self.mask.shape)  # [C, H, W]
+
+    def from_map(self, grid: Tensor) -> Tensor:
+        """Values of the N visible points ``[N, C]`` from a map ``[C, H, W]``."""
+        return grid.flatten(1)[:, self.pixels].T  # [N, C]
 
     def with_(self, **changes: object) -> Avatar:
         """A copy with some fields replaced."""
@@ -82,9 +98,11 @@ class Avatar:
         moved: dict[str, object] = {}
         for entry in fields(self):
             value = getattr(self, entry.name)
-            if isinstance(value, Tensor):
+            if entry.name in ("notes", "pixel_size"):
+                continue
+            if isinstance(value, Tensor | MovingWindow):
                 moved[entry.name] = value.to(device)
-            elif entry.name != "notes":
+            else:
                 moved[entry.name] = type(value)(*(part.to(device) for part in value))
         return self.with_(**moved)
 

@@ -94,7 +94,7 @@ def _normals(avatar: Avatar, points: Tensor) -> np.ndarray:
     normal = torch.linalg.cross(down, across, dim=0) * torch.tensor((-1.0, 1.0, 1.0))[:, None, None]
     normal = torch.nn.functional.normalize(normal, dim=0)
     normal = torch.where(normal[2:] < 0, -normal, normal)  # to the viewer
-    return _on_map(avatar, (0.5 + 0.5 * normal)[:, avatar.mask].T)
+    return _on_map(avatar, avatar.from_map(0.5 + 0.5 * normal))
 
 
 def _mirrored(avatar: Avatar) -> np.ndarray:

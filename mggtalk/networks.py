@@ -21,8 +21,15 @@ def zero_init(layer: nn.Conv2d | nn.Linear) -> nn.Conv2d | nn.Linear:
 
 
 def is_zero(layer: nn.Conv2d | nn.Linear) -> bool:
-    """Whether a last layer still is all zero, i.e. the network's residual vanishes for every input."""
-    return not bool(layer.weight.detach().any()) and (layer.bias is None or not bool(layer.bias.detach().any()))
+    """Whether a last layer still is all zero, i.e. the network's residual vanishes for every input.
+
+    Looked up once per state of the weights: to look is to wait for a card, and this is asked for every frame.
+    """
+    state = [(part.data_ptr(), part._version) for part in layer.parameters(recurse=False)]
+    known = layer.__dict__.get("_is_zero")
+    if known is None or known[0] != state:
+        known = layer.__dict__["_is_zero"] = state, not any(bool(part.detach().any()) for part in layer.parameters())
+    return known[1]
 
 
 def conv_block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:

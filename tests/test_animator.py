@@ -8,6 +8,7 @@ import threading
 import numpy as np
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 
 from mggtalk.avatar import Avatar
 from mggtalk.pipeline import MGGTalkPipeline
@@ -64,6 +65,46 @@ def test_frames_come_alike_from_one_thread_and_from_several(
         runs.append(list(animator.frames(motion)))
     assert all(difference(a, b) < 0.01 for a, b in zip(*runs))
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("mggtalk-map")]
+
+
+class HostReads(TorchFunctionMode):
+    """Notes what would make a card wait: numbers and sizes that depend on values, read by the host."""
+
+    WAITS = ("item", "tolist", "numpy", "cpu", "nonzero", "masked_select", "unique", "argwhere", "equal", "allclose")
+    CASTS = ("__bool__", "__float__", "__int__", "__index__")
+
+    def __init__(self, *host: torch.Tensor) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+        self.host = [id(tensor) for tensor in host]  # never on a card
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        name = getattr(func, "__name__", "")
+        index = args[1] if name in ("__getitem__", "__setitem__") else ()
+        by_mask = any(
+            isinstance(part, torch.Tensor) and part.dtype == torch.bool
+            for part in (index if isinstance(index, tuple) else (index,))
+        )
+        if (name in self.WAITS + self.CASTS or by_mask) and id(args[0]) not in self.host:
+            self.seen.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+def test_nothing_in_the_loop_makes_a_card_wait(talkative: MGGTalkPipeline, avatar: Avatar, motion: Motion) -> None:
+    animator = talkative.animator(avatar, SIZE)
+    animator.splats(motion[0].expression)  # finds the places of the points, once
+    on_host = (animator.avatar.window.bounds, animator.avatar.pixel_size)
+    with torch.inference_mode(), HostReads(*on_host) as reads:
+        splats = animator.splats(motion[3].expression)
+    assert set(reads.seen) == set(), "all networks and the geometry"
+    with torch.inference_mode(), HostReads() as reads:
+        head = animator.layers(splats, motion[3])
+        animator.inpainter(*head)
+    allowed = {"numpy"}  # the CPU's own rasterizer, which a card does not use
+    assert set(reads.seen) <= allowed
+    with HostReads() as reads:  # the guard sees what it should
+        motion[3].expression[motion[3].expression > 0].sum().item()
+    assert reads.seen == ["__getitem__", "item"]
 
 
 @pytest.mark.cuda

@@ -172,18 +172,24 @@ def _keep_lashes_thin(weights: np.ndarray, on_lid: np.ndarray) -> np.ndarray:
     return np.where(share > 0, np.where(on_lid, rim, rest), weights)
 
 
-def displacement(binding: Binding, moved: Tensor) -> Tensor:
+def inner_points(binding: Binding) -> Tensor:
+    """Indices of the few hundred points in the eyes and the mouth ``[M]``."""
+    return torch.nonzero(binding.part != Part.SKIN).squeeze(-1)
+
+
+def displacement(binding: Binding, moved: Tensor, inner: Tensor | None = None) -> Tensor:
     """Displacement of bound points.
 
     Args:
         binding: N points.
         moved: Displacement of the face model's vertices ``V(beta_d) - V(beta_s)``, ``[V, 3]``, head frame.
+        inner: Indices of those in the eyes and the mouth, where they are known; see :func:`inner_points`.
 
     Returns:
         ``[N, 3]`` decimetres.
     """
     shift = (moved[binding.vertices] * binding.weights[..., None]).sum(-2)  # [N, 3]
-    inner = torch.nonzero(binding.part != Part.SKIN).squeeze(-1)  # the few hundred points of eyes and mouth
+    inner = inner_points(binding) if inner is None else inner
     if len(inner):
         shift = shift.index_copy(0, inner, _inner_displacement(binding.select(inner), moved, shift[inner]))
     return shift

@@ -160,13 +160,14 @@ class SymmetricGaussianPredictor(nn.Module):
         positions, twin = torch.zeros_like(avatar.points), visible.mirror().flatten()
         positions[avatar.mirrored] = driven.mirrored
         residual = self.sym_decoder(features, avatar.position_map(positions)[None], avatar.position_map(twin)[None])[0]
-        return base.add(residual[:, avatar.mask].T[avatar.mirrored])  # [M, 20]
+        return base.add(avatar.from_map(residual)[avatar.mirrored])  # [M, 20]
 
     def pixel_features(self, avatar: Avatar, features: Tensor) -> Tensor:
         """Identity features ``[N + M, C]`` at the points' pixels."""
         height, width = features.shape[-2:]
-        rows, columns = avatar.mask.nonzero().unbind(-1)  # [N]
-        cells = (rows * height // avatar.mask.shape[0]) * width + columns * width // avatar.mask.shape[1]
+        side = avatar.mask.shape[1]
+        rows, columns = avatar.pixels // side, avatar.pixels % side  # [N]
+        cells = (rows * height // avatar.mask.shape[0]) * width + columns * width // side
         values = features[0].flatten(1).T[cells]  # [N, C]
         return torch.cat([values, values[avatar.mirrored]])
 
@@ -183,8 +184,10 @@ def drive_points(avatar: Avatar, vertices: Tensor, expression: Tensor) -> Driven
         Driven points of both halves.
     """
     moved = vertices - avatar.vertices
-    points = avatar.points + displacement(avatar.binding, moved)
-    return Driven(points, avatar.mirrored_points + displacement(avatar.mirrored_binding, moved), vertices, expression)
+    inner, mirrored_inner = avatar.inner
+    points = avatar.points + displacement(avatar.binding, moved, inner)
+    mirrored = avatar.mirrored_points + displacement(avatar.mirrored_binding, moved, mirrored_inner)
+    return Driven(points, mirrored, vertices, expression)
 
 
 def _with_twins(surface: Footprint, mirrored: Tensor) -> Footprint:

@@ -17,7 +17,7 @@ MULTIPLE = 32
 class MovingWindow(NamedTuple):
     """A rectangle of the map and the Q visible points in it."""
 
-    bounds: Tensor  # [4] int64 first row, end row, first column, end column
+    bounds: Tensor  # [4] int64 first row, end row, first column, end column; stays on the host
     points: Tensor  # [Q] int64 indices among the N visible points
     cells: Tensor  # [Q] int64 row-major places of these points in the window
 
@@ -37,6 +37,10 @@ class MovingWindow(NamedTuple):
         cells = (rows - first_row) * (end_column - first_column) + columns - first_column
         bounds = torch.tensor((first_row, end_row, first_column, end_column))
         return MovingWindow(bounds, inside.nonzero().squeeze(-1), cells[inside])
+
+    def to(self, device: torch.device | str) -> MovingWindow:
+        """A copy on a device."""
+        return MovingWindow(self.bounds, self.points.to(device), self.cells.to(device))
 
     def scatter(self, values: Tensor) -> Tensor:
         """Values of the N visible points ``[N, C]`` as a map of the window ``[1, C, h, w]``, zero off the head."""

@@ -124,7 +124,7 @@ class Learner(nn.Module):
         coarse = avatar.position_map(avatar.points)[None]  # [1, 3, H, W]
         eye = camera_to_head(avatar.points.new_zeros(1, 3), avatar.rotation, avatar.translation)[0]
         offset = self.refine(coarse, avatar.head_image[:, :3], eye)[0] - coarse[0]  # [3, H, W]
-        moved = offset[:, avatar.mask].T  # [N, 3]
+        moved = avatar.from_map(offset)  # [N, 3]
         return avatar.with_(
             points=avatar.points + moved,
             mirrored_points=avatar.mirrored_points + mirror_points(moved[avatar.mirrored]),
