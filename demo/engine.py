@@ -32,6 +32,7 @@ class Engine:
         self._warming = threading.Thread(target=warm_up, name="warm-up", daemon=True)
         self._warming.start()
         self._build = on_gpu(self._prepare, lambda *_: 30)
+        self._learned = on_gpu(self._load_adapter, lambda *_: 30)
         self.frames = on_gpu(self._frames, lambda avatar, motion, *_: 10 + len(motion) / 25)
         self.still = on_gpu(self._still, lambda *_: 10)
         self.splat = on_gpu(self._splat, lambda *_: 10)
@@ -47,6 +48,13 @@ class Engine:
 
     def _prepare(self, portrait: str, face: int | None, depth: str, on_progress: Progress) -> Avatar:
         return self.pipe.prepare(portrait, face=face, on_progress=on_progress, depth=depth)
+
+    def adapted(self, adapter: str, on_progress: Progress = no_progress) -> Avatar:
+        """See :meth:`MGGTalkPipeline.load_adapter`."""
+        return self._learned(adapter, no_progress if AVAILABLE else on_progress)
+
+    def _load_adapter(self, adapter: str, on_progress: Progress) -> Avatar:
+        return self.pipe.load_adapter(adapter, on_progress)
 
     def _frames(
         self, avatar: Avatar, motion: Motion, size: int, yaws: tuple[float, ...] = (), fov: float | None = None

@@ -162,7 +162,11 @@ def check_portrait_order(portrait: Portrait) -> str:
 def find_avatar(engine: Engine, visitors: Visitors, visitor: Visitor, portrait: Portrait, pace: Progress) -> Avatar:
     """The visitor's avatar of a portrait."""
     path = check_portrait_order(portrait)
-    key = f"{picture_key(path)} {portrait.face} {portrait.depth}"
+    picture = picture_key(path)
+    adapter = visitor.adapters.get(picture)
+    if adapter is not None:
+        return visitors.avatar(visitor, f"{picture} {picture_key(adapter)}", lambda: engine.adapted(adapter, pace))
+    key = f"{picture} {portrait.face} {portrait.depth}"
     return visitors.avatar(visitor, key, lambda: engine.prepare(path, portrait.face, portrait.depth, pace))
 
 

@@ -61,6 +61,9 @@ def portrait_column(studio: Studio, examples: Examples) -> Column:
     )
     portrait.preprocess = uploaded  # type: ignore[method-assign]
     gr.Examples([[examples.portrait]], [portrait], label="Try", api_visibility="private")
+    with gr.Accordion("Or an avatar learned from a clip", open=False):
+        gr.Markdown("An adapter that `python -m mggtalk adapt` made: one file of at most 5 MB.", elem_classes="note")
+        adapter = gr.File(label="Adapter (.safetensors)", type="filepath", height=90, elem_id="adapter")
     card = gr.HTML(START, elem_id="check")
     faces = gr.Image(label="Click the face", visible=False, interactive=False, buttons=[], elem_id="faces")
     face = gr.Radio([], label="Or choose it here", visible=False, elem_id="face")
@@ -90,7 +93,24 @@ def portrait_column(studio: Studio, examples: Examples) -> Column:
         )
     column = Column(portrait, face, depth, consent, badge, statement)
     _wire(studio, column, card, faces, preview)
+    _wire_adapter(studio, adapter, portrait, card)
     return column
+
+
+def _wire_adapter(studio: Studio, adapter: gr.File, portrait: gr.Image, card: gr.HTML) -> None:
+    """An adapter that is uploaded brings its own portrait."""
+
+    def adopt(path: str | None, request: gr.Request) -> tuple[Any, Any]:
+        try:
+            return studio.adopt(path, request), gr.skip()
+        except MGGTalkError as error:
+            return gr.skip(), failed(public(error))
+
+    def let_go(request: gr.Request) -> None:
+        studio.adopt(None, request)
+
+    adapter.upload(adopt, adapter, [portrait, card], show_progress_on=card, **PRIVATE)
+    adapter.clear(let_go, None, portrait, **PRIVATE)
 
 
 def _wire(studio: Studio, column: Column, card: gr.HTML, faces: gr.Image, preview: gr.Image) -> None:

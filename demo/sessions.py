@@ -50,6 +50,7 @@ class Visitor:
     """One open page. Use it through :class:`Visitors`, which locks it."""
 
     avatars: OrderedDict[str, Avatar] = field(default_factory=OrderedDict)
+    adapters: dict[str, str] = field(default_factory=dict)  # key of a portrait -> the uploaded adapter that it is of
     results: list[Result] = field(default_factory=list)
     files: set[str] = field(default_factory=set)
     stops: dict[str, threading.Event] = field(default_factory=dict)
@@ -124,6 +125,11 @@ class Visitors:
         visitor = self.of(request)
         with self._lock:
             visitor.stops[tab] = threading.Event()
+
+    def adopt(self, visitor: Visitor, key: str | None, adapter: str = "") -> None:
+        """Use an uploaded adapter for one portrait from now on, instead of any other; None: for none."""
+        with self._lock:
+            visitor.adapters = {} if key is None else {key: adapter}
 
     @contextmanager
     def job(self, visitor: Visitor, tab: str) -> Iterator[threading.Event]:

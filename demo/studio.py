@@ -13,7 +13,8 @@ from PIL import Image, ImageDraw, ImageFont
 from demo.engine import Engine
 from demo.film import Portrait, find_avatar, keep
 from demo.limits import KEEP_SECONDS, given
-from demo.sessions import Visitor, Visitors
+from demo.sessions import Visitor, Visitors, picture_key
+from mggtalk.adaptation.load import open_adapter
 from mggtalk.avatar import Avatar
 from mggtalk.explain import Explanation, facing
 from mggtalk.face.portrait_check import PortraitCheck, check_portrait
@@ -71,6 +72,33 @@ class Studio:
         ratio = pipe.config.render.focal_ratio
         check = check_portrait(image, pipe.tracker, pipe.face_model, ratio, face)
         return check, _framed(image, check)
+
+    def adopt(self, adapter: str | None, request: gr.Request) -> str | None:
+        """Take an adapter that a visitor uploads, or let the last one go.
+
+        Args:
+            adapter: The file; None if it was taken away.
+            request: Of the visitor.
+
+        Returns:
+            Path of the portrait in it, in the page's cache and the visitor's own.
+
+        Raises:
+            MediaError: If the file is no adapter that fits, or too large.
+        """
+        visitor = self.visitors.of(request)
+        self.visitors.adopt(visitor, None)
+        if adapter is None:
+            return None
+        self.visitors.own(visitor, adapter)
+        picture = open_adapter(self.engine.pipe, adapter).portrait
+        with tempfile.TemporaryDirectory(prefix="mggtalk-") as folder:
+            path = Path(folder) / "portrait.png"
+            Image.fromarray(picture).save(path)
+            kept = keep(path)
+        self.visitors.own(visitor, kept)
+        self.visitors.adopt(visitor, picture_key(kept), adapter)
+        return kept
 
     def still(self, portrait: Portrait, edit: Edit, size: int, request: gr.Request) -> str:
         """One still of ``size`` pixels, marked as AI-made; its path."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mggtalk.adaptation.adapter import Touch, Touches
 from mggtalk.avatar import Avatar, to_colour_map
 from mggtalk.download import downloaded
 from mggtalk.errors import OptionError
@@ -77,22 +78,33 @@ class Animator:
         self.size = size
         self.focal_ratio = focal_ratio
         self.oversampling = max(1, avatar.plates.background.shape[-1] // size)
+        self.finer = size > max(avatar.mask.shape)  # than the position map
         self.plates = resize_plates(avatar.plates, size)
         with torch.no_grad():
             self.features = sgp.features(avatar)  # F, the same for all frames
+        self.touches = Touches.of(avatar)
 
-    def drive(self, expression: Tensor) -> Driven:
-        """Eq. 9: points and mesh for ``beta_d [K]``."""
-        return drive_points(self.avatar, self._vertices(expression), expression)
+    def drive(self, expression: Tensor, pose: MotionFrame | None = None) -> Driven:
+        """Eq. 9: points and mesh for ``beta_d [K]``; an adapter adds what it knows of a pose, or of the portrait's."""
+        return drive_points(self.avatar, self._vertices(expression), expression, self._touch(expression, pose))
+
+    def _touch(self, expression: Tensor, pose: MotionFrame | None) -> Touch | None:
+        """What the avatar's adapter adds, if it has one."""
+        pose = pose or self.avatar.source
+        return None if self.touches is None else self.touches(pose._replace(expression=expression))
 
     def _vertices(self, expression: Tensor) -> Tensor:
         """Driven face model ``[V, 3]``."""
         avatar = self.avatar
         return self.deformation.drive(self.face_model, avatar.vertices, avatar.identity, expression, avatar.expression)
 
-    def splats(self, expression: Tensor) -> Gaussians:
-        """Dense Gaussians for ``beta_d [K]``, head frame."""
-        return self.sgp.dense(self.avatar, self.drive(expression), self.features)
+    def splats(self, expression: Tensor, pose: MotionFrame | None = None) -> Gaussians:
+        """Gaussians for ``beta_d [K]``, head frame. See :meth:`drive` and :meth:`predict`."""
+        return self.predict(self.drive(expression, pose))
+
+    def predict(self, driven: Driven) -> Gaussians:
+        """Eq. 4 to 6: the dense set, or the coarse one where children would be smaller than a pixel."""
+        return (self.sgp.dense if self.finer else self.sgp.coarse)(self.avatar, driven, self.features)
 
     def render(self, splats: Gaussians, frame: MotionFrame) -> Tensor:
         """Composite splats over torso and background.
@@ -135,7 +147,8 @@ class Animator:
         """A frame, and the residuals in it if they were given or asked for."""
         if self._predictor is None:
             return self._picture(frame).cpu().numpy(), None
-        splats, residuals = self._predictor.dense(self._vertices(frame.expression), frame.expression, residuals)
+        vertices, touch = self._vertices(frame.expression), self._touch(frame.expression, frame)
+        splats, residuals = self._predictor(vertices, frame.expression, residuals, touch)
         if self._finisher is None:
             return self._quantised(self.render(splats, frame)).numpy(), residuals
         head = rasterize(splats, self._camera(frame), block=self.oversampling)
@@ -145,7 +158,7 @@ class Animator:
     def _picture(self, frame: MotionFrame) -> Tensor:
         """A frame by torch, where the networks are: uint8 ``[size, size, 3]``. Nothing here waits for a card."""
         frame = MotionFrame(*(tensor.to(self.device, non_blocking=True) for tensor in frame))
-        return self._quantised(self.render(self.splats(frame.expression), frame))
+        return self._quantised(self.render(self.splats(frame.expression, frame), frame))
 
     @staticmethod
     def _quantised(image: Tensor) -> Tensor:
@@ -157,7 +170,7 @@ class Animator:
         """What :meth:`splats` gives, without gradients and with the networks' weights at the first call."""
         if self._predictor is None:
             return self.splats(expression)
-        return self._predictor.dense(self._vertices(expression), expression)[0]
+        return self._predictor(self._vertices(expression), expression, touch=self._touch(expression, None))[0]
 
     @property
     def workers(self) -> int:
@@ -169,7 +182,7 @@ class Animator:
         """What the points need per frame, worked out once; None where torch has to do it."""
         with torch.inference_mode():
             suits = CpuPredictor.suits(self.sgp, self.avatar, self.features)
-            return CpuPredictor(self.sgp, self.avatar, self.features) if suits else None
+            return CpuPredictor(self.sgp, self.avatar, self.features, self.finer) if suits else None
 
     @cached_property
     def _finisher(self) -> CpuFinisher | None:

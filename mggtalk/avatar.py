@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from mggtalk.adaptation.adapter import Adapter
 from mggtalk.errors import MediaError
 from mggtalk.inpaint.plates import Plates
 from mggtalk.motion.deformation import Binding, inner_points
@@ -62,6 +63,7 @@ class Avatar:
     plates: Plates
     pixel_size: Tensor  # [] decimetres that a map pixel covers at the depth of the head; stays on the host
     notes: tuple[str, ...] = ()  # what the user should know about this portrait
+    adapter: Adapter | None = None  # what was learned of this person from a clip
 
     @property
     def source(self) -> MotionFrame:
@@ -98,9 +100,9 @@ class Avatar:
         moved: dict[str, object] = {}
         for entry in fields(self):
             value = getattr(self, entry.name)
-            if entry.name in ("notes", "pixel_size"):
+            if entry.name in ("notes", "pixel_size") or value is None:
                 continue
-            if isinstance(value, Tensor | MovingWindow):
+            if isinstance(value, Tensor | MovingWindow | Adapter):
                 moved[entry.name] = value.to(device)
             else:
                 moved[entry.name] = type(value)(*(part.to(device) for part in value))
@@ -113,7 +115,9 @@ class Avatar:
             value = getattr(self, entry.name)
             if isinstance(value, Tensor):
                 tensors[entry.name] = value.contiguous()
-            elif entry.name != "notes":
+            elif isinstance(value, Adapter):
+                tensors |= {f"adapter.{name}": part.contiguous() for name, part in value.tensors().items()}
+            elif value is not None and entry.name != "notes":
                 for name, part in value._asdict().items():
                     tensors[f"{entry.name}.{name}"] = part.contiguous()
         save_file(tensors, str(path), metadata={"format": FORMAT, "notes": "\n".join(self.notes)})
@@ -138,6 +142,8 @@ class Avatar:
         try:
             for name, kind in GROUPS.items():
                 values[name] = kind(*(tensors[f"{name}.{part}"] for part in kind._fields))  # type: ignore[attr-defined]
+            learned = {name.removeprefix("adapter."): part for name, part in tensors.items() if name[:8] == "adapter."}
+            values["adapter"] = Adapter.of(learned) if learned else None
         except KeyError as error:
             raise MediaError(f"{path} lacks {error}.", "Prepare the portrait again.") from error
         values["notes"] = tuple(line for line in metadata.get("notes", "").split("\n") if line)

@@ -22,6 +22,7 @@ from mggtalk.errors import WeightsMissingError
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.matte import PersonMatte, save_matte
 from mggtalk.inpaint.inpainter import Inpainter
+from mggtalk.motion.audio_prior import AudioPrior
 from mggtalk.motion.deformation import DeformationMLP
 from mggtalk.sgp.predictor import SymmetricGaussianPredictor
 
@@ -38,7 +39,13 @@ NETWORKS: dict[str, Callable[[PipelineConfig], nn.Module]] = {
     "sgp": lambda config: SymmetricGaussianPredictor(config.sgp),
     "inpainter": lambda config: Inpainter(config.inpaint),
 }
-"""The learned residuals: each is built from the configuration and starts as zero."""
+"""The learned residuals that move and paint the head: each is built from the configuration and starts as zero."""
+
+AUDIO_PRIOR = "audio_prior"
+"""Name of the learned residual of the speech rules. It stays on the CPU, in single precision."""
+
+RESIDUALS = {**NETWORKS, AUDIO_PRIOR: lambda config: AudioPrior(config.audio_prior)}
+"""All learned residuals."""
 
 
 def load_components(source: str | Path | None, config: PipelineConfig | None, prior: bool) -> dict[str, Any]:
@@ -59,7 +66,7 @@ def load_components(source: str | Path | None, config: PipelineConfig | None, pr
             "face_model": FaceModel.from_file(_checked(folder, "face_model", index), config.face_model),
             "matte": PersonMatte.from_file(_checked(folder, "matte", index)),
         }
-    for name, build in NETWORKS.items():
+    for name, build in RESIDUALS.items():
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             network = build(config).eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""The command line: ``python -m mggtalk reenact|talk|orbit|track|preprocess|train|evaluate|doctor|verify``.
+"""The command line: ``python -m mggtalk reenact|talk|orbit|track|adapt|preprocess|train|evaluate|doctor|verify``.
 
 Exit status 0 on success; 2 with one line on stderr when the user's input is at fault; 130 when interrupted.
 """
@@ -21,6 +21,7 @@ from mggtalk.cli_options import (
     yaw_range,
 )
 from mggtalk.cli_progress import StageBars
+from mggtalk.config import CONSENT
 from mggtalk.errors import MGGTalkError
 
 BAD_INPUT = 2
@@ -62,6 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_talk(commands.add_parser("talk", help="drive a portrait by speech"))
     add_orbit(commands.add_parser("orbit", help="look at a portrait from a moving viewpoint"))
     add_track(commands.add_parser("track", help="turn a driving video into a motion file"))
+    add_adapt(commands.add_parser("adapt", help="learn an avatar of one person from a clip"))
     add_preprocess(commands.add_parser("preprocess", help="turn a folder of videos into a corpus for training"))
     add_train(commands.add_parser("train", help="train the learned residuals on a corpus"))
     add_evaluate(commands.add_parser("evaluate", help="measure reenactment on a folder of clips"))
@@ -127,6 +129,28 @@ def add_track(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run="track")
 
 
+def add_adapt(parser: argparse.ArgumentParser) -> None:
+    """Options of ``adapt``."""
+    parser.add_argument("--clip", required=True, metavar="VIDEO", help="video of one person, 10 to 120 seconds")
+    parser.add_argument("--out", required=True, metavar="A.safetensors", help="the adapter to write, 5 MB at most")
+    parser.add_argument("--minutes", type=float, default=5.0, metavar="N", help="time to learn (default 5)")
+    parser.add_argument(
+        "--held-out", type=float, default=0.0, metavar="SHARE", help="end of the clip to measure on, as in 0.3"
+    )
+    parser.add_argument("--consent", metavar="STATEMENT", help=f'must be "{CONSENT}"')
+    parser.add_argument(
+        "--crop",
+        choices=("auto", "none"),
+        default="auto",
+        help="auto: a head-and-shoulders square; none: the clip's largest square",
+    )
+    parser.add_argument(
+        "--face", type=int, metavar="N", help="which face of the first frame, counted from 0 on the left"
+    )
+    add_model(parser)
+    parser.set_defaults(run="adapt")
+
+
 def add_preprocess(parser: argparse.ArgumentParser) -> None:
     """Options of ``preprocess``."""
     parser.add_argument("--clips", required=True, metavar="DIR", help="folder of videos, each of one person")
@@ -146,9 +170,12 @@ def add_preprocess(parser: argparse.ArgumentParser) -> None:
 
 def add_train(parser: argparse.ArgumentParser) -> None:
     """Options of ``train``."""
-    parser.add_argument("--corpus", required=True, metavar="FOLDER", help="what preprocess wrote")
+    parser.add_argument("--corpus", metavar="FOLDER", help="what preprocess wrote")
+    parser.add_argument("--clips", metavar="DIR", help="recipe speech: folder of videos with sound")
+    parser.add_argument("--csv", metavar="FILE", help="recipe speech: table that says which clips are train and val")
+    parser.add_argument("--tracks", metavar="DIR", help="recipe speech: folder of known tracks")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="the run; one that is there is resumed")
-    parser.add_argument("--recipe", default="cpu", metavar="NAME", help="paper, cpu (default) or gpu")
+    parser.add_argument("--recipe", default="cpu", metavar="NAME", help="paper, cpu (default), gpu or speech")
     parser.add_argument("--config", choices=("tiny", "paper"), help="size of the networks (default: of the weights)")
     parser.add_argument("--steps", type=int, metavar="N", help="train up to this step")
     parser.add_argument("--overfit", metavar="CLIP", help="learn one clip only, to see that training works")

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+import torch
+
 from mggtalk.avatar import Avatar
 from mggtalk.depth.catalogue import check_choice, download
 from mggtalk.errors import OptionError
@@ -23,7 +25,7 @@ from mggtalk.motion.arkit import CSV_SUFFIX, save_arkit_csv
 from mggtalk.motion.motion_file import SUFFIXES, save_motion
 from mggtalk.motion.retarget import PoseMode
 from mggtalk.performance import Performance, around, check_driver, check_yaw, from_motion_file, from_speech, from_video
-from mggtalk.pipeline import MGGTalkPipeline, check_size
+from mggtalk.pipeline import MGGTalkPipeline, check_device, check_size
 from mggtalk.scene import Gaussians
 from mggtalk.talking_video import Progress
 
@@ -53,7 +55,9 @@ def talk(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     check_video_options(options)
     check_inputs(options)
     pipe, avatar = open_portrait(options, on_progress)
-    performance = from_speech(pipe, options.audio, options.seed, options.language, options.motion, on_progress)
+    performance = from_speech(
+        pipe, options.audio, options.seed, options.language, options.motion, on_progress, avatar=avatar
+    )
     return write_video(pipe, avatar, performance, "relative", options, on_progress)
 
 
@@ -115,6 +119,15 @@ def train(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     return train_corpus(options, on_progress)
 
 
+def adapt(options: argparse.Namespace, on_progress: Progress) -> list[str]:
+    """Learn an avatar of one person from a clip; the lines say what it gains on the seconds held out."""
+    from mggtalk.adaptation.command import adapt_to_clip
+
+    with nullcontext() if options.verbose else quiet_libraries():
+        pipe = MGGTalkPipeline.from_pretrained(options.weights, prior=options.prior)
+    return adapt_to_clip(pipe, options, on_progress)
+
+
 def measure(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     """Evaluate reenactment on a folder of clips; the lines are the report."""
     check_size(options.size)
@@ -122,7 +135,13 @@ def measure(options: argparse.Namespace, on_progress: Progress) -> list[str]:
         check_readable(options.csv, "table")
     with nullcontext() if options.verbose else quiet_libraries():
         methods = make_methods(
-            options.weights, options.prior, options.compare is not None, options.ablate, options.noise, options.also
+            options.weights,
+            options.prior,
+            options.compare is not None,
+            options.ablate,
+            options.noise,
+            options.also,
+            options.mode in ("audio", "fixed-pose"),
         )
     evaluation = evaluate(
         methods,
@@ -181,16 +200,19 @@ def check_inputs(options: argparse.Namespace) -> None:
         MotionFileError: If the motion file is none.
     """
     named = vars(options)
-    if "portrait" in named:
+    check_device(named.get("device", "cpu"))
+    if named.get("portrait") is not None:
         check_readable(options.portrait, "image")
         check_choice(options.depth)
     check_driver(named.get("driving"), named.get("audio"), named.get("motion"))
 
 
 def load_pipeline(options: argparse.Namespace) -> MGGTalkPipeline:
-    """Load the pipeline that the options name."""
+    """Load the pipeline that the options name, onto the device that they name."""
+    device = check_device(vars(options).get("device", "cpu"))
     with nullcontext() if options.verbose else quiet_libraries():
-        return MGGTalkPipeline.from_pretrained(options.weights, prior=options.prior)
+        pipe = MGGTalkPipeline.from_pretrained(options.weights, prior=options.prior)
+        return pipe if device.type == "cpu" else pipe.to(device, torch.bfloat16)
 
 
 @contextmanager
@@ -207,9 +229,11 @@ def quiet_libraries() -> Iterator[None]:
 
 
 def open_portrait(options: argparse.Namespace, on_progress: Progress) -> tuple[MGGTalkPipeline, Avatar]:
-    """Load the pipeline and prepare the portrait."""
+    """Load the pipeline and prepare the portrait, or the avatar that was learned from a clip."""
     on_progress("load", 0, 1)
     pipe = load_pipeline(options)
+    if options.adapter is not None:
+        return pipe, pipe.load_adapter(options.adapter, on_progress)
     return pipe, pipe.prepare(options.portrait, options.crop, options.face, on_progress, options.depth)
 
 

@@ -62,7 +62,9 @@ def language_code(text: str) -> str | None:
 
 def add_portrait(parser: argparse.ArgumentParser) -> None:
     """Add what is known about the portrait."""
-    parser.add_argument("--portrait", required=True, metavar="PICTURE", help="PNG, JPEG or WebP of one person")
+    person = parser.add_mutually_exclusive_group(required=True)
+    person.add_argument("--portrait", metavar="PICTURE", help="PNG, JPEG or WebP of one person")
+    person.add_argument("--adapter", metavar="A.safetensors", help="what 'adapt' learned from a clip, in its place")
     parser.add_argument(
         "--crop",
         choices=("auto", "none"),
@@ -100,6 +102,7 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     """Add what is written."""
     parser.add_argument("--out", required=True, metavar="VIDEO.mp4", help="the video to write")
     parser.add_argument("--size", type=int, default=512, metavar="PIXELS", help="side of the frames (default 512)")
+    parser.add_argument("--device", default="cpu", metavar="cpu|cuda", help="where the frames are made (default cpu)")
     parser.add_argument(
         "--no-badge", metavar="STATEMENT", help=f'leave the visible badge out; STATEMENT must be "{NO_BADGE_STATEMENT}"'
     )

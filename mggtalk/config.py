@@ -11,6 +11,10 @@ NO_BADGE_STATEMENT = "I declare that viewers are told by other means that this i
 """What a user must say to have no visible badge. It is written into the file's metadata."""
 
 
+CONSENT = "The person in this clip agreed that an avatar is made of them"
+"""What a user must say before a clip is learned from. It is written into the adapter."""
+
+
 @dataclass(frozen=True)
 class MediaConfig:
     """Limits of what is read; larger input is refused with a message, before it is decoded."""
@@ -140,6 +144,23 @@ class SpeechConfig:
 
 
 @dataclass(frozen=True)
+class AudioPriorConfig:
+    """The learned residual of the speech rules."""
+
+    width: int = 48  # channels of its layers
+    levels: int = 4  # residual blocks; each doubles the dilation
+    taps: int = 9  # of the linear filter over the likely phones, 40 ms apart
+    region: int = 12  # M, directions of expression that it moves
+    style: int = 8  # S, length of a speaker's style
+    rules: float = 0.2  # share of the rules that stays in the lips, beside what is learned
+    closing: float = 0.85  # share of the rules' closures (P, B, M, F, V) that is kept
+    mel: float = 0.05  # standard deviation of the mel bands as the network sees them; of all else it is 1
+    source_scale: float = 0.1  # of the source expression, which is in millimetres
+    input_dropout: float = 0.4  # share of the inputs that are left out while it is trained
+    dropout: float = 0.3  # share of each block's change that is
+
+
+@dataclass(frozen=True)
 class RenderConfig:
     """Rasterisation."""
 
@@ -159,6 +180,7 @@ class PipelineConfig:
     sgp: SGPConfig = field(default_factory=SGPConfig)
     inpaint: InpaintConfig = field(default_factory=InpaintConfig)
     speech: SpeechConfig = field(default_factory=SpeechConfig)
+    audio_prior: AudioPriorConfig = field(default_factory=AudioPriorConfig)
     render: RenderConfig = field(default_factory=RenderConfig)
 
 

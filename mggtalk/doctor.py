@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from mggtalk.checkpoint import EMBEDDED, INDEX, NETWORKS, sha256
+from mggtalk.checkpoint import EMBEDDED, INDEX, RESIDUALS, sha256
 from mggtalk.depth.catalogue import CATALOGUE, MESH, NAMES, Status, status
 from mggtalk.depth.hub import readable
 from mggtalk.face.assets import TASK_FILE, TASK_SHA256, task_places
@@ -69,7 +69,7 @@ def _pipeline_models(weights: Path) -> Iterator[str]:
         files = json.loads((weights / INDEX).read_text(encoding="utf-8"))["files"]
     except (OSError, ValueError, KeyError):
         files = {}
-    for name in (*REQUIRED, *NETWORKS):
+    for name in (*REQUIRED, *RESIDUALS):
         entry = files.get(name)
         path = weights / (entry["file"] if entry else f"{name}.safetensors")
         if entry is None and name not in REQUIRED:

@@ -7,12 +7,16 @@ zero; the result is the same to the last bit, only faster.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+Layer = TypeVar("Layer", nn.Conv1d, nn.Conv2d, nn.Linear)
 
-def zero_init(layer: nn.Conv2d | nn.Linear) -> nn.Conv2d | nn.Linear:
+
+def zero_init(layer: Layer) -> Layer:
     """Set a last layer to zero, so that the residual it makes is exactly zero before training."""
     nn.init.zeros_(layer.weight)
     if layer.bias is not None:
@@ -20,7 +24,7 @@ def zero_init(layer: nn.Conv2d | nn.Linear) -> nn.Conv2d | nn.Linear:
     return layer
 
 
-def is_zero(layer: nn.Conv2d | nn.Linear) -> bool:
+def is_zero(layer: nn.Conv1d | nn.Conv2d | nn.Linear) -> bool:
     """Whether a last layer still is all zero, i.e. the network's residual vanishes for every input.
 
     Looked up once per state of the weights: to look is to wait for a card, and this is asked for every frame.
@@ -75,6 +79,11 @@ class ResidualUNet(nn.Module):
         """Whether the residual is identically zero and nothing is learning it: the network need not run."""
         return not self.training and is_zero(self.last)
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the weights, in which the network works; what goes in and comes out has its own."""
+        return self.last.weight.dtype
+
     def forward(self, maps: Tensor, condition: Tensor | None = None) -> Tensor:
         """Predict the residual.
 
@@ -85,21 +94,23 @@ class ResidualUNet(nn.Module):
         Returns:
             ``[B, outputs, H, W]``.
         """
-        height, width = maps.shape[-2:]
+        (height, width), precision = maps.shape[-2:], maps.dtype
         step = self.stride * 2**self.depth
-        maps = F.pad(maps, (0, -width % step, 0, -height % step), mode="replicate")  # [B, inputs, H', W']
+        maps = F.pad(
+            maps.to(self.dtype), (0, -width % step, 0, -height % step), mode="replicate"
+        )  # [B, inputs, H', W']
         maps = F.pixel_unshuffle(maps, self.stride)  # [B, inputs * stride^2, H'/stride, W'/stride]
         skips = [self.entry(maps.contiguous(memory_format=torch.channels_last))]  # twice as fast on a CPU
         for stage in self.down:
             skips.append(stage(skips[-1]))  # [B, C, H/2, W/2]
         hidden = skips.pop()
         if self.condition is not None and condition is not None:
-            hidden = hidden + self.condition(condition)[:, :, None, None]
+            hidden = hidden + self.condition(condition.to(self.dtype))[:, :, None, None]
         for stage in reversed(self.up):
             hidden = F.interpolate(hidden, scale_factor=2, mode="nearest")  # [B, C, 2H, 2W]
             hidden = stage(torch.cat([skips.pop(), hidden], dim=1))
         residual = F.pixel_shuffle(self.last(hidden), self.stride)  # [B, outputs, H', W']
-        return residual[..., :height, :width]  # [B, outputs, H, W]
+        return residual[..., :height, :width].to(precision)  # [B, outputs, H, W]
 
 
 def fill(values: Tensor, weights: Tensor) -> Tensor:

@@ -87,6 +87,7 @@ def from_speech(
     head: str | Path | None = None,
     on_progress: Progress = no_progress,
     manner: SpeechConfig | None = None,
+    avatar: Avatar | None = None,
 ) -> Performance:
     """The motion of a recording, with the recording as its sound.
 
@@ -98,9 +99,10 @@ def from_speech(
         head: A motion file whose head poses replace the invented ones.
         on_progress: Called with stage, steps done and steps in all.
         manner: See :meth:`MGGTalkPipeline.listen`.
+        avatar: Who is to speak, if it is known.
     """
     poses = None if head is None else read_motion(pipe, head)
-    motion = pipe.listen(speech, seed, language, on_progress, manner)
+    motion = pipe.listen(speech, seed, language, on_progress, manner, avatar)
     return Performance(motion if poses is None else with_head_of(motion, poses), speech)
 
 

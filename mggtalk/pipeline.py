@@ -12,7 +12,7 @@ from PIL import Image
 
 from mggtalk.animator import Animator, calibrate_colours
 from mggtalk.avatar import Avatar
-from mggtalk.checkpoint import NETWORKS, load_components, save_components
+from mggtalk.checkpoint import NETWORKS, RESIDUALS, load_components, save_components
 from mggtalk.config import PipelineConfig, SpeechConfig
 from mggtalk.depth import DepthEstimator
 from mggtalk.depth.catalogue import MESH, EstimatorShelf, check_choice
@@ -26,10 +26,12 @@ from mggtalk.face.tracker import FaceTracker
 from mggtalk.inpaint.inpainter import Inpainter
 from mggtalk.media import VideoReader, load_image, load_sound, open_video
 from mggtalk.media.sound import Sound, check_speech
+from mggtalk.motion.audio_prior import AudioPrior, Voice
 from mggtalk.motion.deformation import DeformationMLP
 from mggtalk.motion.listen import listen
 from mggtalk.motion.retarget import PoseMode, close_lips, driver_rest, retarget
 from mggtalk.motion.style import Style, play
+from mggtalk.networks import ResidualUNet
 from mggtalk.overlap import one_thread, read_ahead
 from mggtalk.prepare import PortraitBuilder, portrait_tensor
 from mggtalk.scene import Camera, FaceTrack, Gaussians, Motion, MotionFrame
@@ -68,6 +70,7 @@ class MGGTalkPipeline:
         deformation: DeformationMLP,
         sgp: SymmetricGaussianPredictor,
         inpainter: Inpainter,
+        audio_prior: AudioPrior,
         depth_estimator: DepthEstimator | str = MESH,
     ) -> None:
         self.config = config
@@ -78,6 +81,7 @@ class MGGTalkPipeline:
         self.deformation = deformation
         self.sgp = sgp
         self.inpainter = inpainter
+        self.audio_prior = audio_prior
         if isinstance(depth_estimator, str):
             check_choice(depth_estimator)
         self.depth_estimator = depth_estimator
@@ -110,13 +114,29 @@ class MGGTalkPipeline:
     def save_pretrained(self, folder: str | Path) -> None:
         """Write configuration, index and all weights (safetensors, half precision) into a folder."""
         save_components(
-            folder, self.config, self.face_model, self.matte, {name: getattr(self, name) for name in NETWORKS}
+            folder, self.config, self.face_model, self.matte, {name: getattr(self, name) for name in RESIDUALS}
         )
 
-    def to(self, device: torch.device | str) -> MGGTalkPipeline:
-        """Move the networks to a device; frames are then made there. Tracking and ``prepare`` stay on the CPU."""
+    def to(self, device: torch.device | str, precision: torch.dtype = torch.float32) -> MGGTalkPipeline:
+        """Move the networks to a device; frames are then made there. Tracking and ``prepare`` stay on the CPU.
+
+        Args:
+            device: Such as ``"cuda"``.
+            precision: Of the UNets' weights, where the work is: ``torch.bfloat16`` is fast on a card and enough for
+                residuals. Geometry and splats stay in single precision.
+
+        Returns:
+            This pipeline.
+
+        Raises:
+            OptionError: If the device is not there.
+        """
+        place = check_device(device)
         for name in NETWORKS:
-            getattr(self, name).to(device)
+            network = getattr(self, name).to(place)
+            for module in network.modules():
+                if isinstance(module, ResidualUNet):
+                    module.to(precision)
         return self
 
     @property
@@ -191,6 +211,23 @@ class MGGTalkPipeline:
         avatar = builder.build(estimator, self.refine, on_progress)
         animator = self.animator(avatar, square.shape[0])
         return calibrate_colours(animator, portrait_tensor(square))
+
+    def load_adapter(self, path: str | Path, on_progress: Progress = no_progress) -> Avatar:
+        """Make the avatar of an adapter that :func:`mggtalk.adaptation.adapt.adapt` learned from a clip.
+
+        Args:
+            path: The file; it holds the portrait as well.
+            on_progress: Called with stage, steps done and steps in all.
+
+        Returns:
+            The avatar, used like that of :meth:`prepare`.
+
+        Raises:
+            MediaError: If the file cannot be read or is no adapter of this version.
+        """
+        from mggtalk.adaptation.load import load_adapter  # which imports the pipeline
+
+        return load_adapter(self, path, on_progress)
 
     def animator(self, avatar: Avatar, size: int, field_of_view: float | None = None) -> Animator:
         """The renderer of one avatar at one size, see :class:`Animator`."""
@@ -268,8 +305,12 @@ class MGGTalkPipeline:
         language: str | None = None,
         on_progress: Progress = no_progress,
         manner: SpeechConfig | None = None,
+        avatar: Avatar | None = None,
+        voice: Voice | None = None,
     ) -> Motion:
         """Turn speech into motion: lips, head and blinks.
+
+        The lips are learned where the weights have an audio prior; else rules move them, and the notes say so.
 
         Args:
             speech: A recording, or a video with sound.
@@ -278,6 +319,8 @@ class MGGTalkPipeline:
                 spectrum; None decides by itself.
             on_progress: Called with stage, steps done and steps in all.
             manner: Strength of head and mouth and rate of blinks, instead of the pipeline's own.
+            avatar: Who is to speak, if it is known: the prior takes the face at rest into account.
+            voice: Of the speaker, from :func:`mggtalk.training.speech.speaker.fit_voice`; average by default.
 
         Returns:
             Its motion, to be used with relative poses.
@@ -290,7 +333,8 @@ class MGGTalkPipeline:
         sound = speech if isinstance(speech, Sound) else load_sound(speech, rate=rate, config=self.config.media)
         check_speech(sound)
         ratio = self.config.render.focal_ratio
-        return listen(sound, self.face_model, manner, seed, language, on_progress, ratio)
+        rest = None if avatar is None else close_lips(self.face_model, avatar.identity, avatar.expression)
+        return listen(sound, self.face_model, manner, seed, language, on_progress, ratio, self.audio_prior, rest, voice)
 
     def animate(
         self,
@@ -332,7 +376,7 @@ class MGGTalkPipeline:
     def splat(self, avatar: Avatar, frame: MotionFrame) -> Gaussians:
         """The dense Gaussians of one expression, head frame; ``.save_ply("head.ply")`` writes them."""
         with torch.inference_mode():
-            return self.animator(avatar, SIZES[0]).splats(frame.expression)
+            return self.animator(avatar, PORTRAIT_SIZE).splats(frame.expression, frame)
 
     def render(self, avatar: Avatar, frame: MotionFrame, camera: Camera) -> np.ndarray:
         """One frame from any viewpoint.
@@ -374,6 +418,23 @@ class MGGTalkPipeline:
                 f"{self.config.render.focal_ratio}.",
                 "Track the driving video again.",
             )
+
+
+def check_device(device: torch.device | str) -> torch.device:
+    """The device of a name.
+
+    Raises:
+        OptionError: If there is no such device, or not here.
+    """
+    try:
+        place = torch.device(device)
+    except RuntimeError as error:
+        raise OptionError(f"There is no device {device!r}.", "Use cpu or cuda.") from error
+    if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
+        raise OptionError(f"The device {device} is not here: {torch.cuda.device_count()} CUDA cards.", "Use cpu.")
+    if place.type not in ("cpu", "cuda"):
+        raise OptionError(f"Frames cannot be made on the device {device}.", "Use cpu or cuda.")
+    return place
 
 
 def check_size(size: int) -> None:

@@ -11,6 +11,8 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from mggtalk.avatar import Avatar
+from mggtalk.checkpoint import NETWORKS
+from mggtalk.errors import OptionError
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.scene import Motion
 
@@ -46,6 +48,35 @@ def test_a_frame_is_that_of_the_torch_path(talkative: MGGTalkPipeline, avatar: A
             slow = animator.render(animator.splats(frame.expression), frame)
         slow = (slow * 255.0 + 0.5).to(torch.uint8).permute(1, 2, 0).numpy()
         assert difference(animator.frame(frame), slow) < 0.05
+
+
+def test_half_precision_networks_hardly_change_a_frame(
+    talkative: MGGTalkPipeline, avatar: Avatar, motion: Motion
+) -> None:
+    half = copy.copy(talkative)
+    for name in NETWORKS:
+        setattr(half, name, copy.deepcopy(getattr(talkative, name)))
+    half.to("cpu", torch.bfloat16)
+    assert half.sgp.decoder.unet.dtype == torch.bfloat16
+    first, second = (list(pipe.animator(avatar, SIZE).frames(motion)) for pipe in (talkative, half))
+    assert 0 < max(difference(a, b) for a, b in zip(first, second)) < 0.5
+
+
+@pytest.mark.parametrize("device", ["cuda:7", "gpu", "meta"])
+def test_a_device_that_is_not_here(prior_pipeline: MGGTalkPipeline, device: str) -> None:
+    with pytest.raises(OptionError, match=device):
+        prior_pipeline.to(device)
+
+
+def test_small_frames_do_without_children(prior_pipeline: MGGTalkPipeline, avatar: Avatar, motion: Motion) -> None:
+    side = avatar.mask.shape[0]
+    small, large = (prior_pipeline.animator(avatar, size) for size in (side, 2 * side))
+    assert 2 * len(small.splats(avatar.expression).means) > len(large.splats(avatar.expression).means)
+    assert len(small.splats(avatar.expression).means) < len(large.splats(avatar.expression).means)
+    frame = small.frame(motion[3])
+    small.finer = True
+    del small.__dict__["_predictor"]
+    assert 0 < difference(small.frame(motion[3]), frame) < 1.0, "grey levels: nobody sees it"
 
 
 def test_frames_between_keys_hardly_differ(talkative: MGGTalkPipeline, avatar: Avatar, motion: Motion) -> None:

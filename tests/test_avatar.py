@@ -29,7 +29,7 @@ def test_pieces_of_the_astronaut_fit_together(avatar: Avatar) -> None:
     assert all(int((avatar.binding.part == part).sum()) > 5 for part in (Part.SKIN, Part.RIGHT_EYE, Part.LEFT_EYE))
     for entry in fields(avatar):
         value = getattr(avatar, entry.name)
-        for tensor in (value,) if isinstance(value, torch.Tensor) else value:
+        for tensor in (value,) if isinstance(value, torch.Tensor) else value or ():
             assert isinstance(tensor, str) or torch.isfinite(tensor.float()).all(), entry.name
 
 
@@ -63,7 +63,7 @@ def test_save_and_load_give_the_same_avatar_and_the_same_frame(
         ours, theirs = getattr(noted, entry.name), getattr(loaded, entry.name)
         if isinstance(ours, torch.Tensor):
             assert torch.equal(ours, theirs) and ours.dtype == theirs.dtype, entry.name
-        elif entry.name != "notes":
+        elif entry.name not in ("notes", "adapter"):
             assert type(ours) is type(theirs) and all(torch.equal(a, b) for a, b in zip(ours, theirs)), entry.name
     assert loaded.notes == noted.notes
     first, second = (pipeline.animator(a, 256).frame(a.source) for a in (noted, loaded))

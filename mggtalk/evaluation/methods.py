@@ -24,6 +24,7 @@ def make_methods(
     ablations: Iterable[str] = (),
     noises: Iterable[float] = (),
     others: Iterable[str] = (),
+    heard: bool = False,
 ) -> dict[str, Method]:
     """Methods of one run, the prior first.
 
@@ -35,6 +36,7 @@ def make_methods(
         noises: Standard deviations of noise on the driving expression; each one is a method of its own.
         others: More weights, as ``NAME=FOLDER``: such as those of an ablation that was trained by itself, whose
             configuration says what is left out.
+        heard: The drivers are recordings: the learned audio prior counts as a residual as well.
 
     Returns:
         Name to method. A pipeline whose residuals are all zero is called what it is, the prior.
@@ -54,7 +56,7 @@ def make_methods(
         raise OptionError(f"The noise on the expression is {strengths}.", "Give standard deviations over 0, as in 0.1.")
     folders = _named_folders(others)
     base = MGGTalkPipeline.from_pretrained(weights, prior=prior)
-    methods = {TRAINED if is_trained(base) else PRIOR: Method(base)}
+    methods = {TRAINED if is_trained(base) or (heard and not base.audio_prior.untrained) else PRIOR: Method(base)}
     if compare and PRIOR not in methods:
         methods = {PRIOR: Method(MGGTalkPipeline.from_pretrained(weights, prior=True)), **methods}
     for name in names:

@@ -186,6 +186,32 @@ def lip_gap_correlation(landmarks: Array, truth: Array) -> float:
     return float(np.corrcoef(gap, wanted)[0, 1])
 
 
+def lip_offset(landmarks: Array, truth: Array, most: int = 8) -> float:
+    """Frames by which :func:`lip_gap` is late against the true one: where their correlation is greatest.
+
+    Args:
+        landmarks: ``[T, 478, 2 or 3]``.
+        truth: The same shape.
+        most: Largest offset that is looked for, to either side.
+
+    Returns:
+        Positive when the generated lips are late; NaN if one of the mouths does not move or the video is too short.
+
+    Raises:
+        ValueError: If shapes differ.
+    """
+    landmarks, truth = _pair(landmarks, truth)
+    gap, wanted = lip_gap(landmarks), lip_gap(truth)
+    frames = len(gap)
+    if frames < 4 * most or min(gap.std(), wanted.std()) < 1e-6:
+        return math.nan
+    scores = {}
+    for offset in range(-most, most + 1):
+        late, early = slice(max(offset, 0), frames + min(offset, 0)), slice(max(-offset, 0), frames - max(offset, 0))
+        scores[offset] = float(np.corrcoef(gap[late], wanted[early])[0, 1])
+    return float(max(scores, key=lambda offset: scores[offset]))
+
+
 def aed(expression: Array, truth: Array) -> float:
     """Average expression distance: mean absolute difference of coefficients ``[T, K]``, in their own units.
 

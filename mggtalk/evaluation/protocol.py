@@ -165,7 +165,7 @@ def _load_lpips(mode: Mode, not_computed: dict[str, str]) -> LPIPS | None:
 def _animate(task: Task, method: Method, size: int):  # noqa: ANN202
     """Frames of one method."""
     avatar = method.pipe.prepare(task.portrait, crop="none")
-    driving = task.drive(avatar)
+    driving = task.drive(method.pipe, avatar)
     if method.noise:
         driving = retarget(driving, avatar, "absolute", method.pipe.face_model).with_(landmarks=None)
         noise = torch.randn(driving.expression.shape, generator=torch.Generator().manual_seed(0))
@@ -197,6 +197,7 @@ def _motion_scores(tracked: Motion | None, side: int, task: Task) -> dict[str, f
     points = _landmarks(tracked) * (LANDMARK_SIDE / side)  # [T, 478, 3]
     scores = {
         "lip_gap_correlation": metrics.lip_gap_correlation(points, wanted),
+        "lip_offset": metrics.lip_offset(points, wanted),
         "aed": metrics.aed(tracked.expression.cpu(), real.expression.cpu()),
         "apd": metrics.apd(tracked.rotation.cpu(), real.rotation.cpu()),
         "jitter": metrics.excess_jitter(points, wanted),

@@ -26,6 +26,7 @@ COLUMNS: dict[str, tuple[str, int]] = {
     "lmd_uncentred": ("LMD uncentred ↓", 2),
     "lip_gap": ("lip gap error ↓", 2),
     "lip_gap_correlation": ("lip gap correlation ↑", 3),
+    "lip_offset": ("lips late by, frames", 1),
     "aed": ("AED ↓", 3),
     "apd": ("APD ↓", 4),
     "jitter": ("jitter", 3),
@@ -33,7 +34,9 @@ COLUMNS: dict[str, tuple[str, int]] = {
 }
 """Heading and decimals of every score."""
 
-CLIP_COLUMNS = ("psnr_face", "lpips_face", "psnr_mouth", "lpips_mouth", "lmd", "lip_gap_correlation", "aed", "apd")
+CLIP_COLUMNS = (
+    "psnr_face", "lpips_face", "psnr_mouth", "lpips_mouth", "lmd", "lip_gap_correlation", "lip_offset", "aed", "apd",
+)  # fmt: skip
 """Scores that are given clip by clip."""
 
 CELL = 3

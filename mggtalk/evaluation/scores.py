@@ -35,6 +35,7 @@ class Scores:
     lmd_uncentred: float = math.nan  # pixels at 256
     lip_gap: float = math.nan  # pixels at 256, mean absolute error of the gap between the inner lips
     lip_gap_correlation: float = math.nan  # of that gap over time with the real one
+    lip_offset: float = math.nan  # measured frames by which that gap is late; in the mean, of either sign
     aed: float = math.nan  # standard deviations of expression coefficients
     apd: float = math.nan  # radians
     jitter: float = math.nan  # pixels at 256 per frame², generated minus real

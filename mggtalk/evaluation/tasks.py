@@ -26,6 +26,8 @@ from torch import Tensor
 from mggtalk.errors import MediaError
 from mggtalk.evaluation.clips import SPEECH, Clip
 from mggtalk.evaluation.frames import FrameStore, first_frame, resized, square_frames
+from mggtalk.media import load_sound
+from mggtalk.media.sound import check_speech
 from mggtalk.motion.retarget import retarget
 from mggtalk.scene import Motion
 
@@ -45,8 +47,8 @@ class Reenactor(Protocol):
     def track_frames(self, frames: Iterable[np.ndarray], fps: float) -> Motion:
         """Motion with landmarks of frames uint8 ``[H, H, 3]``, which are read once, in order."""
 
-    def listen(self, speech: Path) -> Motion:
-        """Motion of a recording, relative to a relaxed face."""
+    def listen(self, speech: Path, *, avatar: Any) -> Motion:
+        """Motion of a recording, relative to a relaxed face, for an avatar."""
 
     def animate(self, avatar: Any, motion: Motion, size: int, pose: Any) -> Iterable[np.ndarray]:
         """Frames uint8 ``[size, size, 3]`` of an avatar, with ``pose="absolute"``."""
@@ -60,7 +62,7 @@ class Task:
     frames: list[int]  # which of its frames are measured, [T]
     portrait: np.ndarray  # uint8 [H, H, 3]
     still: Motion  # the portrait's own face, T times
-    drive: Callable[[Any], Motion]  # avatar -> what drives it, T frames, absolute
+    drive: Callable[[Reenactor, Any], Motion]  # method, avatar -> what drives it, T frames, absolute
     reference: Motion  # track of the real frames
     real: FrameStore  # the real frames, T
     same_person: bool  # the real frames show the portrait's person: pictures can be compared
@@ -91,7 +93,6 @@ def make_task(pipe: Reenactor, clip: Clip, source: Clip, mode: Mode, every: int,
     path = clip.path
     _, fps = first_frame(path)
     portrait, _ = first_frame(source.path)
-    spoken = pipe.listen(path) if heard else None
     motion = pipe.track_frames(square_frames(path), fps)
     chosen = list(range(every, len(motion), every))
     if not chosen:
@@ -100,19 +101,20 @@ def make_task(pipe: Reenactor, clip: Clip, source: Clip, mode: Mode, every: int,
         )
     rate = fps / every
     driving = select(motion, chosen, rate)
-    if spoken is not None:
-        moments = [min(round(index / fps * spoken.fps), len(spoken) - 1) for index in chosen]
-        spoken = select(spoken, moments, rate)
+    if heard:
+        check_speech(load_sound(path))
     # The tracker smooths over time, so a strided video has to be compared with a strided one.
     reference = driving if every == 1 else pipe.track_frames(islice(square_frames(path), every, None, every), rate)
 
-    def drive(avatar: Any) -> Motion:
+    def drive(method: Reenactor, avatar: Any) -> Motion:
         if mode == "self":
             return driving
         if mode == "cross":
             shift = driving.translation - motion.translation[0]  # [T, 3]
             return driving.with_(translation=avatar.translation + shift, landmarks=None)
-        lips = retarget(spoken, avatar, "relative", pipe.face_model)  # type: ignore[arg-type]
+        spoken = method.listen(path, avatar=avatar)
+        moments = [min(round(index / fps * spoken.fps), len(spoken) - 1) for index in chosen]
+        lips = retarget(select(spoken, moments, rate), avatar, "relative", pipe.face_model)
         if mode == "fixed-pose":
             poses = (avatar.rotation.expand(len(lips), 3, 3), avatar.translation.expand(len(lips), 3))
         else:

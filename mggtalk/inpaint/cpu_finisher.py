@@ -45,7 +45,8 @@ class CpuFinisher:
         """Whether frames can be finished here: on a CPU, on maps that the UNet need not pad."""
         background = plates.background
         padded = inpainter.side % (inpainter.unet.stride * 2**inpainter.unet.depth)
-        return background.device.type == "cpu" and background.dtype == torch.float32 and not padded
+        single = background.dtype == inpainter.unet.dtype == torch.float32
+        return background.device.type == "cpu" and single and not padded
 
     def __call__(self, head: Tensor, alpha: Tensor, frame: MotionFrame) -> np.ndarray:
         """The finished frame.

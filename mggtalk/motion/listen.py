@@ -1,4 +1,4 @@
-"""Speech to motion by rules: phones and spectrum move the lips, chance and loudness the rest.
+"""Speech to motion: phones and spectrum move the lips, a learned prior corrects them, chance and loudness do the rest.
 
 English phones are decoded from any recording. Where the acoustic model fits badly - another language, noise, music -
 they are trusted less, and the mouth follows loudness and spectral shape instead.
@@ -12,17 +12,28 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mggtalk.config import RenderConfig, SpeechConfig
 from mggtalk.errors import OptionError
 from mggtalk.face.face_model import FaceModel
 from mggtalk.geometry import rotation_to_euler
 from mggtalk.media.sound import Sound
+from mggtalk.motion.audio_prior import AudioPrior, Voice, blend
 from mggtalk.motion.blinks import eyes_and_brows
 from mggtalk.motion.features import FRAMES_PER_SECOND, SpeechFeatures, analyse
 from mggtalk.motion.head_motion import head_motion
 from mggtalk.motion.phones import SILENCE, Phone, PhoneTrack, decode_phones
-from mggtalk.motion.visemes import BILABIALS, LABIODENTALS, mouth_from_phones, mouth_from_spectrum, sample_mouth
+from mggtalk.motion.speech_inputs import speech_inputs
+from mggtalk.motion.visemes import (
+    BILABIALS,
+    LABIODENTALS,
+    lip_contact,
+    lip_moments,
+    mouth_from_phones,
+    mouth_from_spectrum,
+    sample_mouth,
+)
 from mggtalk.scene import Motion
 from mggtalk.talking_video import Progress, no_progress
 
@@ -44,6 +55,12 @@ share predicts the lips better than loudness and spectrum alone.
 LOUDEST_CLOSURE = 0.8
 """Openness in the quietest frame of M, B, P, F or V above which the lips cannot have met."""
 
+LEARNED_NOTE = "The lips follow the learned audio prior."
+"""Says that a trained prior was at work."""
+
+RULES_NOTE = "The lips follow rules alone: no trained audio prior is used."
+"""Says that none was."""
+
 NOTED_TRUST = 0.6
 """Below this the user is told."""
 
@@ -55,6 +72,8 @@ class SpeechCurves(NamedTuple):
     features: SpeechFeatures
     phones: PhoneTrack | None  # None when nobody speaks
     trust: float  # share of the phones in the lips
+    rules: np.ndarray  # [C, 52] float32, 100 frames a second: the mouth before closures are cut in, at full strength
+    closed: np.ndarray  # [T] float32 in [0, 1]: how far lips meet each other or the teeth
 
 
 def listen(
@@ -65,6 +84,9 @@ def listen(
     language: str | None = None,
     on_progress: Progress = no_progress,
     focal_ratio: float = RenderConfig.focal_ratio,
+    prior: AudioPrior | None = None,
+    source: Tensor | None = None,
+    voice: Voice | None = None,
 ) -> Motion:
     """Turn speech into motion.
 
@@ -77,6 +99,9 @@ def listen(
             by how well the phones fit.
         on_progress: Called with stage, steps done and steps in all.
         focal_ratio: Of the camera that the poses refer to.
+        prior: What was learned; without it, or untrained, the rules move the lips alone, and the notes say so.
+        source: Expression at rest ``[K]`` of the portrait that is to speak, if it is known.
+        voice: Of the speaker; the average one by default.
 
     Returns:
         ``round(seconds * fps)`` frames, at least one. Poses are around a head that looks straight ahead, to be used
@@ -97,16 +122,20 @@ def listen(
     eyes = eyes_and_brows(
         curves.features, frames, config.fps, eye_chance, config.blinks_per_minute, head_degrees
     )  # [T, 52]
-    weights = torch.from_numpy(curves.weights + eyes)
+    expression = face_model.from_blendshapes(torch.from_numpy(curves.weights).to(face_model.mean)).float().cpu()
+    learned = prior is not None and not prior.untrained and curves.trust > 0.0  # music has no phones
+    if prior is not None and learned:
+        expression = _learned_lips(sound, curves, expression, prior, config, source, voice)
+    expression = expression + face_model.from_blendshapes(torch.from_numpy(eyes).to(face_model.mean)).float().cpu()
     on_progress("listen", frames, frames)
     return Motion(
-        expression=face_model.from_blendshapes(weights.to(face_model.mean)).float().cpu(),
+        expression=expression,
         rotation=rotation,
         translation=translation,
         fps=config.fps,
         face_model=face_model.version,
         focal_ratio=focal_ratio,
-        notes=_notes(curves, language),
+        notes=_notes(curves, language, learned),
     )
 
 
@@ -136,15 +165,45 @@ def speech_to_blendshapes(
     features = analyse(sound)
     frames = max(1, round(len(sound.samples) / sound.rate * config.fps))
     track, trust = None, 0.0
-    curves = mouth_from_spectrum(features)  # [C, 52]
     phones: tuple[Phone, ...] = ()
     if features.active.any():
         track = decode_phones(sound, lambda done, total: on_progress("phones", done, total))
         trust = phone_trust(track.fit, language)
         phones = heard(track.phones, features)
-        curves = trust * mouth_from_phones(phones, features) + (1.0 - trust) * curves
+    curves = rule_curves(features, phones, trust)
     weights = config.mouth * sample_mouth(curves, phones, frames, config.fps)
-    return SpeechCurves(np.clip(weights, 0.0, 1.0), features, track, trust)
+    closed = lip_contact(phones, lip_moments(frames, config.fps))
+    return SpeechCurves(np.clip(weights, 0.0, 1.0), features, track, trust, curves, closed)
+
+
+def rule_curves(features: SpeechFeatures, phones: tuple[Phone, ...], trust: float) -> np.ndarray:
+    """Mouth curves from phones as far as they are trusted, and from the spectrum as far as they are not.
+
+    Args:
+        features: Of the recording.
+        phones: What is said, see :func:`heard`.
+        trust: See :func:`phone_trust`.
+
+    Returns:
+        ``[C, 52]`` float32, 100 frames a second.
+    """
+    curves = mouth_from_spectrum(features)  # [C, 52]
+    return curves if trust == 0.0 else trust * mouth_from_phones(phones, features) + (1.0 - trust) * curves
+
+
+def _learned_lips(
+    sound: Sound,
+    curves: SpeechCurves,
+    rules: Tensor,
+    prior: AudioPrior,
+    config: SpeechConfig,
+    source: Tensor | None,
+    voice: Voice | None,
+) -> Tensor:
+    """Expressions of the rules ``[T, K]`` as the prior corrects them."""
+    inputs = speech_inputs(sound, curves.features, curves.rules)
+    residual = prior.listen(inputs, np.arange(len(rules)) / config.fps, source, voice)  # [T, K]
+    return blend(rules, config.mouth * residual, torch.from_numpy(curves.closed), prior.config)
 
 
 def phone_trust(fit: float, language: str | None = None) -> float:
@@ -174,10 +233,12 @@ def heard(phones: tuple[Phone, ...], features: SpeechFeatures) -> tuple[Phone, .
     for phone in phones:
         low = int(phone.start * FRAMES_PER_SECOND)
         high = max(low + 1, math.ceil(phone.end * FRAMES_PER_SECOND))
-        spoken = features.active[low:high].mean() > 0.5
-        loud = phone.name in BILABIALS | LABIODENTALS and features.openness[low:high].min() > LOUDEST_CLOSURE
-        if phone.name != SILENCE and spoken and not loud:
-            kept.append(phone)
+        spoken = features.active[low:high].sum() > 0.5 * (high - low)
+        if phone.name == SILENCE or not spoken:
+            continue
+        if phone.name in BILABIALS | LABIODENTALS and features.openness[low:high].min() > LOUDEST_CLOSURE:
+            continue
+        kept.append(phone)
     return tuple(kept)
 
 
@@ -194,10 +255,15 @@ def _check(config: SpeechConfig, language: str | None) -> None:
         raise OptionError(f"The language is {language!r}.", "Give a code such as 'en' or 'de', or leave it out.")
 
 
-def _notes(curves: SpeechCurves, language: str | None) -> tuple[str, ...]:
+def _notes(curves: SpeechCurves, language: str | None, learned: bool) -> tuple[str, ...]:
     """What the user should know about the lips."""
     if not curves.features.active.any():
         return ("No speech was found in the recording; the mouth stays closed.",)
+    return (LEARNED_NOTE,) if learned else (RULES_NOTE, *_rule_notes(curves, language))
+
+
+def _rule_notes(curves: SpeechCurves, language: str | None) -> tuple[str, ...]:
+    """What the user should know about the rules."""
     if curves.phones is None or curves.trust == 0.0:
         return ("No phones were found in the recording; the lips follow loudness and spectrum.",)
     if curves.trust >= NOTED_TRUST:

@@ -213,9 +213,13 @@ def sample_mouth(curves: np.ndarray, phones: tuple[Phone, ...], frames: int, fps
     Returns:
         ``[T, 52]`` float32 in [0, 1].
     """
+    return mouth_at(curves, phones, lip_moments(frames, fps), fps)
+
+
+def mouth_at(curves: np.ndarray, phones: tuple[Phone, ...], moments: np.ndarray, fps: float) -> np.ndarray:
+    """:func:`sample_mouth` at given moments of the sound ``[T]``, seconds."""
     smoothing = max(SMOOTHING, 0.35 / fps)  # s; slow videos must not alias
     smooth = gaussian_filter1d(curves, smoothing * CLOCK, axis=0, mode="nearest")
-    moments = np.arange(frames) / fps + LEAD  # [T]
     place = np.clip(moments * CLOCK, 0, len(curves) - 1)
     below = np.minimum(place.astype(int), max(len(curves) - 2, 0))
     share = (place - below)[:, None]
@@ -225,6 +229,16 @@ def sample_mouth(curves: np.ndarray, phones: tuple[Phone, ...], frames: int, fps
         closure = closures(phones, names, moments)[:, None]  # [T, 1]
         mouth = (1.0 - closure) * mouth + closure * viseme_vector(shape)
     return np.clip(mouth, 0.0, 1.0).astype(np.float32)
+
+
+def lip_moments(frames: int, fps: float) -> np.ndarray:
+    """Moments of the sound that the lips of a video's frames belong to, ``[T]`` seconds."""
+    return np.arange(frames) / fps + LEAD
+
+
+def lip_contact(phones: tuple[Phone, ...], moments: np.ndarray) -> np.ndarray:
+    """How far lips meet each other or the teeth at some moments ``[T]``: float32 in [0, 1]."""
+    return closures(phones, BILABIALS | LABIODENTALS, moments)
 
 
 def _times(features: SpeechFeatures) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Symmetric Gaussian prediction frame after frame on a CPU: what stays the same is worked out once per avatar.
 
-Gives what :meth:`mggtalk.sgp.predictor.SymmetricGaussianPredictor.dense` gives, which stays the one to read and to
-train, without gradients and several times faster: the work on points is compiled, and of the networks only what depends
-on the frame is evaluated.
+Gives what ``dense`` or ``coarse`` of :class:`mggtalk.sgp.predictor.SymmetricGaussianPredictor` gives, which stays the
+one to read and to train, without gradients and several times faster: the work on points is compiled, and of the
+networks only what depends on the frame is evaluated.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mggtalk.adaptation.adapter import Touch
 from mggtalk.avatar import Avatar
 from mggtalk.folded_unet import FoldedUNet
 from mggtalk.gates import PIXELS, expression_gate
@@ -45,6 +46,9 @@ CHUNK = 4096
 NONE = np.zeros((0, PARAMETERS), np.float32)
 """The residual of a network that is not there."""
 
+MIRROR = np.array((-1.0, 1.0, 1.0), np.float32)
+"""What the mirror at x = 0 multiplies places with."""
+
 
 class Residuals(NamedTuple):
     """What the decoders said of one expression, before any gate. Smooth in the expression."""
@@ -66,9 +70,12 @@ class CpuPredictor:
         sgp: Its present weights are taken; later changes are not noticed.
         avatar: The prepared portrait, on the CPU.
         features: :meth:`SymmetricGaussianPredictor.features` of the avatar.
+        children: Whether the dense set is wanted; else the coarse one is made.
     """
 
-    def __init__(self, sgp: SymmetricGaussianPredictor, avatar: Avatar, features: Tensor | None) -> None:
+    def __init__(
+        self, sgp: SymmetricGaussianPredictor, avatar: Avatar, features: Tensor | None, children: bool = True
+    ) -> None:
         self._avatar = avatar
         self._visible, self._mirrored = len(avatar.points), len(avatar.mirrored)
         self._rest = _array(avatar.points)
@@ -83,7 +90,7 @@ class CpuPredictor:
         self._colour_step = _array(avatar.colour_step / SH_0)  # [N, 3]
         self._logits = _array(torch.logit(avatar.opacity, eps=4e-3))  # [N]
         self._signs = _array(_mirror_signs())  # [20]
-        self._densify = sgp.densify.enabled
+        self._densify = children and sgp.densify.enabled
         self._mouth = _Mouth(sgp, avatar)
         self._decoder = _Decoder(sgp, avatar, features) if features is not None and not sgp.decoder.untrained else None
         uses_sym = len(avatar.mirrored) > 0 and not sgp.sym_decoder.untrained
@@ -93,8 +100,9 @@ class CpuPredictor:
 
     @staticmethod
     def suits(sgp: SymmetricGaussianPredictor, avatar: Avatar, features: Tensor | None) -> bool:
-        """Whether this avatar can be predicted here: on a CPU, on maps that fold evenly."""
-        if avatar.points.device.type != "cpu" or avatar.points.dtype != torch.float32 or not len(avatar.points):
+        """Whether this avatar can be predicted here: on a CPU, in single precision, on maps that fold evenly."""
+        precisions = {avatar.points.dtype, sgp.decoder.unet.dtype, sgp.mouth_decoder.unet.dtype}
+        if avatar.points.device.type != "cpu" or precisions != {torch.float32} or not len(avatar.points):
             return False
         bounds = avatar.window.bounds.tolist()
         window = all(bound % sgp.decoder.stride == 0 for bound in bounds)
@@ -121,32 +129,43 @@ class CpuPredictor:
             run_ranges(bind_points, len(rest), CHUNK, rest, *binding, *arrays, part)
         return points
 
-    def dense(
-        self, vertices: Tensor, expression: Tensor, residuals: Residuals | None = None
+    def __call__(
+        self, vertices: Tensor, expression: Tensor, residuals: Residuals | None = None, touch: Touch | None = None
     ) -> tuple[Gaussians, Residuals]:
-        """The dense set of one frame.
+        """The Gaussians of one frame.
 
         Args:
             vertices: Driven face model ``[V, 3]``.
             expression: ``beta_d [K]``.
             residuals: Taken instead of asking the decoders.
+            touch: What the avatar's adapter adds.
 
         Returns:
             The Gaussians, and the residuals that went into them.
         """
+        colour, logits, colour_step = self._colour, self._logits, self._colour_step
+        if touch is not None:
+            vertices = vertices + touch.vertices
+            colour, logits = colour + _array(touch.colour / SH_0), logits + _array(touch.logits)
+            colour_step = colour_step + _array(touch.colour_step / SH_0)
         points = self.points(vertices)
+        if touch is not None:
+            shift = _array(touch.points)
+            points[: self._visible] += shift
+            points[self._visible :] += shift[self._twins] * MIRROR
         if residuals is not None:
             seen = residuals.visible
         elif self._decoder is not None:
             seen = self._decoder(points, self._rest, expression - self._avatar.expression)
         else:
             seen = NONE
-        steps, gates, parameters = self._describe(points, seen)
+        steps, gates, parameters = self._describe(points, seen, colour, logits)
         mirrored = self._mirror(points, parameters, None if residuals is None else residuals.mirrored)
         slots, children = self._slots, np.zeros((0, PARAMETERS + 3), np.float32)
         if self._children is not None:
             slots, children = self._children(parameters, gates, self._twins)
-        mouth, spoken = self._mouth(vertices, expression, None if residuals is None else residuals.mouth)
+        sheet = None if touch is None else touch.sheet
+        mouth, spoken = self._mouth(vertices, expression, None if residuals is None else residuals.mouth, sheet)
         back = self._avatar.back
         made = (2 if self._densify else 1) * len(points)
         count = made + len(back.means) + len(mouth.means)
@@ -154,7 +173,7 @@ class CpuPredictor:
         arrays = [tensor.flatten(1).numpy() if tensor.ndim > 2 else tensor.numpy() for tensor in gaussians]
         share = np.float32(SHARE if self._densify else 0.0)
         run_ranges(
-            activate, len(points), CHUNK, self._visible, self._twins, points, parameters, steps, self._colour_step,
+            activate, len(points), CHUNK, self._visible, self._twins, points, parameters, steps, colour_step,
             share, self._densify, gates, slots, children, *arrays,
         )  # fmt: skip
         for whole, *rest in zip(gaussians, back, mouth):
@@ -165,15 +184,17 @@ class CpuPredictor:
     def _slots(self) -> np.ndarray:
         return np.full(self._visible + self._mirrored, -1, np.int32)
 
-    def _describe(self, points: np.ndarray, residual: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _describe(
+        self, points: np.ndarray, residual: np.ndarray, colour: np.ndarray, logits: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Tangents ``[N, 6]``, gates ``[N]`` and parameters ``[N + M, 20]``, the last M rows not yet filled in."""
         visible = self._visible
         steps, gates = np.empty((visible, 6), np.float32), np.empty(visible, np.float32)
         parameters = np.empty((len(points), PARAMETERS), np.float32)
         slots = self._slots if self._decoder is None else self._decoder.slots
         run_ranges(
-            describe_visible, visible, CHUNK, points, self._rest, self._neighbours, self._bounds, self._colour,
-            self._logits, slots, residual, steps, gates, parameters,
+            describe_visible, visible, CHUNK, points, self._rest, self._neighbours, self._bounds, colour,
+            logits, slots, residual, steps, gates, parameters,
         )  # fmt: skip
         return steps, gates, parameters
 
@@ -253,10 +274,10 @@ class _Mouth:
         return self._unet is not None
 
     def __call__(
-        self, vertices: Tensor, expression: Tensor, residual: np.ndarray | None
+        self, vertices: Tensor, expression: Tensor, residual: np.ndarray | None, touch: Tensor | None
     ) -> tuple[Gaussians, np.ndarray]:
         """Gaussians of the sheet, and the residual that went into them."""
-        estimate = self._decoder.estimate(self._sheet, vertices)
+        estimate = self._decoder.estimate(self._sheet, vertices, touch)
         if self._unet is None:
             return estimate.parameters.activate(estimate.points), NONE
         if residual is None:

@@ -144,7 +144,9 @@ class MouthDecoder(nn.Module):
         """Whether the residual is still identically zero."""
         return self.unet.untrained
 
-    def forward(self, sheet: MouthSheet, vertices: Tensor, beta_d: Tensor, beta_s: Tensor) -> Gaussians:
+    def forward(
+        self, sheet: MouthSheet, vertices: Tensor, beta_d: Tensor, beta_s: Tensor, touch: Tensor | None = None
+    ) -> Gaussians:
         """Gaussians of the mouth of one frame.
 
         Args:
@@ -152,11 +154,12 @@ class MouthDecoder(nn.Module):
             vertices: Driven mesh ``[V, 3]``, head frame.
             beta_d: Driving expression ``[K]``.
             beta_s: Source expression ``[K]``.
+            touch: What an adapter adds, see :meth:`estimate`.
 
         Returns:
             R*C Gaussians; transparent where the lips are closed.
         """
-        estimate = self.estimate(sheet, vertices)
+        estimate = self.estimate(sheet, vertices, touch)
         parameters = estimate.parameters
         if not self.untrained:
             grid = estimate.inputs.T.reshape(1, 8, ROWS, COLUMNS)
@@ -165,14 +168,22 @@ class MouthDecoder(nn.Module):
             parameters = parameters.add(gate[:, None] * residual[0].flatten(1).T)  # [R*C, 20]
         return parameters.activate(estimate.points)
 
-    def estimate(self, sheet: MouthSheet, vertices: Tensor) -> SheetEstimate:
-        """The analytic estimate of the sheet for a driven mesh ``[V, 3]``, and what the decoder sees of it."""
+    def estimate(self, sheet: MouthSheet, vertices: Tensor, touch: Tensor | None = None) -> SheetEstimate:
+        """The analytic estimate of the sheet, and what the decoder sees of it.
+
+        Args:
+            sheet: What is known of this mouth.
+            vertices: Driven mesh ``[V, 3]``.
+            touch: What an adapter adds to place (decimetres), RGB and logit of each Gaussian, ``[R*C, 7]``.
+        """
         points, gap = sheet_points(vertices)
         trusted = trust(sheet, gap)
         colour = sheet_colour(sheet, points, trusted)
         log_scales, quaternions = scales_and_rotation(footprint(points.detach(), self.neighbours, SPACING), spread=0.7)
         opacity = ((gap - sheet.closed_gap) / 0.04).clamp(0.0, 0.99)
         logits = torch.logit(opacity, eps=1e-4)
+        if touch is not None:
+            points, colour, logits = points + touch[:, :3], colour + touch[:, 3:6], logits + touch[:, 6]
         parameters = GaussianParameters(log_scales, quaternions, harmonics_from_colour(colour), logits)
         inputs = torch.cat([points, colour, 10.0 * gap[:, None], sheet.known[:, None]], dim=-1)  # [R*C, 8]
         return SheetEstimate(points, parameters, inputs, trusted)

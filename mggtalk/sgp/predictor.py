@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from mggtalk.adaptation.adapter import Touch
 from mggtalk.avatar import Avatar
 from mggtalk.config import SGPConfig
 from mggtalk.gates import change_gate
@@ -40,6 +41,7 @@ class Driven(NamedTuple):
     mirrored: Tensor  # [M, 3] P_d^s
     vertices: Tensor  # [V, 3] driven face model
     expression: Tensor  # [K] beta_d
+    touch: Touch | None = None  # what the avatar's adapter adds; it is in the geometry above already
 
 
 class _Decoded(NamedTuple):
@@ -49,6 +51,7 @@ class _Decoded(NamedTuple):
     parameters: GaussianParameters  # of the same points
     surface: Footprint  # [N] tangents of the visible points
     gate: Tensor  # [N] how far their residuals are let through
+    colour_step: Tensor  # [N, 3] RGB of the children less that of their parents
     rest: tuple[Gaussians, Gaussians]  # back of the head and mouth, which have no children
 
 
@@ -93,8 +96,14 @@ class SymmetricGaussianPredictor(nn.Module):
         coarse = concatenate([parts.parameters.activate(parts.points), *parts.rest])
         return SplatSets(coarse, self._densify(avatar, parts, features))
 
+    def coarse(self, avatar: Avatar, driven: Driven, features: Tensor | None = None) -> Gaussians:
+        """The coarse set alone: all that a picture no finer than the position map needs. See :meth:`forward`."""
+        features = self.features(avatar) if features is None else features
+        parts = self._decode(avatar, driven, features)
+        return concatenate([parts.parameters.activate(parts.points), *parts.rest])
+
     def dense(self, avatar: Avatar, driven: Driven, features: Tensor | None = None) -> Gaussians:
-        """The dense set alone: all that a picture needs. See :meth:`forward`."""
+        """The dense set alone: all that a finer picture needs. See :meth:`forward`."""
         features = self.features(avatar) if features is None else features
         return self._densify(avatar, self._decode(avatar, driven, features), features)
 
@@ -106,12 +115,15 @@ class SymmetricGaussianPredictor(nn.Module):
         gate = change_gate(moved, surface, float(avatar.pixel_size))
         visible = self._visible(avatar, driven, surface, gate, features)
         mirrored = self._mirrored(avatar, driven, visible, features)
-        mouth = self.mouth_decoder(avatar.mouth, driven.vertices, driven.expression, avatar.expression)
+        touch = driven.touch
+        sheet = None if touch is None else touch.sheet
+        mouth = self.mouth_decoder(avatar.mouth, driven.vertices, driven.expression, avatar.expression, sheet)
         return _Decoded(
             points=torch.cat([driven.points, driven.mirrored]),
             parameters=GaussianParameters(*(torch.cat(pair) for pair in zip(visible, mirrored))),
             surface=surface,
             gate=gate,
+            colour_step=avatar.colour_step if touch is None else avatar.colour_step + touch.colour_step,
             rest=(avatar.back, mouth),
         )
 
@@ -125,7 +137,7 @@ class SymmetricGaussianPredictor(nn.Module):
             parts.points,
             parts.parameters,
             _with_twins(parts.surface, avatar.mirrored),
-            torch.cat([avatar.colour_step, avatar.colour_step[avatar.mirrored]]),
+            torch.cat([parts.colour_step, parts.colour_step[avatar.mirrored]]),
             self.pixel_features(avatar, features) if features is not None and learned else None,
             torch.cat([parts.gate, parts.gate[avatar.mirrored]]) if learned else None,
         )
@@ -136,9 +148,10 @@ class SymmetricGaussianPredictor(nn.Module):
     ) -> GaussianParameters:
         """Eq. 4: parameters ``G_d`` of the visible points."""
         log_scales, quaternions = scales_and_rotation(surface, SPREAD)
-        base = GaussianParameters(
-            log_scales, quaternions, harmonics_from_colour(avatar.colour), torch.logit(avatar.opacity, eps=4e-3)
-        )
+        colour, logits = avatar.colour, torch.logit(avatar.opacity, eps=4e-3)
+        if driven.touch is not None:
+            colour, logits = colour + driven.touch.colour, logits + driven.touch.logits
+        base = GaussianParameters(log_scales, quaternions, harmonics_from_colour(colour), logits)
         if features is None or self.decoder.untrained:
             return base
         window = avatar.window
@@ -172,22 +185,27 @@ class SymmetricGaussianPredictor(nn.Module):
         return torch.cat([values, values[avatar.mirrored]])
 
 
-def drive_points(avatar: Avatar, vertices: Tensor, expression: Tensor) -> Driven:
+def drive_points(avatar: Avatar, vertices: Tensor, expression: Tensor, touch: Touch | None = None) -> Driven:
     """The analytic part of eq. 9.
 
     Args:
         avatar: The prepared portrait.
         vertices: Driven face model ``V(beta_d) [V, 3]`` with the avatar's identity.
         expression: ``beta_d [K]``.
+        touch: What the avatar's adapter adds.
 
     Returns:
         Driven points of both halves.
     """
+    if touch is not None:
+        vertices = vertices + touch.vertices
     moved = vertices - avatar.vertices
     inner, mirrored_inner = avatar.inner
     points = avatar.points + displacement(avatar.binding, moved, inner)
     mirrored = avatar.mirrored_points + displacement(avatar.mirrored_binding, moved, mirrored_inner)
-    return Driven(points, mirrored, vertices, expression)
+    if touch is not None:
+        points, mirrored = points + touch.points, mirrored + mirror_points(touch.points[avatar.mirrored])
+    return Driven(points, mirrored, vertices, expression, touch)
 
 
 def _with_twins(surface: Footprint, mirrored: Tensor) -> Footprint:

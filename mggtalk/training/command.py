@@ -18,6 +18,8 @@ from mggtalk.training.head_stage import HeadStage
 from mggtalk.training.inpaint_stage import InpaintStage
 from mggtalk.training.overfit import face_psnr
 from mggtalk.training.recipes import recipe
+from mggtalk.training.speech.command import RECIPE as SPEECH
+from mggtalk.training.speech.command import train_speech
 from mggtalk.training.stage import Stage
 from mggtalk.training.trainer import WEIGHTS, Trainer
 
@@ -35,6 +37,10 @@ def train_corpus(options: argparse.Namespace, on_progress: Progress) -> list[str
     Raises:
         OptionError: If the corpus, the recipe or the clip is not there.
     """
+    if options.recipe == SPEECH:
+        return train_speech(options, on_progress)
+    if options.corpus is None:
+        raise OptionError(f"The recipe {options.recipe!r} has no corpus.", "Give what 'preprocess' wrote as --corpus.")
     config = recipe(options.recipe, options.set)
     if options.steps is not None:
         if options.steps < 1:

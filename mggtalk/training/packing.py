@@ -38,7 +38,7 @@ def pack_avatar(avatar: Avatar) -> bytes:
         value = getattr(avatar, entry.name)
         if isinstance(value, Tensor):
             packed[entry.name] = _packed(entry.name, value)
-        elif entry.name != "notes" and entry.name not in DERIVED:
+        elif entry.name not in ("notes", "adapter") and entry.name not in DERIVED:
             for name, part in value._asdict().items():
                 packed[f"{entry.name}.{name}"] = _packed(f"{entry.name}.{name}", part)
     return save(packed)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from mggtalk.errors import OptionError
 from mggtalk.training.config import LossConfig, TrainConfig, WindowConfig
 from mggtalk.training.pairs import PairConfig
+
+Config = TypeVar("Config")
 
 RECIPES: dict[str, TrainConfig] = {
     "paper": TrainConfig(
@@ -76,8 +78,16 @@ def recipe(name: str, changes: Iterable[str] = ()) -> TrainConfig:
         OptionError: If a name or a value does not fit.
     """
     if name not in RECIPES:
-        raise OptionError(f"There is no recipe named {name!r}.", f"Choose one of {', '.join(RECIPES)}.")
-    config = RECIPES[name]
+        raise OptionError(f"There is no recipe named {name!r}.", f"Choose one of {', '.join(RECIPES)}, speech.")
+    return changed(RECIPES[name], changes)
+
+
+def changed(config: Config, changes: Iterable[str]) -> Config:
+    """A frozen configuration with some settings changed, see :func:`recipe`.
+
+    Raises:
+        OptionError: If a name or a value does not fit.
+    """
     for change in changes:
         path, separator, text = change.partition("=")
         if not separator:

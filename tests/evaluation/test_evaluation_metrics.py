@@ -136,3 +136,13 @@ def test_jitter_by_hand():
     assert metrics.excess_jitter(points, steady) == pytest.approx(2.0)
     assert metrics.excess_jitter(steady, points) == pytest.approx(-2.0)
     assert math.isnan(metrics.jitter(points[:2]))
+
+
+def test_late_lips_are_told_with_their_sign():
+    gap = np.abs(np.sin(np.arange(80) ** 1.3 * 0.1)) * 6.0
+    true, late = np.zeros((80, 478, 2)), np.zeros((80, 478, 2))
+    for points, values in ((true, gap), (late, np.roll(gap, 3))):
+        points[:, list(LIPS_INNER_LOWER), 1] = values[:, None]
+    assert metrics.lip_offset(late, true) == 3.0
+    assert metrics.lip_offset(true, late) == -3.0
+    assert math.isnan(metrics.lip_offset(np.zeros((80, 478, 2)), true))

@@ -12,7 +12,7 @@ from mggtalk.media.sound import Sound
 from mggtalk.motion.blinks import MIN_GAP, blink_curve, blink_times
 from mggtalk.motion.features import SpeechFeatures, analyse
 from mggtalk.motion.head_motion import DISTANCE, accents, head_motion
-from mggtalk.motion.listen import LEAST_TRUST, heard, listen, phone_trust, speech_to_blendshapes
+from mggtalk.motion.listen import LEAST_TRUST, RULES_NOTE, heard, listen, phone_trust, speech_to_blendshapes
 from mggtalk.motion.phones import PHONES, SILENCE, Phone, decode_phones
 from mggtalk.motion.visemes import (
     BILABIALS,
@@ -207,7 +207,7 @@ def test_motion_fits_the_contracts(hello_motion, hello, face_model):
     assert (
         hello_motion.face_model == face_model.version and hello_motion.fps == 25.0 and hello_motion.focal_ratio == 2.5
     )
-    assert hello_motion.notes == ()
+    assert hello_motion.notes == (RULES_NOTE,)
     torch.testing.assert_close(hello_motion.rotation @ hello_motion.rotation.mT, torch.eye(3).expand(frames, 3, 3))
     torch.testing.assert_close(hello_motion.rotation[0], torch.eye(3))
     torch.testing.assert_close(hello_motion.translation[0], torch.tensor((0.0, 0.0, DISTANCE)))
@@ -230,7 +230,7 @@ def test_eyes_close_fully_on_the_face_model(hello_motion, face_model):
 
 def test_other_languages_are_said_so(hello, face_model):
     motion = listen(hello, face_model, language="de")
-    assert len(motion.notes) == 1 and "'de'" in motion.notes[0] and "70 %" in motion.notes[0]
+    assert len(motion.notes) == 2 and "'de'" in motion.notes[1] and "70 %" in motion.notes[1]
 
 
 def test_silence_keeps_the_mouth_closed_and_the_head_alive(face_model):

@@ -53,10 +53,14 @@ def assert_same(sgp: SymmetricGaussianPredictor, avatar: Avatar) -> None:
     vertices, expression = opened(avatar)
     features = sgp.features(avatar)
     assert CpuPredictor.suits(sgp, avatar, features)
-    expected = sgp.dense(avatar, drive_points(avatar, vertices, expression), features)
-    found, _ = CpuPredictor(sgp, avatar, features).dense(vertices, expression)
-    for name, one, other in zip(expected._fields, found, expected):
-        torch.testing.assert_close(one, other, atol=3e-4, rtol=1e-3, msg=lambda text, name=name: f"{name}: {text}")
+    driven = drive_points(avatar, vertices, expression)
+    for children, expected in (
+        (True, sgp.dense(avatar, driven, features)),
+        (False, sgp.coarse(avatar, driven, features)),
+    ):
+        found, _ = CpuPredictor(sgp, avatar, features, children)(vertices, expression)
+        for name, one, other in zip(expected._fields, found, expected):
+            torch.testing.assert_close(one, other, atol=3e-4, rtol=1e-3, msg=lambda text, name=name: f"{name}: {text}")
 
 
 @pytest.mark.parametrize("learned", [(), *((part,) for part in PARTS), PARTS])
@@ -121,11 +125,11 @@ def test_residuals_given_are_taken(lively: Avatar) -> None:
     sgp = predictor()
     fast = CpuPredictor(sgp, lively, sgp.features(lively))
     vertices, expression = opened(lively)
-    own, residuals = fast.dense(vertices, expression)
-    again, _ = fast.dense(vertices, expression, residuals)
+    own, residuals = fast(vertices, expression)
+    again, _ = fast(vertices, expression, residuals)
     assert all(torch.equal(a, b) for a, b in zip(own, again))
     nothing = Residuals(*(0 * part for part in residuals))
-    without, _ = fast.dense(vertices, expression, nothing)
+    without, _ = fast(vertices, expression, nothing)
     assert not torch.equal(own.opacities, without.opacities)
     halfway = Residuals.between(nothing, residuals, 0.5)
     assert all(abs(half - 0.5 * whole).max() < 1e-6 for half, whole in zip(halfway, residuals))

@@ -91,9 +91,11 @@ def test_children_sit_half_a_pixel_away_with_their_own_colour(
     )
 
 
-def test_the_dense_set_alone_is_the_same(predictor: SymmetricGaussianPredictor, small_avatar: Avatar) -> None:
+def test_either_set_alone_is_the_same(predictor: SymmetricGaussianPredictor, small_avatar: Avatar) -> None:
     driven = opened(small_avatar)
-    assert equal(predictor.dense(small_avatar, driven), predictor(small_avatar, driven).dense)
+    sets = predictor(small_avatar, driven)
+    assert equal(predictor.dense(small_avatar, driven), sets.dense)
+    assert equal(predictor.coarse(small_avatar, driven), sets.coarse)
 
 
 def test_without_densify_both_sets_are_one(small_avatar: Avatar) -> None:

@@ -1,0 +1,62 @@
+"""How the audio prior is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class SpeechLossConfig:
+    """Weights of the losses; lengths are in millimetres."""
+
+    lips: float = 1.0  # squared distance of the vertices of lips and chin
+    gap: float = 1.0  # squared error of the gap between the inner lips
+    velocity: float = 0.5  # squared error of the vertices' change from frame to frame
+    size: float = 0.02  # squared residual: what nothing speaks for is left to the rules
+    style: float = 0.01  # squared styles: zero stays the average
+
+
+@dataclass(frozen=True)
+class SyncConfig:
+    """Which clips are in time, see :mod:`mggtalk.training.speech.sync`."""
+
+    most: int = 8  # largest offset between sound and picture that is looked for, frames of 25 fps
+    correlation: float = 0.3  # least correlation at the best offset
+    sure: float = 0.5  # correlation that is enough by itself
+    sharpness: float = 1.7  # how far it stands out over other offsets, in their standard deviations
+    motion: float = 0.4  # least standard deviation of the lip gap, millimetres: faces that do not speak
+    rounds: int = 4  # of estimating offsets from what the other clips taught
+
+
+@dataclass(frozen=True)
+class SpeechAugmentConfig:
+    """Variants of each recording."""
+
+    variants: int = 5  # beside the recording itself
+    speed: float = 0.12  # greatest change of speed, of sound and picture
+    semitones: float = 3.0  # greatest change of pitch alone
+    noise: tuple[float, float] = (5.0, 30.0)  # signal to noise ratio, decibels
+    tilt: float = 6.0  # greatest rise or fall of the spectrum, decibels an octave over 2
+    silent: int = 6  # recordings of made-up music and noise, for which the lips stay closed
+
+
+@dataclass(frozen=True)
+class SpeechTrainConfig:
+    """One training run; saved beside its weights."""
+
+    steps: int = 100  # optimiser steps
+    learning_rate: float = 3e-4  # AdamW's; it falls to zero as a cosine
+    warmup: int = 20  # steps over which it rises
+    weight_decay: float = 0.05
+    ema: float = 0.98  # decay of the averaged weights, which are what is saved
+    clip_norm: float = 1.0  # largest norm of the gradient
+    batch: int = 8  # pieces of clips per step
+    frames: int = 100  # length of a piece, frames of the video
+    no_style: float = 0.4  # share of the pieces that are learned without their speaker's style
+    no_source: float = 0.5  # share that are learned without knowing the portrait's expression
+    silent: float = 0.06  # share that have no speech in them
+    seed: int = 0
+    log_every: int = 50  # steps between lines of the log
+    loss: SpeechLossConfig = field(default_factory=SpeechLossConfig)
+    sync: SyncConfig = field(default_factory=SyncConfig)
+    augment: SpeechAugmentConfig = field(default_factory=SpeechAugmentConfig)

@@ -1,0 +1,114 @@
+"""Adaptation of the audio prior to one speaker from their own clip: a style and a small mixing matrix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from mggtalk.config import AudioPriorConfig
+from mggtalk.errors import OptionError, WeightsMissingError
+from mggtalk.face.face_model import FaceModel
+from mggtalk.media.files import temporary_beside
+from mggtalk.motion.audio_prior import AudioPrior, Voice, blend
+from mggtalk.motion.speech_inputs import CLOCK
+from mggtalk.training.speech.clips import SpeechClip
+from mggtalk.training.speech.config import SpeechLossConfig
+from mggtalk.training.speech.learner import MouthLoss
+
+LEAST_SECONDS = 2.0
+"""A shorter clip says nothing about a speaker."""
+
+
+@dataclass(frozen=True)
+class VoiceConfig:
+    """How a voice is fitted."""
+
+    steps: int = 200  # of Adam, over the whole clip
+    learning_rate: float = 0.02
+    ridge: float = 3.0  # weight of the mixing matrix's and the style's squares: a short clip changes little
+
+
+def fit_voice(
+    prior: AudioPrior,
+    clip: SpeechClip,
+    face_model: FaceModel,
+    config: VoiceConfig | None = None,
+    share: float = 1.0,
+    rest: Tensor | None = None,
+) -> Voice:
+    """Fit the 164 numbers of a speaker to their clip.
+
+    Args:
+        prior: Stays as it is.
+        clip: Of the speaker, heard at its lag.
+        face_model: Of the expressions.
+        config: How.
+        share: Only this first part of the clip is seen.
+        rest: The portrait's expression at rest ``[K]`` that the voice is for; that of the clip's first frame by
+            default.
+
+    Returns:
+        The voice, for :meth:`AudioPrior.listen`.
+
+    Raises:
+        OptionError: If the clip is too short.
+    """
+    config = config or VoiceConfig()
+    frames = int(share * len(clip.expression))
+    if frames < LEAST_SECONDS * clip.fps:
+        problem = f"{clip.name} has {frames / clip.fps:.1f} s to learn from."
+        raise OptionError(problem, f"Give {LEAST_SECONDS:g} s or more.")
+    heard = clip.heard[0]
+    loss = MouthLoss(face_model, SpeechLossConfig())
+    channels, gate = (torch.from_numpy(values)[None] for values in heard.inputs)
+    place = torch.from_numpy(clip.moments()[:frames] * CLOCK).float().clamp(0.0, channels.shape[1] - 1.001)  # [T]
+    low = place.long()
+    rest = clip.sources[0] if rest is None else rest
+    source = prior.source_of(rest)[None]  # [1, M]
+    voice = Voice(*(values.clone().requires_grad_() for values in Voice.average(prior.config)))
+    optimizer = torch.optim.Adam(voice, lr=config.learning_rate)
+    target = (clip.expression - rest)[None, :frames]
+    with torch.enable_grad():
+        for _ in range(config.steps):
+            residual = prior.speak(channels, gate, source, voice)[0]  # [F, M]
+            residual = torch.lerp(residual[low], residual[low + 1], (place - low)[:, None]) @ prior.region  # [T, K]
+            made = blend(heard.rules[:frames], residual, heard.closed[:frames], prior.config)[None]
+            size = voice.mix.square().sum() + voice.style.square().sum()
+            total = loss(made, target, torch.ones(1, frames)) + config.ridge * size / (frames / clip.fps)
+            optimizer.zero_grad()
+            total.backward()
+            optimizer.step()
+    return Voice(*(values.detach() for values in voice))
+
+
+def save_voice(voice: Voice, path: str | Path) -> None:
+    """Write a voice as ``.safetensors``; the file appears when it is complete."""
+    partial = temporary_beside(Path(path), ".safetensors")
+    try:
+        save_file({name: value.contiguous() for name, value in voice._asdict().items()}, partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_voice(path: str | Path, config: AudioPriorConfig) -> Voice:
+    """Read a voice.
+
+    Raises:
+        WeightsMissingError: If the file cannot be read or belongs to a prior of another size.
+    """
+    try:
+        values = load_file(path)
+        voice = Voice(**values)
+    except (OSError, SafetensorError, TypeError) as error:
+        raise WeightsMissingError(
+            f"The voice {str(path)!r} cannot be read ({type(error).__name__}).", "Fit it again."
+        ) from error
+    if [value.shape for value in voice] != [value.shape for value in Voice.average(config)]:
+        raise WeightsMissingError(f"The voice {str(path)!r} belongs to a prior of another size.", "Fit it again.")
+    return voice

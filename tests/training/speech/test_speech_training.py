@@ -1,0 +1,157 @@
+"""Training of the audio prior on a made-up speaker whose lips follow the sound by a known law."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter1d
+
+from mggtalk.config import AudioPriorConfig
+from mggtalk.errors import OptionError
+from mggtalk.face.face_model import FaceModel
+from mggtalk.media.sound import Sound, load_sound
+from mggtalk.motion.audio_prior import AudioPrior, Voice, mouth_region
+from mggtalk.motion.features import N_MELS
+from mggtalk.motion.listen import speech_to_blendshapes
+from mggtalk.motion.visemes import LEAD
+from mggtalk.training.speech.augment import music, stretch, vary
+from mggtalk.training.speech.clips import SpeechClip, hear
+from mggtalk.training.speech.command import train_speech
+from mggtalk.training.speech.config import SpeechAugmentConfig, SpeechTrainConfig, SyncConfig
+from mggtalk.training.speech.scores import predicted, score, table
+from mggtalk.training.speech.speaker import VoiceConfig, fit_voice, load_voice, save_voice
+from mggtalk.training.speech.sync import best_lag, lip_gaps, synchronise
+from mggtalk.training.speech.train import train_prior, with_variants
+
+ROOT = Path(__file__).parents[3]
+SIZE = AudioPriorConfig(width=16, levels=2, closing=0.0)
+LAG = 3
+OPEN = N_MELS + 2  # the channel of AA
+
+
+@pytest.fixture(scope="module")
+def hello() -> Sound:
+    return load_sound(ROOT / "examples" / "hello.flac")
+
+
+@pytest.fixture(scope="module")
+def clip(hello: Sound, face_model: FaceModel) -> SpeechClip:
+    """Somebody whose lips open with the vowels' likelihoods, with the sound three frames late."""
+    curves = speech_to_blendshapes(hello)
+    assert curves.phones is not None
+    frames = len(curves.weights)
+    rest = torch.zeros(64)
+    blank = SpeechClip(
+        name="made",
+        speaker="nobody",
+        fps=25.0,
+        expression=torch.zeros(frames, 64),
+        identity=torch.zeros(face_model.identity_basis.shape[0]),
+        rotation=torch.eye(3).expand(frames, 3, 3),
+        translation=torch.tensor([0.0, 0.0, 10.0]).expand(frames, 3),
+        rest=rest,
+        sources=rest[None],
+        sound=hello,
+        phones=curves.phones.phones,
+        trust=curves.trust,
+        heard=(),
+        lag=float(LAG),
+    )
+    heard = hear(blank, (), face_model)
+    channels = gaussian_filter1d(heard.heard[0].inputs.channels, 2.0, axis=0)
+    place = np.clip(np.round((blank.moments() + LEAD) * 50.0).astype(int), 0, len(channels) - 1)
+    vowels = torch.from_numpy(channels[place, OPEN] + channels[place, OPEN + 2] + channels[place, OPEN + 3])
+    opening = face_model.from_blendshapes(0.6 * torch.eye(52)[25])  # jawOpen
+    return hear(replace(blank, expression=vowels[:, None] * opening), (), face_model)
+
+
+@pytest.fixture(scope="module")
+def prior(clip: SpeechClip, face_model: FaceModel) -> AudioPrior:
+    config = SpeechTrainConfig(steps=12, batch=4, frames=50, log_every=4)
+    return train_prior([clip], [], face_model, config, SIZE)
+
+
+def test_the_law_is_learned(prior: AudioPrior, clip: SpeechClip, face_model: FaceModel) -> None:
+    rules = score(clip, predicted(clip, None)[0], face_model)
+    learned = score(clip, predicted(clip, prior)[0], face_model)
+    assert learned.correlation > max(rules.correlation + 0.1, 0.8)
+    assert learned.lmd < 0.7 * rules.lmd
+    assert learned.offset == 0
+    assert table([clip], prior, face_model)[-1].startswith("| mean")
+
+
+def test_training_is_seeded(prior: AudioPrior, clip: SpeechClip, face_model: FaceModel) -> None:
+    config = SpeechTrainConfig(steps=12, batch=4, frames=50, log_every=4)
+    again = train_prior([clip], [], face_model, config, SIZE)
+    assert all(torch.equal(a, b) for a, b in zip(prior.state_dict().values(), again.state_dict().values()))
+
+
+def test_offsets_are_found_and_hopeless_clips_named(clip: SpeechClip, face_model: FaceModel) -> None:
+    late = hear(replace(clip, lag=0.0), (), face_model)
+    twin = replace(late, name="twin", speaker="somebody")
+    still = replace(late, name="still", expression=clip.expression * 0.0)
+    strange = replace(late, name="strange", expression=clip.expression.flip(0), speaker="else")
+    kept, left_out = synchronise([late, twin, still, strange], face_model, SyncConfig())
+    assert [(item.name, item.lag) for item in kept] == [("made", LAG), ("twin", LAG)]
+    assert "do not move" in left_out["still"] and "do not go together" in left_out["strange"]
+
+
+def test_a_lag_is_signed_as_the_sound_is_late() -> None:
+    truth = np.sin(np.arange(100) * 0.3)
+    assert best_lag(truth, {lag: np.sin((np.arange(100) + lag - 2) * 0.3) for lag in range(-5, 6)}).lag == 2
+
+
+def test_a_voice_fits_its_speaker(prior: AudioPrior, clip: SpeechClip, face_model: FaceModel, tmp_path: Path) -> None:
+    shouting = replace(clip, expression=1.6 * clip.expression)
+    voice = fit_voice(prior, shouting, face_model, VoiceConfig(steps=40))
+    before = score(shouting, predicted(shouting, prior)[0], face_model)
+    after = score(shouting, predicted(shouting, prior, voice)[0], face_model)
+    assert after.lmd < 0.85 * before.lmd
+    save_voice(voice, tmp_path / "voice.safetensors")
+    again = load_voice(tmp_path / "voice.safetensors", prior.config)
+    assert all(torch.equal(a, b) for a, b in zip(voice, again))
+    assert sum(value.numel() for value in Voice.average(AudioPriorConfig())) < 400
+    with pytest.raises(OptionError, match="s to learn from"):
+        fit_voice(prior, clip, face_model, share=0.01)
+
+
+def test_variants_keep_the_lips(clip: SpeechClip, face_model: FaceModel) -> None:
+    config = SpeechAugmentConfig(variants=1, speed=0.2, noise=(40.0, 41.0), semitones=1.0)
+    (varied,) = with_variants([clip], face_model, config, seed=4)
+    first, second = varied.heard
+    assert second.speed != 1.0 and len(second.rules) == len(first.rules) == len(clip.expression)
+    gaps = [lip_gaps(face_model, clip.identity, heard.rules) for heard in (first, second)]
+    assert np.corrcoef(*gaps)[0, 1] > 0.8
+
+
+def test_stretching_keeps_the_pitch() -> None:
+    time = np.arange(16000) / 16000
+    tone = np.sin(2 * np.pi * 200.0 * time).astype(np.float32)
+    longer = stretch(tone, 1.25)
+    assert len(longer) == pytest.approx(20000, rel=0.05)
+    spectrum = np.abs(np.fft.rfft(longer[2000:18000]))
+    assert spectrum.argmax() == pytest.approx(200, abs=2)
+
+
+def test_varying_changes_the_length_by_the_speed(hello: Sound) -> None:
+    sound, speed = vary(hello, np.random.default_rng(5), SpeechAugmentConfig(speed=0.3))
+    assert len(sound.samples) * speed == pytest.approx(len(hello.samples), rel=0.03)
+    assert music(2.0, np.random.default_rng(0)).peak == pytest.approx(0.5, abs=1e-3)
+
+
+def test_the_command_asks_for_clips(tmp_path: Path) -> None:
+    options = argparse.Namespace(clips=None, csv=None, tracks=None, weights=None, out=tmp_path, steps=None, set=())
+    with pytest.raises(OptionError, match="--clips"):
+        train_speech(options, lambda *_: None)
+    options.clips, options.steps = tmp_path, 0
+    with pytest.raises(OptionError, match="steps"):
+        train_speech(options, lambda *_: None)
+
+
+def test_the_region_is_saved_with_the_weights(prior: AudioPrior, face_model: FaceModel) -> None:
+    torch.testing.assert_close(prior.region, mouth_region(face_model, SIZE.region))
