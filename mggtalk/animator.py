@@ -83,6 +83,8 @@ class Animator:
         with torch.no_grad():
             self.features = sgp.features(avatar)  # F, the same for all frames
         self.touches = Touches.of(avatar)
+        if not self.finer:
+            self.avatar = calibrate_coarse(self)
 
     def drive(self, expression: Tensor, pose: MotionFrame | None = None) -> Driven:
         """Eq. 9: points and mesh for ``beta_d [K]``; an adapter adds what it knows of a pose, or of the portrait's."""
@@ -245,27 +247,55 @@ def calibrate_colours(animator: Animator, portrait: Tensor, rounds: int = 3) -> 
     portrait = portrait.to(animator.device)
     avatar = animator.avatar
     size = portrait.shape[-1]
-    centre = (size / 2, size / 2)
     driven = animator.drive(avatar.expression)
     own, child = avatar.colour, avatar.colour + avatar.colour_step
-
-    def place(points: Tensor) -> Tensor:
-        in_camera = head_to_camera(points, avatar.rotation, avatar.translation)
-        return project(in_camera, animator.focal_ratio * size, centre)
-
-    count = len(avatar.points)
-    # Soft edges show the background: leave them.
-    inner = -F.max_pool2d(-avatar.position_map(avatar.opacity[:, None]), 5, stride=1, padding=2)  # [1, H, W] eroded
-    weight = ((avatar.from_map(inner) - 0.8) / 0.19).clamp(0, 1)  # [N, 1]
+    count, weight = len(avatar.points), _inside(avatar)
     for _ in range(rounds):
         current = avatar.with_(colour=own, colour_step=child - own)
         splats = animator.sgp.dense(current, driven, animator.features)
         error = _smooth(portrait - animator.render(splats, avatar.source))  # [3, S, S]
-        own = (own + weight * to_colour_map(error, place(driven.points), size)).clamp(-0.2, 1.2)
+        own = (own + weight * to_colour_map(error, _places(animator, driven.points, size), size)).clamp(-0.2, 1.2)
         if animator.sgp.densify.enabled:
             children = splats.means[count + len(avatar.mirrored) :][:count]
-            child = (child + weight * to_colour_map(error, place(children), size)).clamp(-0.2, 1.2)
+            child = (child + weight * to_colour_map(error, _places(animator, children, size), size)).clamp(-0.2, 1.2)
     return avatar.with_(colour=own, colour_step=child - own).to("cpu")
+
+
+@torch.no_grad()
+def calibrate_coarse(animator: Animator) -> Avatar:
+    """Correct the parents' colours for frames that show them without their children.
+
+    One round of what :func:`calibrate_colours` does, on the position map: each point should show what the portrait has
+    at its own pixel.
+
+    Args:
+        animator: Its avatar has colours that were calibrated together with the children's.
+
+    Returns:
+        The avatar with corrected colours of the parents.
+    """
+    avatar, size = animator.avatar, animator.size
+    driven = drive_points(avatar, avatar.vertices, avatar.expression)
+    splats = animator.sgp.coarse(avatar, driven, animator.features)
+    seen = to_colour_map(animator.render(splats, avatar.source), _places(animator, driven.points, size), size)
+    head = avatar.from_map(avatar.head_image[0])  # [N, 4]
+    weight = _inside(avatar)
+    error = weight * (head[:, :3] / head[:, 3:].clamp(min=0.05) - seen)  # [N, 3]
+    error = avatar.from_map(_smooth(avatar.position_map(error)))
+    return avatar.with_(colour=(avatar.colour + weight * error).clamp(-0.2, 1.2))
+
+
+def _inside(avatar: Avatar) -> Tensor:
+    """How far each visible point lies inside the head, ``[N, 1]`` in [0, 1]; soft edges show the background."""
+    inner = -F.max_pool2d(-avatar.position_map(avatar.opacity[:, None]), 5, stride=1, padding=2)  # [1, H, W] eroded
+    return ((avatar.from_map(inner) - 0.8) / 0.19).clamp(0, 1)
+
+
+def _places(animator: Animator, points: Tensor, size: int) -> Tensor:
+    """Pixels ``[N, 2]`` of head-frame points ``[N, 3]`` in the portrait's own view."""
+    source = animator.avatar.source
+    in_camera = head_to_camera(points, source.rotation, source.translation)
+    return project(in_camera, animator.focal_ratio * size, (size / 2, size / 2))
 
 
 def _smooth(image: Tensor) -> Tensor:
