@@ -110,7 +110,7 @@ def _mirrored(avatar: Avatar) -> np.ndarray:
 def _origin(pipe: MGGTalkPipeline, avatar: Avatar, size: int) -> tuple[np.ndarray, Counts]:
     """The head from its guessed side, each Gaussian in the colour of its origin, and the counts."""
     animator = pipe.animator(avatar, size)
-    splats = animator.splats(avatar.expression.to(animator.device))
+    splats = pipe.splat(avatar, MotionFrame(*(part.to(animator.device) for part in avatar.source)))
     parents, twins = len(avatar.points), len(avatar.mirrored)
     back, mouth = len(avatar.back.means), len(avatar.mouth.colour)
     pairs = (len(splats.means) - back - mouth) // (parents + twins)  # 2 with children, 1 without
