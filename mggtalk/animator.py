@@ -249,15 +249,15 @@ def calibrate_colours(animator: Animator, portrait: Tensor, rounds: int = 3) -> 
     size = portrait.shape[-1]
     driven = animator.drive(avatar.expression)
     own, child = avatar.colour, avatar.colour + avatar.colour_step
-    count, weight = len(avatar.points), _inside(avatar)
+    count, weight, places = len(avatar.points), _inside(avatar), _places(animator, driven.points)
     for _ in range(rounds):
         current = avatar.with_(colour=own, colour_step=child - own)
         splats = animator.sgp.dense(current, driven, animator.features)
         error = _smooth(portrait - animator.render(splats, avatar.source))  # [3, S, S]
-        own = (own + weight * to_colour_map(error, _places(animator, driven.points, size), size)).clamp(-0.2, 1.2)
+        own = (own + weight * to_colour_map(error, places, size)).clamp(-0.2, 1.2)
         if animator.sgp.densify.enabled:
             children = splats.means[count + len(avatar.mirrored) :][:count]
-            child = (child + weight * to_colour_map(error, _places(animator, children, size), size)).clamp(-0.2, 1.2)
+            child = (child + weight * to_colour_map(error, _places(animator, children), size)).clamp(-0.2, 1.2)
     return avatar.with_(colour=own, colour_step=child - own).to("cpu")
 
 
@@ -277,7 +277,7 @@ def calibrate_coarse(animator: Animator) -> Avatar:
     avatar, size = animator.avatar, animator.size
     driven = drive_points(avatar, avatar.vertices, avatar.expression)
     splats = animator.sgp.coarse(avatar, driven, animator.features)
-    seen = to_colour_map(animator.render(splats, avatar.source), _places(animator, driven.points, size), size)
+    seen = to_colour_map(animator.render(splats, avatar.source), _places(animator, driven.points), size)
     head = avatar.from_map(avatar.head_image[0])  # [N, 4]
     weight = _inside(avatar)
     error = weight * (head[:, :3] / head[:, 3:].clamp(min=0.05) - seen)  # [N, 3]
@@ -291,9 +291,9 @@ def _inside(avatar: Avatar) -> Tensor:
     return ((avatar.from_map(inner) - 0.8) / 0.19).clamp(0, 1)
 
 
-def _places(animator: Animator, points: Tensor, size: int) -> Tensor:
+def _places(animator: Animator, points: Tensor) -> Tensor:
     """Pixels ``[N, 2]`` of head-frame points ``[N, 3]`` in the portrait's own view."""
-    source = animator.avatar.source
+    source, size = animator.avatar.source, animator.size
     in_camera = head_to_camera(points, source.rotation, source.translation)
     return project(in_camera, animator.focal_ratio * size, (size / 2, size / 2))
 

@@ -18,7 +18,7 @@ from mggtalk.motion.audio_prior import AudioPrior, mouth_region
 from mggtalk.motion.features import N_MELS
 from mggtalk.motion.phones import decode_phones
 from mggtalk.progress import Progress, no_progress
-from mggtalk.training.speech.augment import Variant, music, vary
+from mggtalk.training.speech.augment import music, vary
 from mggtalk.training.speech.clips import SpeechClip, hear
 from mggtalk.training.speech.config import SpeechAugmentConfig, SpeechTrainConfig
 from mggtalk.training.speech.learner import PieceSampler, SpeechLearner
@@ -141,5 +141,5 @@ def quiet_clips(like: SpeechClip, face_model: FaceModel, config: SpeechAugmentCo
             trust=0.3,
             lag=0.0,
         )
-        result.append(hear(clip, [Variant(sound, 1.0)][:0], face_model))
+        result.append(hear(clip, (), face_model))
     return result
