@@ -11,8 +11,9 @@ import argparse
 import resource
 import tempfile
 import time
-from collections.abc import Callable
-from itertools import islice
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -71,7 +72,7 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def measured(stage: str, work: Callable[[], object], frames: int, device: torch.device, repeats: int = 3) -> Row:
+def measured(stage: str, work: Callable[[], object], frames: int, device: torch.device, repeats: int) -> Row:
     """Median time of some work, over its frames."""
     reference = reference_speed(device)
     walls, cpus = [], []
@@ -103,7 +104,7 @@ def silence(pipe: MGGTalkPipeline) -> None:
                 zero_init(last)
 
 
-def frame_stages(pipe: MGGTalkPipeline, avatar: Avatar, motion: Motion, size: int) -> list[Row]:
+def frame_stages(pipe: MGGTalkPipeline, avatar: Avatar, motion: Motion, size: int, repeats: int) -> Iterator[Row]:
     """One frame after the other, on torch's own threads."""
     device = pipe.device
     animator = pipe.animator(avatar, size)
@@ -111,14 +112,19 @@ def frame_stages(pipe: MGGTalkPipeline, avatar: Avatar, motion: Motion, size: in
     with torch.inference_mode():
         splats = [animator.fast_splats(frame.expression) for frame in frames]
         cameras = [animator._camera(frame) for frame in frames]
+        together = animator.config.batch
+        overlapped = (
+            f"frames, one key in {EVERY}, overlapped" if device.type == "cpu" else f"frames, {together} at once"
+        )
         work = {
             "Gaussians": lambda: [animator.fast_splats(frame.expression) for frame in frames],
             "rasterize": lambda: [rasterize(a, b, block=animator.oversampling) for a, b in zip(splats, cameras)],
             "whole frame, alone": lambda: [animator.frame(frame) for frame in frames],
-            f"frames, one key in {EVERY}, overlapped": lambda: list(animator.frames(motion)),
+            overlapped: lambda: list(animator.frames(motion)),
         }
         counts = [len(frames)] * 3 + [len(motion)]
-        return [measured(name, run, count, device) for (name, run), count in zip(work.items(), counts)]
+        rows = [measured(name, run, count, device, repeats) for (name, run), count in zip(work.items(), counts)]
+    yield from rows
 
 
 def end_to_end(pipe: MGGTalkPipeline, avatar: Avatar, driving: Path, size: int, out: Path) -> None:
@@ -127,16 +133,15 @@ def end_to_end(pipe: MGGTalkPipeline, avatar: Avatar, driving: Path, size: int, 
 
 
 def path_stages(
-    pipe: MGGTalkPipeline, avatar: Avatar, motion: Motion, driving: Path, size: int, folder: Path
-) -> list[Row]:
+    pipe: MGGTalkPipeline, avatar: Avatar, motion: Motion, driving: Path, size: int, folder: Path, repeats: int
+) -> Iterator[Row]:
     """Encoding, and everything."""
     out = folder / "out.mp4"
     made = list(pipe.animator(avatar, size).frames(motion))
-    encode = measured("encode", lambda: write(out, made, 25.0), len(motion), torch.device("cpu"))
-    whole = measured(
-        "video in, video out", lambda: end_to_end(pipe, avatar, driving, size, out), len(motion), pipe.device
+    yield measured("encode", lambda: write(out, made, 25.0), len(motion), torch.device("cpu"), repeats)
+    yield measured(
+        "video in, video out", lambda: end_to_end(pipe, avatar, driving, size, out), len(motion), pipe.device, repeats
     )
-    return [encode, whole]
 
 
 def write(path: Path, frames: list[np.ndarray], fps: float) -> None:
@@ -146,20 +151,21 @@ def write(path: Path, frames: list[np.ndarray], fps: float) -> None:
             writer.write(frame)
 
 
-def table(pipe: MGGTalkPipeline, driving: Path, sizes: list[int], folder: Path) -> list[Row]:
+def table(pipe: MGGTalkPipeline, driving: Path, sizes: list[int], folder: Path, repeats: int) -> Iterator[Row]:
     """All rows of one configuration."""
     portrait = np.ascontiguousarray(data.astronaut())
     avatar = pipe.prepare(portrait)
-    rows = [measured("prepare (once)", lambda: pipe.prepare(portrait), 1, torch.device("cpu"))]
+    here = torch.device("cpu")
+    yield measured("prepare (once)", lambda: pipe.prepare(portrait), 1, here, repeats)
     tracked = pipe.track(driving)
     count = len(tracked)
-    rows.append(measured("decode", lambda: [None for _ in open_video(driving)], count, torch.device("cpu")))
-    rows.append(measured("decode + track", lambda: pipe.track(driving), count, torch.device("cpu")))
+    yield measured("decode", lambda: [None for _ in open_video(driving)], count, here, repeats)
+    yield measured("decode + track", lambda: pipe.track(driving), count, here, repeats)
     motion = retarget(tracked, avatar, "relative", pipe.face_model)
     for size in sizes:
-        parts = [*frame_stages(pipe, avatar, motion, size), *path_stages(pipe, avatar, motion, driving, size, folder)]
-        rows += [row._replace(stage=f"{size}: {row.stage}") for row in parts]
-    return rows
+        stages = frame_stages(pipe, avatar, motion, size, repeats)
+        for row in chain(stages, path_stages(pipe, avatar, motion, driving, size, folder, repeats)):
+            yield row._replace(stage=f"{size}: {row.stage}")
 
 
 def main() -> None:
@@ -170,7 +176,11 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--weights", help="folder of weights; the embedded ones by default")
     parser.add_argument("--driving", type=Path, help="driving video; rendered from an example motion by default")
+    parser.add_argument("--batch", type=int, help="frames that a card draws at once; as configured by default")
+    parser.add_argument("--cuda-graph", action="store_true", help="let a card replay the networks as a CUDA graph")
     parser.add_argument("--frames", type=int, default=150, help="length of the rendered driving video")
+    parser.add_argument("--networks", choices=("none", "all", "both"), default="both", help="which residuals are there")
+    parser.add_argument("--repeats", type=int, default=3, help="measurements, of which the median is printed")
     parser.add_argument("--threads", type=int, help="torch's threads; as many as there are cores by default")
     options = parser.parse_args()
     if options.device != "cpu" and not torch.cuda.is_available():
@@ -188,15 +198,19 @@ def main() -> None:
             example = example.with_(**{key: value[: options.frames] for key, value in parts.items()}, landmarks=None)
             driving = pipe.animate(avatar, example, 512).save(folder / "driving.mp4")
         for config in options.configs:
-            for residuals in (False, True):
-                pipe = MGGTalkPipeline.from_pretrained(options.weights, config={"tiny": tiny, "paper": paper}[config]())
+            for residuals in {"none": (False,), "all": (True,), "both": (False, True)}[options.networks]:
+                settings = {"tiny": tiny, "paper": paper}[config]()
+                render = replace(
+                    settings.render, batch=options.batch or settings.render.batch, cuda_graph=options.cuda_graph
+                )
+                pipe = MGGTalkPipeline.from_pretrained(options.weights, config=replace(settings, render=render))
                 (teach if residuals else silence)(pipe)
                 pipe.to(options.device)
                 print(f"\n{config}, {'all networks' if residuals else 'prior alone'}, {options.device}, "
                       f"{torch.get_num_threads()} threads\n")  # fmt: skip
                 print("| stage | ms a frame | frames a second | CPU ms a frame | GFLOP/s of the reference |")
                 print("|---|---|---|---|---|")
-                for row in table(pipe, driving, options.sizes, folder):
+                for row in table(pipe, driving, options.sizes, folder, options.repeats):
                     print(f"| {row.stage} | {row.milliseconds:.1f} | {1e3 / row.milliseconds:.1f} | {row.cpu:.1f} | "
                           f"{row.reference:.0f} |", flush=True)  # fmt: skip
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

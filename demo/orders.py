@@ -142,7 +142,7 @@ def _talk(
             head_motion=HEAD_STYLES[head] * float(head_strength),
             blinks_per_minute=float(blinks),
         )
-        return from_speech(pipe, str(speech), int(seed or 0), LANGUAGES[language], donor, on_progress, manner)
+        return from_speech(pipe, str(speech), int(seed or 0), LANGUAGES[language], donor, on_progress, manner, avatar)
 
     return replace(common, check=check, perform=perform)
 
@@ -182,7 +182,7 @@ def _free_view(
         elif motion is not None:
             performance = _short(from_motion_file(pipe, motion))
         elif speech is not None:
-            performance = from_speech(pipe, speech, on_progress=on_progress)
+            performance = from_speech(pipe, speech, on_progress=on_progress, avatar=avatar)
         return around(pipe, avatar, (low, high), performance, PATHS[path])
 
     return replace(common, check=check, perform=perform, pose="absolute", yaws=VIEWS[view], fov=float(fov), viewer=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +14,8 @@ from torch.nn import functional as F
 
 from mggtalk.adaptation.adapter import Touch, Touches
 from mggtalk.avatar import Avatar, to_colour_map
+from mggtalk.config import RenderConfig
+from mggtalk.cuda_graph import Predict, replayed
 from mggtalk.download import downloaded
 from mggtalk.errors import OptionError
 from mggtalk.face.face_model import FaceModel
@@ -49,7 +51,7 @@ class Animator:
         sgp: Symmetric Gaussian prediction.
         inpainter: Torso and background completion.
         size: Side of the frame in pixels.
-        focal_ratio: Focal length over the side.
+        config: The camera, and how a card draws.
         field_of_view: Of the camera that sees the head, degrees; None for that of the portrait's camera. The camera's
             distance follows (dolly zoom), so that the head keeps its size and only its perspective changes.
 
@@ -65,10 +67,12 @@ class Animator:
         sgp: SymmetricGaussianPredictor,
         inpainter: Inpainter,
         size: int,
-        focal_ratio: float,
+        config: RenderConfig,
         field_of_view: float | None = None,
     ) -> None:
-        self.dolly = 1.0 if field_of_view is None else dolly(field_of_view, focal_ratio)
+        self.config = config
+        self.focal_ratio = config.focal_ratio
+        self.dolly = 1.0 if field_of_view is None else dolly(field_of_view, self.focal_ratio)
         self.device = next(sgp.parameters()).device
         self.avatar = avatar = avatar.to(self.device)
         self.face_model = face_model if self.device.type == "cpu" else copy.deepcopy(face_model).to(self.device)
@@ -76,7 +80,6 @@ class Animator:
         self.sgp = sgp
         self.inpainter = inpainter
         self.size = size
-        self.focal_ratio = focal_ratio
         self.oversampling = max(1, avatar.plates.background.shape[-1] // size)
         self.finer = size > max(avatar.mask.shape)  # than the position map
         self.plates = resize_plates(avatar.plates, size)
@@ -84,24 +87,28 @@ class Animator:
             self.features = sgp.features(avatar)  # F, the same for all frames
         self.touches = Touches.of(avatar)
         if not self.finer:
-            self.avatar = calibrate_coarse(self)
+            colour = calibrate_coarse(self) if avatar.coarse_colour is None else avatar.coarse_colour
+            self.avatar = avatar.with_(colour=colour, coarse_colour=colour)
 
     def drive(self, expression: Tensor, pose: MotionFrame | None = None) -> Driven:
-        """Eq. 9: points and mesh for ``beta_d [K]``; an adapter adds what it knows of a pose, or of the portrait's."""
+        """Eq. 9: points and mesh for ``beta_d [..., K]``; an adapter adds what it knows of a pose or the portrait's."""
         return drive_points(self.avatar, self._vertices(expression), expression, self._touch(expression, pose))
 
     def _touch(self, expression: Tensor, pose: MotionFrame | None) -> Touch | None:
         """What the avatar's adapter adds, if it has one."""
-        pose = pose or self.avatar.source
-        return None if self.touches is None else self.touches(pose._replace(expression=expression))
+        if self.touches is None:
+            return None
+        pose, batch = pose or self.avatar.source, expression.shape[:-1]
+        frame = MotionFrame(expression, pose.rotation.expand(*batch, 3, 3), pose.translation.expand(*batch, 3))
+        return torch.vmap(self.touches)(frame) if batch else self.touches(frame)
 
     def _vertices(self, expression: Tensor) -> Tensor:
-        """Driven face model ``[V, 3]``."""
+        """Driven face model ``[..., V, 3]``."""
         avatar = self.avatar
         return self.deformation.drive(self.face_model, avatar.vertices, avatar.identity, expression, avatar.expression)
 
     def splats(self, expression: Tensor, pose: MotionFrame | None = None) -> Gaussians:
-        """Gaussians for ``beta_d [K]``, head frame. See :meth:`drive` and :meth:`predict`."""
+        """Gaussians for ``beta_d [..., K]``, head frame. See :meth:`drive` and :meth:`predict`."""
         return self.predict(self.drive(expression, pose))
 
     def predict(self, driven: Driven) -> Gaussians:
@@ -112,21 +119,24 @@ class Animator:
         """Composite splats over torso and background.
 
         Args:
-            splats: Gaussians in the head frame.
-            frame: Pose to see them from.
+            splats: Gaussians in the head frame, or B sets.
+            frame: Pose to see them from, or B poses.
 
         Returns:
-            RGB ``[3, size, size]`` in [0, 1].
+            RGB ``[..., 3, size, size]`` in [0, 1].
         """
-        return self.inpainter(*self.layers(splats, frame))[0]  # [3, size, size]
+        pictures = self.inpainter(*self.layers(splats, frame))  # [B, 3, size, size]
+        return pictures if frame.rotation.ndim > 2 else pictures[0]
 
     def layers(self, splats: Gaussians, frame: MotionFrame) -> Layers:
         """What the inpainter completes. See :meth:`render`."""
         head = rasterize(splats, self._camera(frame), block=self.oversampling)
         warp = torso_warp(self.avatar.plates.follow, self.avatar.source, frame, self.focal_ratio)
         plate = torso_and_background(self.plates, warp, self.size)
-        layers = torch.cat([head.image, head.alpha[..., None]], dim=-1).permute(2, 0, 1)[None]  # [1, 4, size, size]
-        return Layers(layers[:, :3], layers[:, 3:], plate[None], frame_gate(frame, self.avatar.source))
+        layers = torch.cat([head.image, head.alpha[..., None]], dim=-1).movedim(-1, -3)  # [..., 4, size, size]
+        layers = layers.reshape(-1, 4, self.size, self.size)  # [B, 4, size, size]
+        gate = frame_gate(frame, self.avatar.source).view(-1, 1, 1, 1)  # [B, 1, 1, 1]
+        return Layers(layers[:, :3], layers[:, 3:], plate, gate)
 
     def frame(self, frame: MotionFrame) -> np.ndarray:
         """One finished frame, uint8 ``[size, size, 3]``. Threads may call it at once."""
@@ -136,13 +146,36 @@ class Animator:
         """The frames of a motion in order, made a few ahead of what is read on threads of their own.
 
         On a CPU the decoders are asked at key frames only, see :mod:`mggtalk.keyframes`: frames between them differ
-        from :meth:`frame` by a hundredth of what the decoders add. A card is never waited for while it has work.
+        from :meth:`frame` by a hundredth of what the decoders add. A card makes several frames at once.
         """
         if self.device.type != "cpu":
-            return downloaded(map(self._picture, motion))
+            return self.frames_together(motion, self.config.batch)
         if self._predictor is None or not self._predictor.learned:
             return map_in_order(self.frame, motion, self.workers)
         return draw_motion(lambda index, residuals: self._finished(motion[index], residuals), motion, self.workers)
+
+    def frames_together(self, motion: Motion, count: int) -> Iterator[np.ndarray]:
+        """The frames of a motion in order, ``count`` of them by one call of the networks and the rasterizer.
+
+        What a card does, which is not waited for while it has work; a CPU can do it as well, but gains nothing by it.
+        The last batch is filled up with the last frame, so that all have one shape.
+        """
+        last = len(motion) - 1
+        starts = range(0, len(motion), count)
+        batches = (motion[torch.arange(start, start + count).clamp(max=last)] for start in starts)
+        for start, pictures in zip(starts, downloaded(self._pictures(batches))):
+            yield from pictures[: len(motion) - start]
+
+    def _pictures(self, batches: Iterable[MotionFrame]) -> Iterator[Tensor]:
+        """Frames of batches of one size, uint8 ``[B, size, size, 3]``."""
+        predict: Predict | None = None
+        for batch in batches:
+            with torch.inference_mode():
+                frames = self._sent(batch)
+                if predict is None:
+                    predict = replayed(self._predicted, frames) if self.config.cuda_graph else self._predicted
+                pictures = self._quantised(self.render(predict(frames), frames))
+            yield pictures
 
     @torch.inference_mode()
     def _finished(self, frame: MotionFrame, residuals: Residuals | None) -> tuple[np.ndarray, Residuals | None]:
@@ -158,14 +191,22 @@ class Animator:
 
     @torch.inference_mode()
     def _picture(self, frame: MotionFrame) -> Tensor:
-        """A frame by torch, where the networks are: uint8 ``[size, size, 3]``. Nothing here waits for a card."""
-        frame = MotionFrame(*(tensor.to(self.device, non_blocking=True) for tensor in frame))
-        return self._quantised(self.render(self.splats(frame.expression, frame), frame))
+        """A frame by torch, where the networks are: uint8 ``[size, size, 3]``."""
+        frame = self._sent(frame)
+        return self._quantised(self.render(self._predicted(frame), frame))
+
+    def _predicted(self, frame: MotionFrame) -> Gaussians:
+        """Gaussians of a frame, or of B frames, that is where the networks are."""
+        return self.splats(frame.expression, frame)
+
+    def _sent(self, frame: MotionFrame) -> MotionFrame:
+        """A copy where the networks are; a card is not waited for."""
+        return MotionFrame(*(tensor.to(self.device, non_blocking=True) for tensor in frame))
 
     @staticmethod
     def _quantised(image: Tensor) -> Tensor:
-        """Bytes ``[size, size, 3]`` of a picture ``[3, size, size]`` in [0, 1]."""
-        return (image * 255.0 + 0.5).to(torch.uint8).permute(1, 2, 0).contiguous()
+        """Bytes ``[..., size, size, 3]`` of pictures ``[..., 3, size, size]`` in [0, 1]."""
+        return (image * 255.0 + 0.5).to(torch.uint8).movedim(-3, -1).contiguous()
 
     @torch.inference_mode()
     def fast_splats(self, expression: Tensor) -> Gaussians:
@@ -253,7 +294,7 @@ def calibrate_colours(animator: Animator, portrait: Tensor, rounds: int = 3) -> 
     for _ in range(rounds):
         current = avatar.with_(colour=own, colour_step=child - own)
         splats = animator.sgp.dense(current, driven, animator.features)
-        error = _smooth(portrait - animator.render(splats, avatar.source))  # [3, S, S]
+        error = _smooth(portrait - _own_picture(animator, splats))  # [3, S, S]
         own = (own + weight * to_colour_map(error, places, size)).clamp(-0.2, 1.2)
         if animator.sgp.densify.enabled:
             children = splats.means[count + len(avatar.mirrored) :][:count]
@@ -262,7 +303,7 @@ def calibrate_colours(animator: Animator, portrait: Tensor, rounds: int = 3) -> 
 
 
 @torch.no_grad()
-def calibrate_coarse(animator: Animator) -> Avatar:
+def calibrate_coarse(animator: Animator) -> Tensor:
     """Correct the parents' colours for frames that show them without their children.
 
     One round of what :func:`calibrate_colours` does, on the position map: each point should show what the portrait has
@@ -272,17 +313,23 @@ def calibrate_coarse(animator: Animator) -> Avatar:
         animator: Its avatar has colours that were calibrated together with the children's.
 
     Returns:
-        The avatar with corrected colours of the parents.
+        Corrected colours of the parents ``[N, 3]``.
     """
     avatar, size = animator.avatar, animator.size
     driven = drive_points(avatar, avatar.vertices, avatar.expression)
     splats = animator.sgp.coarse(avatar, driven, animator.features)
-    seen = to_colour_map(animator.render(splats, avatar.source), _places(animator, driven.points), size)
+    seen = to_colour_map(_own_picture(animator, splats), _places(animator, driven.points), size)
     head = avatar.from_map(avatar.head_image[0])  # [N, 4]
     weight = _inside(avatar)
     error = weight * (head[:, :3] / head[:, 3:].clamp(min=0.05) - seen)  # [N, 3]
     error = avatar.from_map(_smooth(avatar.position_map(error)))
-    return avatar.with_(colour=(avatar.colour + weight * error).clamp(-0.2, 1.2))
+    return (avatar.colour + weight * error).clamp(-0.2, 1.2)
+
+
+def _own_picture(animator: Animator, splats: Gaussians) -> Tensor:
+    """The portrait's own frame ``[3, S, S]``, in which the inpainter's gate is closed: it need not run."""
+    layers = animator.layers(splats, animator.avatar.source)
+    return (layers.head + (1.0 - layers.alpha) * layers.plate)[0].clamp(0.0, 1.0)
 
 
 def _inside(avatar: Avatar) -> Tensor:

@@ -20,7 +20,7 @@ from mggtalk.sgp.footprint import Neighbours
 from mggtalk.sgp.mouth import MouthSheet
 from mggtalk.sgp.window import MovingWindow
 
-FORMAT = "mggtalk-avatar-2"
+FORMAT = "mggtalk-avatar-3"
 
 GROUPS: dict[str, type] = {
     "neighbours": Neighbours,
@@ -62,6 +62,7 @@ class Avatar:
     window: MovingWindow  # the part of the position map that expressions move
     plates: Plates
     pixel_size: Tensor  # [] decimetres that a map pixel covers at the depth of the head; stays on the host
+    coarse_colour: Tensor | None = None  # [N, 3] RGB of parents without children; None: found when they are drawn
     notes: tuple[str, ...] = ()  # what the user should know about this portrait
     adapter: Adapter | None = None  # what was learned of this person from a clip
 
@@ -76,6 +77,12 @@ class Avatar:
         with torch.inference_mode(False):  # it may serve training later
             return self.mask.flatten().nonzero().squeeze(-1)
 
+    @property
+    def cells(self) -> tuple[Tensor, Tensor]:
+        """Rows and columns ``[N]`` of the visible points on the map."""
+        side = self.mask.shape[1]
+        return self.pixels // side, self.pixels % side
+
     @cached_property
     def inner(self) -> tuple[Tensor, Tensor]:
         """Indices of the visible and of the mirrored points that lie in the eyes or the mouth; found once as well."""
@@ -83,16 +90,18 @@ class Avatar:
             return inner_points(self.binding), inner_points(self.mirrored_binding)
 
     def position_map(self, points: Tensor) -> Tensor:
-        """Scatter values of the N visible points ``[N, C]`` onto the map ``[C, H, W]``, zero elsewhere."""
-        grid = points.new_zeros(points.shape[1], self.mask.numel())  # [C, H * W]
-        return grid.index_copy(1, self.pixels, points.T).view(-1, *self.mask.shape)  # [C, H, W]
+        """Scatter values of the N visible points ``[..., N, C]`` onto maps ``[..., C, H, W]``, zero elsewhere."""
+        grid = points.new_zeros(*points.mT.shape[:-1], self.mask.numel())  # [..., C, H * W]
+        return grid.index_copy(-1, self.pixels, points.mT).unflatten(-1, self.mask.shape)  # [..., C, H, W]
 
     def from_map(self, grid: Tensor) -> Tensor:
-        """Values of the N visible points ``[N, C]`` from a map ``[C, H, W]``."""
-        return grid.flatten(1)[:, self.pixels].T  # [N, C]
+        """Values of the N visible points ``[..., N, C]`` from maps ``[..., C, H, W]``."""
+        return grid.flatten(-2)[..., self.pixels].mT  # [..., N, C]
 
     def with_(self, **changes: object) -> Avatar:
-        """A copy with some fields replaced."""
+        """A copy with some fields replaced. Other colours leave those of the coarse set to be found anew."""
+        if "colour" in changes:
+            changes.setdefault("coarse_colour", None)
         return replace(self, **changes)  # type: ignore[arg-type]
 
     def to(self, device: torch.device | str) -> Avatar:
@@ -144,10 +153,10 @@ class Avatar:
                 values[name] = kind(*(tensors[f"{name}.{part}"] for part in kind._fields))  # type: ignore[attr-defined]
             learned = {name.removeprefix("adapter."): part for name, part in tensors.items() if name[:8] == "adapter."}
             values["adapter"] = Adapter.of(learned) if learned else None
-        except KeyError as error:
-            raise MediaError(f"{path} lacks {error}.", "Prepare the portrait again.") from error
-        values["notes"] = tuple(line for line in metadata.get("notes", "").split("\n") if line)
-        return Avatar(**values)  # type: ignore[arg-type]
+            values["notes"] = tuple(line for line in metadata.get("notes", "").split("\n") if line)
+            return Avatar(**values)  # type: ignore[arg-type]
+        except (KeyError, TypeError) as error:
+            raise MediaError(f"{path} is not whole ({error}).", "Prepare the portrait again.") from error
 
 
 def to_colour_map(image: Tensor, grid: Tensor, side: float) -> Tensor:

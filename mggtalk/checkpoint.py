@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -75,11 +75,18 @@ def load_components(source: str | Path | None, config: PipelineConfig | None, pr
             logger.info("%s: zero residual (%s)", name, "prior asked for" if prior else "no trained weights")
             continue
         state = {key: value.float() for key, value in load_file(_checked(folder, name, index)).items()}
-        if _shapes(state) != _shapes(network.state_dict()):
+        parts = {key.partition(".")[0] for key in state} if isinstance(network, SymmetricGaussianPredictor) else None
+        if not state or _shapes(state) != _shapes(_state(network, parts)):
             logger.warning("%s: zero residual (the weights are of configuration %r)", name, saved.name)
         else:
-            network.load_state_dict(state)
+            network.load_state_dict(state, strict=parts is None)
     return components
+
+
+def _state(network: nn.Module, parts: Collection[str] | None) -> dict[str, Tensor]:
+    """Weights of a network, or of some of its modules."""
+    state = network.state_dict()
+    return state if parts is None else {key: value for key, value in state.items() if key.partition(".")[0] in parts}
 
 
 def _shapes(state: dict[str, Tensor]) -> dict[str, torch.Size]:
@@ -94,14 +101,22 @@ def save_components(
     matte: PersonMatte,
     networks: dict[str, nn.Module],
 ) -> None:
-    """Write a folder that :func:`load_components` reads back to the same pipeline."""
+    """Write a folder that :func:`load_components` reads back to the same pipeline.
+
+    Of SGP only the modules that are trained are written; if none is, it has no file.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     face_model.save(folder / "face_model.safetensors")
     save_matte(matte.net, folder / "matte.safetensors")
     for name, network in networks.items():
-        state = {key: value.detach().half().contiguous().cpu() for key, value in network.state_dict().items()}
-        save_file(state, folder / f"{name}.safetensors")
+        parts = network.trained_parts() if isinstance(network, SymmetricGaussianPredictor) else None
+        state = {key: value.detach().half().contiguous().cpu() for key, value in _state(network, parts).items()}
+        path = folder / f"{name}.safetensors"
+        if state:
+            save_file(state, path)
+        else:
+            path.unlink(missing_ok=True)
     (folder / "config.json").write_text(json.dumps(asdict(config), indent=2) + "\n")
     write_index(folder, config.name)
 

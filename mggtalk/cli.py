@@ -1,4 +1,4 @@
-"""The command line: ``python -m mggtalk reenact|talk|orbit|track|adapt|preprocess|train|evaluate|doctor|verify``.
+"""The command line: ``python -m mggtalk reenact|talk|orbit|track|adapt|voice|preprocess|train|evaluate|doctor|verify``.
 
 Exit status 0 on success; 2 with one line on stderr when the user's input is at fault; 130 when interrupted.
 """
@@ -64,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_orbit(commands.add_parser("orbit", help="look at a portrait from a moving viewpoint"))
     add_track(commands.add_parser("track", help="turn a driving video into a motion file"))
     add_adapt(commands.add_parser("adapt", help="learn an avatar of one person from a clip"))
+    add_voice(commands.add_parser("voice", help="learn from a clip how one person moves the lips"))
     add_preprocess(commands.add_parser("preprocess", help="turn a folder of videos into a corpus for training"))
     add_train(commands.add_parser("train", help="train the learned residuals on a corpus"))
     add_evaluate(commands.add_parser("evaluate", help="measure reenactment on a folder of clips"))
@@ -95,6 +96,7 @@ def add_talk(parser: argparse.ArgumentParser) -> None:
     add_portrait(parser)
     parser.add_argument("--audio", required=True, metavar="SPEECH", help="recording, or a video with sound")
     parser.add_argument("--motion", metavar="MOTION.npz", help="motion file that moves the head")
+    parser.add_argument("--voice", metavar="V.safetensors", help="how the speaker moves the lips, from 'voice'")
     add_speech(parser)
     add_output(parser)
     add_model(parser)
@@ -151,9 +153,18 @@ def add_adapt(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run="adapt")
 
 
+def add_voice(parser: argparse.ArgumentParser) -> None:
+    """Options of ``voice``."""
+    parser.add_argument("--clip", required=True, metavar="VIDEO", help="video in which one person speaks")
+    parser.add_argument("--out", required=True, metavar="V.safetensors", help="the voice to write, for 'talk --voice'")
+    parser.add_argument("--consent", metavar="STATEMENT", help=f'must be "{CONSENT}"')
+    add_model(parser)
+    parser.set_defaults(run="voice")
+
+
 def add_preprocess(parser: argparse.ArgumentParser) -> None:
     """Options of ``preprocess``."""
-    parser.add_argument("--clips", required=True, metavar="DIR", help="folder of videos, each of one person")
+    parser.add_argument("--clips", required=True, metavar="DIR", help="folder of videos and pictures, one person each")
     parser.add_argument("--csv", metavar="FILE", help="table with the columns clip and split that chooses among them")
     parser.add_argument("--split", default="train", metavar="NAME", help="split of the table to use (default train)")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="the corpus; what it has already is left alone")
@@ -161,6 +172,9 @@ def add_preprocess(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--every", type=int, default=2, metavar="N", help="store each N-th frame (default 2)")
     parser.add_argument("--sources", type=int, default=4, metavar="N", help="portraits per clip (default 4)")
     parser.add_argument("--mirror", action="store_true", help="store mirrored portraits as well")
+    parser.add_argument(
+        "--ablate", nargs="+", default=(), metavar="PART", help="make the portraits without symmetry or filter"
+    )
     parser.add_argument("--shard", default="0/1", metavar="I/N", help="do only the I-th of N parts, counted from 0")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes at work at once (default 1)")
     parser.add_argument("--weights", metavar="FOLDER", help="folder or hub id; default: the weights of the package")
@@ -175,8 +189,11 @@ def add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--csv", metavar="FILE", help="recipe speech: table that says which clips are train and val")
     parser.add_argument("--tracks", metavar="DIR", help="recipe speech: folder of known tracks")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="the run; one that is there is resumed")
-    parser.add_argument("--recipe", default="cpu", metavar="NAME", help="paper, cpu (default), gpu or speech")
+    parser.add_argument("--recipe", default="cpu", metavar="NAME", help="paper, cpu (default), mouth, gpu or speech")
     parser.add_argument("--config", choices=("tiny", "paper"), help="size of the networks (default: of the weights)")
+    parser.add_argument(
+        "--ablate", nargs="+", default=(), metavar="PART", help="train without parts, named as in evaluate --ablate"
+    )
     parser.add_argument("--steps", type=int, metavar="N", help="train up to this step")
     parser.add_argument("--overfit", metavar="CLIP", help="learn one clip only, to see that training works")
     parser.add_argument(

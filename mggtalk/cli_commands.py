@@ -11,19 +11,22 @@ from pathlib import Path
 import torch
 
 from mggtalk.avatar import Avatar
+from mggtalk.config import Ablation
 from mggtalk.depth.catalogue import check_choice, download
 from mggtalk.errors import OptionError
 from mggtalk.evaluation import evaluate, markdown
-from mggtalk.evaluation.clips import find_clips
+from mggtalk.evaluation.clips import VIDEO_SUFFIXES, find_clips
 from mggtalk.evaluation.methods import make_methods
 from mggtalk.media import check_readable, check_writable
 from mggtalk.media.badge import check_statement
 from mggtalk.media.files import temporary_beside
+from mggtalk.media.image import IMAGE_SUFFIXES
 from mggtalk.media.verify import verify as verify_file
 from mggtalk.media.watermark import THRESHOLD
 from mggtalk.motion.arkit import CSV_SUFFIX, save_arkit_csv
 from mggtalk.motion.motion_file import SUFFIXES, save_motion
 from mggtalk.motion.retarget import PoseMode
+from mggtalk.motion.voice_file import load_voice
 from mggtalk.performance import Performance, around, check_driver, check_yaw, from_motion_file, from_speech, from_video
 from mggtalk.pipeline import MGGTalkPipeline, check_device, check_size
 from mggtalk.scene import Gaussians
@@ -46,7 +49,7 @@ def reenact(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     check_video_options(options)
     check_inputs(options)
     pipe, avatar = open_portrait(options, on_progress)
-    performance = drive(pipe, options, on_progress)
+    performance = drive(pipe, avatar, options, on_progress)
     return write_video(pipe, avatar, performance, options.pose, options, on_progress)
 
 
@@ -54,9 +57,12 @@ def talk(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     """Drive a portrait by speech, and its head by a motion file if there is one. Like :func:`reenact`."""
     check_video_options(options)
     check_inputs(options)
+    if options.voice is not None:
+        check_readable(options.voice, "voice")
     pipe, avatar = open_portrait(options, on_progress)
+    voice = None if options.voice is None else load_voice(options.voice, pipe.config.audio_prior)
     performance = from_speech(
-        pipe, options.audio, options.seed, options.language, options.motion, on_progress, avatar=avatar
+        pipe, options.audio, options.seed, options.language, options.motion, on_progress, avatar=avatar, voice=voice
     )
     return write_video(pipe, avatar, performance, "relative", options, on_progress)
 
@@ -70,7 +76,7 @@ def orbit(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     check_inputs(options)
     pipe, avatar = open_portrait(options, on_progress)
     driven = any((options.driving, options.audio, options.motion))
-    performance = around(pipe, avatar, yaw, drive(pipe, options, on_progress) if driven else None)
+    performance = around(pipe, avatar, yaw, drive(pipe, avatar, options, on_progress) if driven else None)
     lines = write_video(pipe, avatar, performance, "absolute", options, on_progress, options.fov)
     if options.ply is not None:
         save_ply(pipe.splat(avatar, performance.motion[0]), Path(options.ply))
@@ -92,14 +98,17 @@ def track(options: argparse.Namespace, on_progress: Progress) -> list[str]:
 
 
 def preprocess(options: argparse.Namespace, on_progress: Progress) -> list[str]:
-    """Turn a folder of videos into a corpus; the lines say what was stored, and what was refused and why."""
+    """Turn a folder of videos and pictures into a corpus; the lines say what was stored, what was refused and why."""
     from mggtalk.training.preprocess import PreprocessConfig, Shard, preprocess
 
     if options.csv is not None:
         check_readable(options.csv, "table")
-    config = PreprocessConfig(every=options.every, sources=options.sources, mirror=options.mirror)
+    Ablation.of(options.ablate)
+    config = PreprocessConfig(
+        every=options.every, sources=options.sources, mirror=options.mirror, ablations=tuple(options.ablate)
+    )
     summary = preprocess(
-        [clip.path for clip in find_clips(options.clips, options.csv, options.split)],
+        [clip.path for clip in find_clips(options.clips, options.csv, options.split, VIDEO_SUFFIXES + IMAGE_SUFFIXES)],
         options.out,
         config,
         options.tracks,
@@ -126,6 +135,14 @@ def adapt(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     with nullcontext() if options.verbose else quiet_libraries():
         pipe = MGGTalkPipeline.from_pretrained(options.weights, prior=options.prior)
     return adapt_to_clip(pipe, options, on_progress)
+
+
+def voice(options: argparse.Namespace, on_progress: Progress) -> list[str]:
+    """Learn how one person moves the lips."""
+    from mggtalk.training.speech.voice_command import learn_voice
+
+    on_progress("load", 0, 1)
+    return learn_voice(load_pipeline(options), options, on_progress)
 
 
 def measure(options: argparse.Namespace, on_progress: Progress) -> list[str]:
@@ -237,13 +254,13 @@ def open_portrait(options: argparse.Namespace, on_progress: Progress) -> tuple[M
     return pipe, pipe.prepare(options.portrait, options.crop, options.face, on_progress, options.depth)
 
 
-def drive(pipe: MGGTalkPipeline, options: argparse.Namespace, on_progress: Progress) -> Performance:
+def drive(pipe: MGGTalkPipeline, avatar: Avatar, options: argparse.Namespace, on_progress: Progress) -> Performance:
     """The performance that the options name: a video, a recording or a motion file."""
     if options.driving is not None:
         return from_video(pipe, options.driving, options.driver_face, on_progress)
     if options.motion is not None:
         return from_motion_file(pipe, options.motion)
-    return from_speech(pipe, options.audio, options.seed, options.language, None, on_progress)
+    return from_speech(pipe, options.audio, options.seed, options.language, None, on_progress, avatar=avatar)
 
 
 def write_video(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
+
+from mggtalk.errors import OptionError
 
 EXPRESSION_COMPONENTS = 64
 """Dimension of beta, the paper's."""
@@ -27,7 +30,7 @@ class MediaConfig:
     max_video_side: int = 4096  # longer side of a driving video in pixels
     max_video_megapixels: float = 17.0  # width x height of a driving video
     max_sound_megabytes: float = 4000.0  # size of a recording's file, which may be a video's
-    max_sound_seconds: float = 1200.0  # length of a recording
+    max_sound_seconds: float = 4000.0  # length of a recording, more than an hour
     max_fps: float = 60.0  # higher frame rates are reduced to this
 
     @classmethod
@@ -120,7 +123,7 @@ class SGPConfig:
     sym_decoder: bool = True  # off: mirrored points are exact mirrors of their twins (ablation "w/o Sym Decoder")
     sym_twin: bool = True  # off: the sym decoder does not see the twins' parameters (ablation "w/o G_d")
     densify: bool = True  # one child per Gaussian (off: ablation "w/o Densify")
-    mouth_width: int = 32  # channels of the mouth-sheet decoder
+    mouth_width: int = 16  # channels of the mouth-sheet decoder
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,8 @@ class RenderConfig:
     """Rasterisation."""
 
     focal_ratio: float = 2.5  # focal length over the side of the square picture
+    batch: int = 8  # frames that a CUDA device draws at once; a CPU draws one on each core
+    cuda_graph: bool = False  # a CUDA device replays the networks' work on a batch; never run on a card yet
 
 
 @dataclass(frozen=True)
@@ -195,6 +200,19 @@ class Ablation:
     sym_decoder: bool = False  # the learned residual of the mirrored half
     sym_twin: bool = False  # the visible twins' parameters G_d as input of the sym decoder
     densify: bool = False  # the children
+
+    @staticmethod
+    def of(names: Iterable[str]) -> Ablation:
+        """What leaves out the parts of these names, in which a hyphen may stand for the underscore.
+
+        Raises:
+            OptionError: If a name is not known.
+        """
+        known = [part.name.replace("_", "-") for part in fields(Ablation)]
+        unknown = sorted({name for name in names if name not in known})
+        if unknown:
+            raise OptionError(f"Unknown ablation {', '.join(unknown)}.", f"Choose from {', '.join(known)}.")
+        return Ablation(**{name.replace("-", "_"): True for name in names})
 
     def applied(self, config: PipelineConfig) -> PipelineConfig:
         """A configuration without these parts, to train or to evaluate."""

@@ -25,16 +25,16 @@ PIXELS = 3.0
 
 
 def expression_gate(beta_d: Tensor, beta_s: Tensor) -> Tensor:
-    """``1 - exp(-mean (beta_d - beta_s)^2)`` for expressions ``[K]``: a scalar in [0, 1)."""
-    return 1.0 - torch.exp(-(beta_d - beta_s).square().mean())
+    """``1 - exp(-mean (beta_d - beta_s)^2)`` for expressions ``[..., K]``: ``[...]`` in [0, 1)."""
+    return 1.0 - torch.exp(-(beta_d - beta_s).square().mean(-1))
 
 
 def frame_gate(frame: MotionFrame, source: MotionFrame) -> Tensor:
-    """Gate of a whole frame by its expression and its pose: a scalar in [0, 1)."""
-    expression = (frame.expression - source.expression).square().mean()
+    """Gate of a whole frame by its expression and its pose: a scalar in [0, 1), or ``[B]`` of B frames."""
+    expression = (frame.expression - source.expression).square().mean(-1)
     # |R_1 - R_2|^2 = 8 sin^2(angle / 2), about 2 angle^2
-    turn = 0.5 * (frame.rotation - source.rotation).square().sum() / TURN**2
-    shift = (frame.translation - source.translation).square().sum() / SHIFT**2
+    turn = 0.5 * (frame.rotation - source.rotation).square().sum((-2, -1)) / TURN**2
+    shift = (frame.translation - source.translation).square().sum(-1) / SHIFT**2
     return 1.0 - torch.exp(-(expression + turn + shift))
 
 
@@ -42,12 +42,12 @@ def change_gate(moved: Tensor, surface: Footprint, pixel_size: float) -> Tensor:
     """Gate of single points by their own motion.
 
     Args:
-        moved: Displacement of the points ``[N, 3]``, decimetres.
+        moved: Displacement of the points ``[..., N, 3]``, decimetres.
         surface: Their driven tangents.
         pixel_size: Decimetres per map pixel.
 
     Returns:
-        ``[N]`` in [0, 1): 0 where nothing moved, near 1 where a point moved by several pixels or is stretched.
+        ``[..., N]`` in [0, 1): 0 where nothing moved, near 1 where a point moved by several pixels or is stretched.
     """
     stretch = surface.tangent_v.norm(dim=-1) / pixel_size - 1.0
     moved_pixels = moved.norm(dim=-1) / pixel_size

@@ -14,11 +14,33 @@ into the camera has ``R = I``; ``t`` is where the head's origin is in the camera
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
 FLIP = (1.0, -1.0, -1.0)
 """Diagonal of the rotation between the head's axes (y up, z back) and the camera's (y down, z forward)."""
+
+
+def constant(values: Sequence[float], like: Tensor) -> Tensor:
+    """Numbers ``[n]`` as a tensor of the precision and on the device of another one. Not to be changed.
+
+    Kept between calls: a card that is sent numbers is waited for.
+    """
+    return _constant(tuple(values), like.dtype, like.device)
+
+
+def indices(values: Sequence[int], like: Tensor) -> Tensor:
+    """Indices ``[n]`` on the device of a tensor, kept like a :func:`constant`."""
+    return _constant(tuple(values), torch.int64, like.device)
+
+
+@lru_cache(maxsize=256)
+def _constant(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    with torch.inference_mode(False):  # it may serve training later
+        return torch.tensor(values, dtype=dtype, device=device)
 
 
 def view_matrix(rotation: Tensor, translation: Tensor) -> Tensor:
@@ -31,7 +53,7 @@ def view_matrix(rotation: Tensor, translation: Tensor) -> Tensor:
     Returns:
         ``[..., 4, 4]`` matrix that takes homogeneous head points to the OpenCV camera frame.
     """
-    flip = torch.tensor(FLIP, dtype=rotation.dtype, device=rotation.device)
+    flip = constant(FLIP, rotation)
     matrix = torch.zeros(*rotation.shape[:-2], 4, 4, dtype=rotation.dtype, device=rotation.device)  # [..., 4, 4]
     matrix[..., :3, :3] = flip[:, None] * rotation
     matrix[..., :3, 3] = translation
@@ -41,13 +63,13 @@ def view_matrix(rotation: Tensor, translation: Tensor) -> Tensor:
 
 def head_to_camera(points: Tensor, rotation: Tensor, translation: Tensor) -> Tensor:
     """Take head-frame points ``[..., N, 3]`` to the camera frame by the pose ``[..., 3, 3]``, ``[..., 3]``."""
-    flip = torch.tensor(FLIP, dtype=points.dtype, device=points.device)
+    flip = constant(FLIP, points)
     return points @ (flip[:, None] * rotation).transpose(-1, -2) + translation[..., None, :]
 
 
 def camera_to_head(points: Tensor, rotation: Tensor, translation: Tensor) -> Tensor:
     """Inverse of :func:`head_to_camera`; the same shapes."""
-    flip = torch.tensor(FLIP, dtype=points.dtype, device=points.device)
+    flip = constant(FLIP, points)
     return (points - translation[..., None, :]) @ (flip[:, None] * rotation)
 
 
@@ -63,28 +85,28 @@ def project(points: Tensor, focal: float, centre: tuple[float, float]) -> Tensor
         ``[..., 2]`` pixel coordinates.
     """
     xy = points[..., :2] / points[..., 2:3] * focal
-    return xy + torch.tensor(centre, dtype=points.dtype, device=points.device)
+    return xy + constant(centre, points)
 
 
 def unproject(pixels: Tensor, depth: Tensor, focal: float, centre: tuple[float, float]) -> Tensor:
     """Pixel coordinates ``[..., 2]`` at camera depth ``[...]`` to camera-frame points ``[..., 3]``."""
-    rays = (pixels - torch.tensor(centre, dtype=pixels.dtype, device=pixels.device)) / focal
+    rays = (pixels - constant(centre, pixels)) / focal
     return torch.cat([rays * depth[..., None], depth[..., None]], dim=-1)  # [..., 3]
 
 
 def mirror_points(points: Tensor) -> Tensor:
     """Mirror head points ``[..., 3]`` at the plane x = 0, eq. 3 without the filter."""
-    return points * torch.tensor((-1.0, 1.0, 1.0), dtype=points.dtype, device=points.device)
+    return points * constant((-1.0, 1.0, 1.0), points)
 
 
 def mirror_quaternions(quaternions: Tensor) -> Tensor:
     """Rotation of the mirrored Gaussian: ``(w, x, y, z) -> (w, x, -y, -z)``, ``[..., 4]``."""
-    return quaternions * torch.tensor((1.0, 1.0, -1.0, -1.0), dtype=quaternions.dtype, device=quaternions.device)
+    return quaternions * constant((1.0, 1.0, -1.0, -1.0), quaternions)
 
 
 def mirror_harmonics(coefficients: Tensor) -> Tensor:
     """Degree-1 spherical harmonics of the mirrored Gaussian, ``[..., 4, 3]`` in the order (1, y, z, x): x flips."""
-    signs = torch.tensor((1.0, 1.0, 1.0, -1.0), dtype=coefficients.dtype, device=coefficients.device)
+    signs = constant((1.0, 1.0, 1.0, -1.0), coefficients)
     return coefficients * signs[:, None]
 
 

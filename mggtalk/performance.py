@@ -15,8 +15,11 @@ from mggtalk.avatar import Avatar
 from mggtalk.config import MediaConfig, SpeechConfig
 from mggtalk.errors import OptionError
 from mggtalk.geometry import quaternion_to_rotation, rotation_to_quaternion
-from mggtalk.media import check_readable, check_speech, has_sound, load_sound, open_video
+from mggtalk.media import check_readable, check_speech, has_sound, open_video
+from mggtalk.media.sound import level_of, read_sound
+from mggtalk.motion.acoustic import RATE
 from mggtalk.motion.arkit import CSV_SUFFIX, load_arkit_csv
+from mggtalk.motion.audio_prior import Voice
 from mggtalk.motion.motion_file import load_motion
 from mggtalk.motion.retarget import orbit, retarget, still
 from mggtalk.pipeline import MGGTalkPipeline
@@ -58,7 +61,7 @@ def check_driver(
     if video is not None:
         open_video(video, config).close()
     if speech is not None:
-        check_speech(load_sound(speech, config=config))
+        check_speech(level_of(read_sound(speech, RATE, config), RATE))
     if motion is not None and Path(motion).suffix.lower() == CSV_SUFFIX:
         check_readable(motion, "motion file")
     elif motion is not None:
@@ -88,6 +91,7 @@ def from_speech(
     on_progress: Progress = no_progress,
     manner: SpeechConfig | None = None,
     avatar: Avatar | None = None,
+    voice: Voice | None = None,
 ) -> Performance:
     """The motion of a recording, with the recording as its sound.
 
@@ -100,9 +104,10 @@ def from_speech(
         on_progress: Called with stage, steps done and steps in all.
         manner: See :meth:`MGGTalkPipeline.listen`.
         avatar: Who is to speak, if it is known.
+        voice: How the speaker moves the lips; the average one by default.
     """
     poses = None if head is None else read_motion(pipe, head)
-    motion = pipe.listen(speech, seed, language, on_progress, manner, avatar)
+    motion = pipe.listen(speech, seed, language, on_progress, manner, avatar, voice)
     return Performance(motion if poses is None else with_head_of(motion, poses), speech)
 
 

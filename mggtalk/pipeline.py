@@ -24,10 +24,11 @@ from mggtalk.face.masks import face_axes
 from mggtalk.face.matte import PersonMatte
 from mggtalk.face.tracker import FaceTracker
 from mggtalk.inpaint.inpainter import Inpainter
-from mggtalk.media import VideoReader, load_image, load_sound, open_video
-from mggtalk.media.sound import Sound, check_speech
+from mggtalk.media import VideoReader, load_image, open_video
+from mggtalk.media.sound import Sound, check_speech, read_sound
 from mggtalk.motion.audio_prior import AudioPrior, Voice
 from mggtalk.motion.deformation import DeformationMLP
+from mggtalk.motion.features import measure, record
 from mggtalk.motion.listen import listen
 from mggtalk.motion.retarget import PoseMode, close_lips, driver_rest, retarget
 from mggtalk.motion.style import Style, play
@@ -209,8 +210,9 @@ class MGGTalkPipeline:
         on_progress("matte", 1, 1)
         builder = PortraitBuilder(square, track, matte, self.face_model, self.config)
         avatar = builder.build(estimator, self.refine, on_progress)
-        animator = self.animator(avatar, square.shape[0])
-        return calibrate_colours(animator, portrait_tensor(square))
+        avatar = calibrate_colours(self.animator(avatar, square.shape[0]), portrait_tensor(square))
+        small = self.animator(avatar, self.config.dsgr.map_size)  # finds the colours of the coarse set
+        return avatar.with_(coarse_colour=small.avatar.colour.cpu())
 
     def load_adapter(self, path: str | Path, on_progress: Progress = no_progress) -> Avatar:
         """Make the avatar of an adapter that :func:`mggtalk.adaptation.adapt.adapt` learned from a clip.
@@ -238,7 +240,7 @@ class MGGTalkPipeline:
             self.sgp,
             self.inpainter,
             size,
-            self.config.render.focal_ratio,
+            self.config.render,
             field_of_view,
         )
 
@@ -320,7 +322,8 @@ class MGGTalkPipeline:
             on_progress: Called with stage, steps done and steps in all.
             manner: Strength of head and mouth and rate of blinks, instead of the pipeline's own.
             avatar: Who is to speak, if it is known: the prior takes the face at rest into account.
-            voice: Of the speaker, from :func:`mggtalk.training.speech.speaker.fit_voice`; average by default.
+            voice: Of the speaker, from ``python -m mggtalk voice`` (:func:`mggtalk.motion.voice_file.load_voice`);
+                average by default.
 
         Returns:
             Its motion, to be used with relative poses.
@@ -330,7 +333,10 @@ class MGGTalkPipeline:
         """
         manner = manner or self.config.speech
         rate = manner.sample_rate
-        sound = speech if isinstance(speech, Sound) else load_sound(speech, rate=rate, config=self.config.media)
+        if isinstance(speech, Sound):
+            sound = record(speech)
+        else:
+            sound = measure(read_sound(speech, rate, self.config.media))
         check_speech(sound)
         ratio = self.config.render.focal_ratio
         rest = None if avatar is None else close_lips(self.face_model, avatar.identity, avatar.expression)

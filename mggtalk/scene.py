@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mggtalk.geometry import FLIP, view_matrix
+from mggtalk.geometry import FLIP, constant, view_matrix
 
 
 class Gaussians(NamedTuple):
-    """A set of 3D Gaussians in the head frame, activated: ready to be rendered."""
+    """A set of 3D Gaussians in the head frame, activated: ready to be rendered. B sets have a leading axis B."""
 
     means: Tensor  # [N, 3] decimetres
     quaternions: Tensor  # [N, 4] w, x, y, z; need not be normalised
@@ -35,9 +35,9 @@ class Gaussians(NamedTuple):
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera that looks at the head frame."""
+    """A pinhole camera that looks at the head frame; with B views, B cameras that are otherwise alike."""
 
-    view: Tensor  # [4, 4] world (= head frame) to OpenCV camera
+    view: Tensor  # [4, 4] or [B, 4, 4] world (= head frame) to OpenCV camera
     focal: float  # pixels
     centre: tuple[float, float]  # principal point in pixels
     width: int
@@ -48,22 +48,21 @@ class Camera:
         """The camera that sees a head of this pose in a square picture.
 
         Args:
-            rotation: Head rotation ``[3, 3]``.
-            translation: Head origin in the camera frame ``[3]``, decimetres.
+            rotation: Head rotation ``[..., 3, 3]``.
+            translation: Head origin in the camera frame ``[..., 3]``, decimetres.
             size: Side of the picture in pixels.
             focal_ratio: Focal length over the side of the picture.
         """
         return Camera(view_matrix(rotation, translation), focal_ratio * size, (size / 2, size / 2), size, size)
 
     def head_pose(self) -> tuple[Tensor, Tensor]:
-        """Rotation ``[3, 3]`` and translation ``[3]`` of the head that this camera sees."""
-        flip = torch.tensor(FLIP, dtype=self.view.dtype, device=self.view.device)
-        return flip[:, None] * self.view[:3, :3], self.view[:3, 3]
+        """Rotation ``[..., 3, 3]`` and translation ``[..., 3]`` of the head that this camera sees."""
+        return constant(FLIP, self.view)[:, None] * self.view[..., :3, :3], self.view[..., :3, 3]
 
     def intrinsics(self) -> Tensor:
         """The ``[3, 3]`` matrix K in pixels."""
         fx, (cx, cy) = self.focal, self.centre
-        return torch.tensor([[fx, 0.0, cx], [0.0, fx, cy], [0.0, 0.0, 1.0]]).to(self.view)
+        return constant((fx, 0.0, cx, 0.0, fx, cy, 0.0, 0.0, 1.0), self.view).view(3, 3)
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ class FaceTrack:
 
 
 class MotionFrame(NamedTuple):
-    """Expression and head pose at one moment."""
+    """Expression and head pose at one moment, or at B moments: all fields then have a leading axis B."""
 
     expression: Tensor  # [K] coefficients in standard deviations
     rotation: Tensor  # [3, 3] head to camera axes, see mggtalk.geometry
@@ -112,7 +111,7 @@ class Motion:
     def __len__(self) -> int:
         return len(self.expression)
 
-    def __getitem__(self, index: int) -> MotionFrame:
+    def __getitem__(self, index: int | slice | Tensor) -> MotionFrame:
         return MotionFrame(self.expression[index], self.rotation[index], self.translation[index])
 
     def __iter__(self) -> Iterator[MotionFrame]:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from mggtalk.avatar import Avatar, to_colour_map
+from mggtalk.avatar import FORMAT, GROUPS, Avatar, to_colour_map
 from mggtalk.errors import MediaError
 from mggtalk.geometry import head_to_camera, project, rotation_to_euler
 from mggtalk.motion.deformation import Part
@@ -76,6 +76,14 @@ def test_files_that_are_no_avatars_are_refused(avatar: Avatar, tmp_path: Path) -
     (tmp_path / "text.safetensors").write_text("this is not an avatar")
     with pytest.raises(MediaError, match="text.safetensors"):
         Avatar.load(tmp_path / "text.safetensors")
+    save_file({"x": torch.zeros(2)}, tmp_path / "old.safetensors", metadata={"format": "mggtalk-avatar-2"})
+    with pytest.raises(MediaError, match="avatar-2.*Prepare the portrait again"):
+        Avatar.load(tmp_path / "old.safetensors")
+    groups = {f"{name}.{part}": torch.zeros(2) for name, kind in GROUPS.items() for part in kind._fields}  # type: ignore[attr-defined]
+    for left in ({"rotation": torch.eye(3)}, groups):
+        save_file(left, tmp_path / "part.safetensors", metadata={"format": FORMAT})
+        with pytest.raises(MediaError, match="not whole"):
+            Avatar.load(tmp_path / "part.safetensors")
     save_file({"x": torch.zeros(2)}, tmp_path / "other.safetensors")
     with pytest.raises(MediaError, match="not an avatar"):
         Avatar.load(tmp_path / "other.safetensors")
@@ -84,6 +92,22 @@ def test_files_that_are_no_avatars_are_refused(avatar: Avatar, tmp_path: Path) -
     (tmp_path / "cut.safetensors").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(MediaError, match="cut.safetensors"):
         Avatar.load(tmp_path / "cut.safetensors")
+
+
+def test_colours_of_the_coarse_set_are_found_once(pipeline: MGGTalkPipeline, avatar: Avatar) -> None:
+    side = avatar.mask.shape[0]
+    kept, anew = (pipeline.animator(a, side).avatar.colour for a in (avatar, avatar.with_(coarse_colour=None)))
+    assert kept is avatar.coarse_colour and torch.equal(kept, anew)
+    assert 0.001 < float((kept - avatar.colour).abs().mean()) < 0.1
+    assert avatar.with_(colour=avatar.colour).coarse_colour is None, "other colours, other corrections"
+    assert torch.equal(pipeline.animator(avatar, 2 * side).avatar.colour, avatar.colour)
+
+
+def test_places_of_the_points(avatar: Avatar) -> None:
+    assert torch.equal(torch.stack(avatar.cells, dim=1), avatar.mask.nonzero())
+    several = torch.stack([avatar.points, 2 * avatar.points])
+    maps = avatar.position_map(several)
+    assert torch.equal(maps[1], avatar.position_map(several[1])) and torch.equal(avatar.from_map(maps), several)
 
 
 def test_position_map_scatters_points_to_their_pixels(avatar: Avatar) -> None:

@@ -104,6 +104,25 @@ def test_networks_without_weights_start_as_zero(folder: Path) -> None:
     assert pipe.sgp.decoder.untrained and pipe.sgp.sym_decoder.untrained and pipe.sgp.densify.untrained
 
 
+def test_a_file_of_sgp_holds_what_is_trained(folder: Path) -> None:
+    pipe = MGGTalkPipeline.from_pretrained(folder, prior=True)
+    pipe.save_pretrained(folder)
+    assert not (folder / "sgp.safetensors").exists()
+    assert MGGTalkPipeline.from_pretrained(folder).sgp.mouth_decoder.untrained
+    with torch.no_grad():
+        pipe.sgp.mouth_decoder.unet.last.bias.fill_(0.25)
+    pipe.save_pretrained(folder)
+    again = MGGTalkPipeline.from_pretrained(folder)
+    assert torch.equal(again.sgp.mouth_decoder.unet.last.bias, pipe.sgp.mouth_decoder.unet.last.bias)
+    assert again.sgp.decoder.untrained
+    small = (folder / "sgp.safetensors").stat().st_size
+    with torch.no_grad():
+        pipe.sgp.densify.last.bias.fill_(0.25)
+    pipe.save_pretrained(folder)
+    assert not MGGTalkPipeline.from_pretrained(folder).sgp.densify.untrained
+    assert (folder / "sgp.safetensors").stat().st_size > small
+
+
 def test_prior_leaves_trained_networks_off(folder: Path) -> None:
     pipe = MGGTalkPipeline.from_pretrained(folder)
     with torch.no_grad():
@@ -118,9 +137,9 @@ def test_prior_leaves_trained_networks_off(folder: Path) -> None:
 
 
 def test_another_size_starts_untrained_and_says_so(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    smaller = PipelineConfig(name="small", sgp=SGPConfig(features=8, encoder_width=8, decoder_width=8))
+    smaller = PipelineConfig(name="small", sgp=SGPConfig(features=8, encoder_width=8, decoder_width=8, mouth_width=8))
     pipe = MGGTalkPipeline.from_pretrained(folder, config=smaller)
-    assert pipe.config == smaller and pipe.sgp.decoder.untrained
+    assert pipe.config == smaller and pipe.sgp.mouth_decoder.untrained
     assert any("sgp" in record.getMessage() for record in caplog.records)
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from mggtalk.cli import main
 from mggtalk.cli_options import attach_dashed_values
-from mggtalk.config import NO_BADGE_STATEMENT
+from mggtalk.config import CONSENT, NO_BADGE_STATEMENT
 from mggtalk.media import VideoWriter, has_sound, open_video, read_mark
 from mggtalk.media.ffmpeg import executable
 from mggtalk.motion.motion_file import load_motion
@@ -121,6 +121,11 @@ BAD = {
     "speech of no length": (*TALK, "--audio", "no_samples.wav"),
     "text as speech": (*TALK, "--audio", "text.mp4"),
     "video without sound as speech": (*TALK, "--audio", "driving.mp4"),
+    "missing voice": (*TALK, "--voice", "nowhere.safetensors"),
+    "not a voice": (*TALK, "--voice", "text.npz"),
+    "voice without consent": ("voice", "--clip", "driving.mp4", "--out", "v.safetensors"),
+    "voice of a silent film": ("voice", "--clip", "driving.mp4", "--out", "v.safetensors", "--consent", CONSENT),
+    "voice of another kind": ("voice", "--clip", "driving.mp4", "--out", "v.txt", "--consent", CONSENT),
     "not a motion": (*TALK, "--motion", "text.npz"),
     "another archive as motion": (*ORBIT, "--motion", "other.npz"),
     "yaw no range": (*ORBIT, "--yaw", "left"),

@@ -55,7 +55,7 @@ def torso_alpha(avatar: Avatar, frame: MotionFrame) -> Tensor:
     """Coverage of the warped torso ``[S, S]``."""
     alpha = avatar.plates.torso[3:].expand(4, -1, -1)
     plates = Plates(torch.zeros(3, SIZE, SIZE), alpha.contiguous(), avatar.plates.follow)
-    return torso_and_background(plates, torso_warp(plates.follow, avatar.source, frame, RATIO), SIZE)[0]
+    return torso_and_background(plates, torso_warp(plates.follow, avatar.source, frame, RATIO), SIZE)[0, 0]
 
 
 def test_no_change_no_difference(pipeline: MGGTalkPipeline, avatar: Avatar, astronaut: np.ndarray) -> None:

@@ -111,27 +111,24 @@ class Touches:
 
     Args:
         adapter: The weights. Their present values are taken in every call, so they may be learning.
-        mask: ``[H, W]`` bool, pixels of the position map that show the head.
-        pixel_size: Decimetres per map pixel.
+        avatar: Whose points they move; an adapter of its own is not looked at.
     """
 
-    def __init__(self, adapter: Adapter, mask: Tensor, pixel_size: float) -> None:
+    def __init__(self, adapter: Adapter, avatar: Avatar) -> None:
         self.adapter = adapter
-        self.places = mask.flatten().nonzero().squeeze(-1)  # [N] row-major
-        self._cuts = [_Cut.of(region.bounds, mask) for region in adapter.regions()]
-        unit = SHIFT * pixel_size
-        self._units = torch.tensor((unit, unit, unit, 1.0, 1.0, 1.0, LOGIT)).to(mask.device)  # [7]
+        self._pixels = avatar.pixels
+        self._cuts = [_Cut.of(region.bounds, avatar) for region in adapter.regions()]
+        unit = SHIFT * float(avatar.pixel_size)
+        self._units = torch.tensor((unit, unit, unit, 1.0, 1.0, 1.0, LOGIT)).to(avatar.mask.device)  # [7]
 
     @staticmethod
     def of(avatar: Avatar) -> Touches | None:
         """The touches of an avatar; None if it has no adapter."""
-        if avatar.adapter is None:
-            return None
-        return Touches(avatar.adapter, avatar.mask, float(avatar.pixel_size))
+        return None if avatar.adapter is None else Touches(avatar.adapter, avatar)
 
     def __call__(self, frame: MotionFrame) -> Touch:
         """The touch of a frame."""
-        total = self.adapter.colour.new_zeros(len(self.places), CHANNELS)
+        total = self.adapter.colour.new_zeros(len(self._pixels), CHANNELS)
         vertices: Tensor | float = 0.0
         sheet: Tensor | float = 0.0
         for region, cut in zip(self.adapter.regions(), self._cuts):
@@ -143,7 +140,7 @@ class Touches:
             total = total.index_add(0, cut.points, blend[0].flatten(1).T[cut.cells] * cut.fade)
             if len(region.sheet):
                 sheet = sheet + torch.tensordot(shares, region.sheet, 1).flatten(1).T  # [R*C, 7]
-        fixed = self.adapter.colour.flatten(1)[:, self.places].T  # [N, 6]
+        fixed = self.adapter.colour.flatten(1)[:, self._pixels].T  # [N, 6]
         assert isinstance(vertices, Tensor) and isinstance(sheet, Tensor)
         total = self._units * total
         return Touch(
@@ -165,15 +162,15 @@ class _Cut(NamedTuple):
     fade: Tensor  # [Q, 1] in [0, 1]
 
     @staticmethod
-    def of(bounds: Tensor, mask: Tensor) -> _Cut:
+    def of(bounds: Tensor, avatar: Avatar) -> _Cut:
         first_row, end_row, first_column, end_column = bounds.tolist()
         height, width = end_row - first_row, end_column - first_column
-        rows, columns = mask.nonzero().unbind(-1)  # [N]
+        rows, columns = avatar.cells  # [N]
         inside = (rows >= first_row) & (rows < end_row) & (columns >= first_column) & (columns < end_column)
         points = inside.nonzero().squeeze(-1)
         down, along = rows[inside] - first_row, columns[inside] - first_column
         fade = torch.ones(len(points))
-        if (height, width) != tuple(mask.shape):
+        if (height, width) != tuple(avatar.mask.shape):
             edge = torch.minimum(torch.minimum(down, height - 1 - down), torch.minimum(along, width - 1 - along))
             fade = ((edge + 0.5) / FEATHER).clamp(max=1.0)
-        return _Cut((height, width), points, down * width + along, fade[:, None].to(mask.device))
+        return _Cut((height, width), points, down * width + along, fade[:, None].to(rows.device))

@@ -132,7 +132,7 @@ def bounds_of(avatar: Avatar, vertices: tuple[int, ...], growth: tuple[float, fl
     """
     binding = avatar.binding
     held = (torch.isin(binding.vertices, torch.tensor(vertices)) * binding.weights).sum(1) > SHARE  # [N]
-    places = avatar.mask.nonzero()[held].float()  # [Q, 2]
+    places = torch.stack(avatar.cells, dim=1)[held].float()  # [Q, 2]
     low, high = places.amin(0), places.amax(0) + 1
     middle, half = (low + high) / 2, (high - low) / 2 * torch.tensor(growth)
     sides = torch.tensor(avatar.mask.shape)

@@ -118,7 +118,7 @@ class Learner:
         """
         config = self.config
         learned = Adapter.of({name: value.clone() for name, value in adapter.tensors().items()})
-        touches = Touches(learned, self.avatar.mask, float(self.avatar.pixel_size))
+        touches = Touches(learned, self.avatar)
         groups = self._groups(learned)
         optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
         draw = np.random.default_rng(config.seed)
@@ -232,7 +232,7 @@ class Learner:
         rows, columns = slice(low[1], high[1]), slice(low[0], high[0])
         frame, config = self.motion[index], self.config
         warp = torso_warp(self.avatar.plates.follow, self.avatar.source, frame, self.animator.focal_ratio)
-        plate = torso_and_background(self.animator.plates, warp, SIDE)[:, rows, columns]
+        plate = torso_and_background(self.animator.plates, warp, SIDE)[0, :, rows, columns]
         truth = torch.from_numpy(self.footage.frames[index][rows, columns].copy()).permute(2, 0, 1).float() / 255.0
         losses = LossConfig(mouth=config.mouth, eyes=config.eyes)
         weight = pixel_weights(torch.from_numpy(landmarks), SIDE, losses)[:, rows, columns]

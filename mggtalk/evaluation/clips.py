@@ -22,7 +22,9 @@ class Clip(NamedTuple):
     speech: float | None  # share of the time in which somebody speaks, where the table tells it
 
 
-def find_clips(folder: str | Path, table: str | Path | None = None, split: str = "val") -> list[Clip]:
+def find_clips(
+    folder: str | Path, table: str | Path | None = None, split: str = "val", suffixes: tuple[str, ...] = VIDEO_SUFFIXES
+) -> list[Clip]:
     """Videos of a folder, or those rows of a table that belong to a split.
 
     Args:
@@ -30,6 +32,7 @@ def find_clips(folder: str | Path, table: str | Path | None = None, split: str =
         table: CSV with the columns ``clip`` (file name) and ``split``, and perhaps ``identity_cluster`` and
             ``speech_fraction``.
         split: Which rows.
+        suffixes: Which files of the folder, without a table.
 
     Raises:
         OptionError: If the folder or the table is missing or has nothing to offer.
@@ -38,11 +41,9 @@ def find_clips(folder: str | Path, table: str | Path | None = None, split: str =
     if not folder.is_dir():
         raise OptionError(f"The folder of clips {str(folder)!r} does not exist.", "Give a folder with videos.")
     if table is None:
-        found = [
-            Clip(path, path.name, None) for path in sorted(folder.iterdir()) if path.suffix.lower() in VIDEO_SUFFIXES
-        ]
+        found = [Clip(path, path.name, None) for path in sorted(folder.iterdir()) if path.suffix.lower() in suffixes]
         if not found:
-            raise OptionError(f"The folder {str(folder)!r} has no videos.", f"Put {', '.join(VIDEO_SUFFIXES)} there.")
+            raise OptionError(f"The folder {str(folder)!r} has no videos.", f"Put {', '.join(suffixes)} there.")
         return found
     if not Path(table).is_file():
         raise OptionError(

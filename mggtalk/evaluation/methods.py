@@ -48,9 +48,6 @@ def make_methods(
     names = list(ablations)
     if "all" in names:
         names = list(ABLATIONS)
-    unknown = sorted(set(names) - set(ABLATIONS))
-    if unknown:
-        raise OptionError(f"Unknown ablation {', '.join(unknown)}.", f"Choose from {', '.join(ABLATIONS)}, all.")
     strengths = list(noises)
     if any(not 0 < strength < 10 for strength in strengths):
         raise OptionError(f"The noise on the expression is {strengths}.", "Give standard deviations over 0, as in 0.1.")
@@ -60,7 +57,7 @@ def make_methods(
     if compare and PRIOR not in methods:
         methods = {PRIOR: Method(MGGTalkPipeline.from_pretrained(weights, prior=True)), **methods}
     for name in names:
-        config = Ablation(**{name.replace("-", "_"): True}).applied(base.config)
+        config = Ablation.of([name]).applied(base.config)
         methods[f"w/o {name}"] = Method(MGGTalkPipeline.from_pretrained(weights, config, prior))
     for strength in strengths:
         methods[f"noise {strength:g}"] = Method(base, strength)

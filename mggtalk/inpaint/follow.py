@@ -32,33 +32,36 @@ def torso_warp(follow: Tensor, source: MotionFrame, driven: MotionFrame, focal_r
     Args:
         follow: Weight ``[1, S, S]``.
         source: Pose of the portrait.
-        driven: Pose of the frame.
+        driven: Pose of the frame, or of B frames.
         focal_ratio: Focal length over the side of the square.
 
     Returns:
-        Offset to the place in the plate, ``[1, 2, GRID, GRID]`` (x, y) in units of the side; zero without motion.
+        Offset to the place in the plate, ``[B, 2, GRID, GRID]`` (x, y) in units of the side; zero without motion.
     """
     steps = (torch.arange(GRID, dtype=follow.dtype, device=follow.device) + 0.5) / GRID
     y, x = torch.meshgrid(steps, steps, indexing="ij")
     target = torch.stack([x, y], dim=-1)  # [G, G, 2] in units of the side
     depth = source.translation[2] + PIVOT_DEPTH
-    place = target
+    pose = driven._replace(rotation=driven.rotation.view(-1, 3, 3), translation=driven.translation.view(-1, 3))
+    place = target.expand(len(pose.rotation), GRID, GRID, 2)
+    follow = follow.expand(len(place), *follow.shape)
     for _ in range(STEPS):
-        weight = F.grid_sample(follow[None], place[None] * 2 - 1, padding_mode="border", align_corners=False)[0, 0]
-        moved = _move(place, depth, source, driven, focal_ratio)
-        place = target - weight[..., None] * (moved - place)  # [G, G, 2]
-    return (place - target).permute(2, 0, 1)[None]  # [1, 2, G, G]
+        weight = F.grid_sample(follow, place * 2 - 1, padding_mode="border", align_corners=False)[:, 0]
+        moved = _move(place, depth, source, pose, focal_ratio)
+        place = target - weight[..., None] * (moved - place)  # [B, G, G, 2]
+    return (place - target).permute(0, 3, 1, 2)  # [B, 2, G, G]
 
 
 def _move(place: Tensor, depth: Tensor, source: MotionFrame, driven: MotionFrame, focal_ratio: float) -> Tensor:
-    """Where points of the neck's plane ``[G, G, 2]`` (units of the side) go with the head."""
-    points = unproject(place.reshape(-1, 2), depth.expand(place[..., 0].numel()), focal_ratio, (0.5, 0.5))
+    """Where points of the neck's plane ``[B, G, G, 2]`` (units of the side) go with the head."""
+    flat = place.flatten(1, 2)  # [B, G*G, 2]
+    points = unproject(flat, depth.expand(flat.shape[:-1]), focal_ratio, (0.5, 0.5))
     head = camera_to_head(points, source.rotation, source.translation)
     return project(head_to_camera(head, driven.rotation, driven.translation), focal_ratio, (0.5, 0.5)).view_as(place)
 
 
 def torso_and_background(plates: Plates, warp: Tensor, size: int) -> Tensor:
-    """The frame without its head: warped torso over the background.
+    """Frames without their head: warped torso over the background.
 
     Args:
         plates: Layers already resized to ``size``.
@@ -66,10 +69,11 @@ def torso_and_background(plates: Plates, warp: Tensor, size: int) -> Tensor:
         size: Side of the frame in pixels.
 
     Returns:
-        RGB ``[3, size, size]``.
+        RGB ``[B, 3, size, size]``.
     """
-    offset = F.interpolate(warp, size=(size, size), mode="bilinear", align_corners=False)[0]  # [2, size, size]
+    offset = F.interpolate(warp, size=(size, size), mode="bilinear", align_corners=False)  # [B, 2, size, size]
     steps = (torch.arange(size, dtype=warp.dtype, device=warp.device) + 0.5) / size
-    grid = torch.stack([steps + offset[0], steps[:, None] + offset[1]], dim=-1) * 2 - 1  # [size, size, 2]
-    torso = F.grid_sample(plates.torso[None], grid[None], padding_mode="border", align_corners=False)[0]
-    return torso[:3] + (1.0 - torso[3:]) * plates.background  # [3, size, size]
+    grid = torch.stack([steps + offset[:, 0], steps[:, None] + offset[:, 1]], dim=-1) * 2 - 1  # [B, size, size, 2]
+    plate = plates.torso.expand(len(grid), *plates.torso.shape)
+    torso = F.grid_sample(plate, grid, padding_mode="border", align_corners=False)  # [B, 4, size, size]
+    return torso[:, :3] + (1.0 - torso[:, 3:]) * plates.background  # [B, 3, size, size]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from mggtalk.config import MediaConfig
 from mggtalk.errors import MediaError, MediaTooLongError
-from mggtalk.media.ffmpeg import input_arguments, last_line, run
+from mggtalk.media.ffmpeg import FFmpegPipe, input_arguments, last_line
 from mggtalk.media.files import PathLike, check_readable
 from mggtalk.media.probe import probe
 
@@ -18,6 +19,21 @@ logger = logging.getLogger(__name__)
 
 SILENCE_PEAK = 1e-3
 """Recordings that never get louder (-60 dB) are taken for silent."""
+
+BLOCK = 1 << 18
+"""Samples that are read at a time."""
+
+
+class Level(Protocol):
+    """What has a length and a loudness."""
+
+    @property
+    def seconds(self) -> float:
+        """Length."""
+
+    @property
+    def peak(self) -> float:
+        """Largest absolute sample."""
 
 
 class Sound(NamedTuple):
@@ -53,22 +69,59 @@ def load_sound(path: PathLike, rate: int = 16000, config: MediaConfig | None = N
         MediaError: If it cannot be read, has no sound, no samples, or samples that are no numbers.
         MediaTooLongError: If it is too long.
     """
-    config = config or MediaConfig()
-    file = check_readable(path, "recording", config.max_sound_megabytes)
-    samples = _read_with_ffmpeg(file, rate, config)
-    if len(samples) == 0:
-        raise MediaError(f"The recording {str(file)!r} has no samples (0.0 s).", "Record or export it again.")
-    _check_length(len(samples) / rate, file, config)
-    if not np.isfinite(samples).all():
-        raise MediaError(f"The recording {str(file)!r} holds samples that are no numbers (NaN).", "Export it again.")
-    sound = Sound(samples, rate)
+    sound = Sound(np.concatenate([*read_sound(path, rate, config)]), rate)
     if sound.peak > 1.0:
-        logger.info("%s is over-loud (peak %.2f) and was scaled", file, sound.peak)
-        sound = Sound(samples / np.float32(sound.peak), rate)
+        logger.info("%s is over-loud (peak %.2f) and was scaled", path, sound.peak)
+        sound = Sound(sound.samples / np.float32(sound.peak), rate)
     return sound
 
 
-def check_speech(sound: Sound) -> None:
+def read_sound(path: PathLike, rate: int = 16000, config: MediaConfig | None = None) -> Iterator[np.ndarray]:
+    """Read a recording piece by piece, however long it is.
+
+    Args:
+        path: See :func:`load_sound`.
+        rate: Sampling rate to convert to, Hz.
+        config: Limit on its length.
+
+    Yields:
+        Samples float32 ``[n]`` in order, at least one in all. An over-loud recording is not scaled.
+
+    Raises:
+        MediaError: If it cannot be read, has no sound, no samples, or samples that are no numbers.
+        MediaTooLongError: If it is too long.
+    """
+    config = config or MediaConfig()
+    file = check_readable(path, "recording", config.max_sound_megabytes)
+    count = 0
+    for samples in _decode(file, rate, config):
+        count += len(samples)
+        _check_length(count / rate, file, config)
+        if not np.isfinite(samples).all():
+            raise MediaError(
+                f"The recording {str(file)!r} holds samples that are no numbers (NaN).", "Export it again."
+            )
+        yield samples
+    if count == 0:
+        raise MediaError(f"The recording {str(file)!r} has no samples (0.0 s).", "Record or export it again.")
+
+
+class Extent(NamedTuple):
+    """A :class:`Level`."""
+
+    seconds: float
+    peak: float
+
+
+def level_of(blocks: Iterable[np.ndarray], rate: int) -> Extent:
+    """Length and loudness of samples ``[n]`` that are read piece by piece and not kept."""
+    count, peak = 0, 0.0
+    for samples in blocks:
+        count, peak = count + len(samples), max(peak, float(np.abs(samples).max(initial=0.0)))
+    return Extent(count / rate, peak)
+
+
+def check_speech(sound: Level) -> None:
     """Refuse a recording in which nothing can be heard.
 
     Raises:
@@ -79,8 +132,8 @@ def check_speech(sound: Sound) -> None:
         raise MediaError(problem, "Check the microphone, or give another recording.")
 
 
-def _read_with_ffmpeg(file: Path, rate: int, config: MediaConfig) -> np.ndarray:
-    """Decode with ffmpeg, a process of its own: float32 ``[N]`` at ``rate``."""
+def _decode(file: Path, rate: int, config: MediaConfig) -> Iterator[np.ndarray]:
+    """Decode with ffmpeg, a process of its own: float32 ``[n]`` at ``rate``."""
     header = probe(file)
     if not header.has_sound:
         raise MediaError(f"{str(file)!r} has no sound.", "Give a recording, or a video in which somebody speaks.")
@@ -91,11 +144,22 @@ def _read_with_ffmpeg(file: Path, rate: int, config: MediaConfig) -> np.ndarray:
         mixing += ":async=1:first_pts=0"  # in time with the pictures
     arguments = [*input_arguments(file), "-map", "0:a:0", "-vn", "-sn", "-dn", "-af", mixing]
     limit = f"{config.max_sound_seconds + 2:.3f}"
-    status, data, log = run([*arguments, "-t", limit, "-f", "f32le", "-c:a", "pcm_f32le", "pipe:1"])
-    if status != 0 and not data:
-        problem = f"The sound of {str(file)!r} cannot be decoded: {last_line(log)}."
-        raise MediaError(problem, "Convert it to WAV and try again.")
-    return np.frombuffer(data[: len(data) // 4 * 4], "<f4").astype(np.float32)  # [N]
+    pipe = FFmpegPipe([*arguments, "-t", limit, "-f", "f32le", "-c:a", "pcm_f32le", "pipe:1"], writes=False)
+    try:
+        read = 0
+        while True:
+            data = bytearray(4 * BLOCK)
+            size = pipe.read_into(memoryview(data))
+            read += size
+            if size >= 4:
+                yield np.frombuffer(data, "<f4", size // 4).astype(np.float32, copy=False)  # [n]
+            if size < len(data):
+                break
+        if pipe.wait() != 0 and read == 0:
+            problem = f"The sound of {str(file)!r} cannot be decoded: {last_line(pipe.log())}."
+            raise MediaError(problem, "Convert it to WAV and try again.")
+    finally:
+        pipe.kill()
 
 
 def _check_length(seconds: float, file: Path, config: MediaConfig) -> None:

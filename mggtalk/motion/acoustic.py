@@ -1,26 +1,22 @@
-"""How likely each English sound is at each moment, by the acoustic model inside pocketsphinx's wheel.
+"""How likely each English sound is at each moment.
 
-The decoder names one phone at a time; the mixtures of Gaussians it rests on say how well every phone fits, which tells
+A decoder names one phone at a time; the mixtures of Gaussians it rests on say how well every phone fits, which tells
 more: half an open vowel, or something between P and F. It also holds in other languages, as far as sounds go.
-
-The model is phonetically tied: each of the 42 context-free phones has a codebook of 128 Gaussians per stream, and three
-states that weigh them. Streams are cepstra, their slopes and their curvatures, 13 values each. With mixture weights
-``w`` a state's log likelihood is ``sum_streams log sum_d w_d N(x; mu_d, sigma_d)``.
 """
 
 from __future__ import annotations
 
-import struct
+import math
 from functools import lru_cache
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from pocketsphinx import get_model_path
 from scipy.fft import dct
 
-from mggtalk.errors import WeightsMissingError
-from mggtalk.motion.features import RATE
+from mggtalk.motion.acoustic_model import CEPSTRA, STATES, STREAMS, AcousticModel, acoustic_model
+from mggtalk.render.numba_compile import helper, kernel
+
+RATE = 16000
+"""Sampling rate in Hz that everything here is defined for."""
 
 CLOCK = 100.0
 """Frames a second; frame ``i`` is centred on the time ``i / 100`` s."""
@@ -37,128 +33,129 @@ FILTERS = 25
 BAND = (130.0, 6800.0)
 """Their lowest and highest frequency, Hz."""
 
-CEPSTRA = 13
-"""Values per stream."""
-
 LIFTER = 22
 """Length of the sine window over the cepstra."""
-
-STREAMS = 3
-"""Cepstra, slopes, curvatures."""
-
-STATES = 3
-"""States of a phone."""
 
 SHARPNESS = 0.25
 """Exponent of the likelihoods: neighbouring frames and streams are not independent, so the product is too sure."""
 
-BLOCK = 500
-"""Frames that are scored at a time, to bound memory."""
+BLOCK = 100
+"""Frames that are scored at a time: their exponents fit into the processor's cache."""
+
+LEAST_POWER = 1.0
+"""Power in a band that the faintest noise of 16 bits exceeds; digital silence is raised to it."""
 
 CONTEXT = 3
 """Frames to each side that slopes and curvatures reach."""
 
-
-class AcousticModel(NamedTuple):
-    """The mixtures of P = 42 phones."""
-
-    phones: tuple[str, ...]  # names, [P]
-    square: np.ndarray  # [3, 26, P * 128] weights of (x^2, x) in the exponent
-    constant: np.ndarray  # [3, P * 128]
-    mixture: np.ndarray  # [3, P, 128, 3] weights of the Gaussians in each state
+BIT = math.log(2.0)
 
 
-@lru_cache(maxsize=1)
-def acoustic_model() -> AcousticModel:
-    """Read the model.
-
-    Raises:
-        WeightsMissingError: If the package does not hold the model that is known here.
-    """
-    folder = Path(get_model_path("en-us")) / "en-us"
-    try:
-        means, variances = (_gaussians(folder / name) for name in ("means", "variances"))  # [P, 3, 128, 13]
-        names, weights = _phones(folder / "mdef"), _mixture_weights(folder / "sendump")  # [P], [3, 128, senones]
-    except (OSError, ValueError, struct.error) as error:
-        raise WeightsMissingError(
-            f"The acoustic model in {folder} cannot be read ({error}).", "Install pocketsphinx 5.1 anew."
-        ) from error
-    count = len(names)
-    variances = np.maximum(variances, 1e-4)
-    precision = 1.0 / variances
-    square = np.concatenate([-0.5 * precision, means * precision], axis=-1)  # [P, 3, 128, 26]
-    constant = -0.5 * (np.log(2.0 * np.pi * variances) + means**2 * precision).sum(-1)  # [P, 3, 128]
-    states = weights[..., : count * STATES].reshape(STREAMS, -1, count, STATES).transpose(0, 2, 1, 3)  # [3, P, 128, 3]
-    return AcousticModel(
-        phones=names,
-        square=np.ascontiguousarray(square.transpose(1, 3, 0, 2).reshape(STREAMS, 2 * CEPSTRA, -1), np.float32),
-        constant=np.ascontiguousarray(constant.transpose(1, 0, 2).reshape(STREAMS, -1), np.float32),
-        mixture=np.ascontiguousarray(states / states.sum(2, keepdims=True), np.float32),
-    )
-
-
-def cepstra(samples: np.ndarray) -> np.ndarray:
+def cepstra(emphasised: np.ndarray) -> np.ndarray:
     """Mel cepstra as the acoustic model takes them, before their mean is subtracted.
 
     Args:
-        samples: float ``[N]`` at 16 kHz, in [-1, 1].
+        emphasised: float ``[205 + N + 205]`` at 16 kHz: samples in [-1, 1] behind a high-pass filter
+            ``x_n - 0.97 x_(n-1)``, with what surrounds them.
 
     Returns:
         ``[N // 160 + 1, 13]`` float32.
     """
-    emphasised = np.append(samples[:1], samples[1:] - 0.97 * samples[:-1]) * 32768.0  # [N]
-    padded = np.pad(emphasised.astype(np.float32), WINDOW // 2)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]  # [C, 410], a view
-    window = np.hamming(WINDOW).astype(np.float32)
-    bands = np.empty((len(frames), FILTERS), np.float32)
-    for start in range(0, len(frames), 8 * BLOCK):
-        power = np.abs(np.fft.rfft(frames[start : start + 8 * BLOCK] * window, 512)) ** 2  # [block, 257]
-        bands[start : start + 8 * BLOCK] = power @ _filters().T
-    values = dct(np.log(np.maximum(bands, 1e-4)), type=2, norm="ortho", axis=1)[:, :CEPSTRA]  # [C, 13]
+    frames = np.lib.stride_tricks.sliding_window_view(emphasised, WINDOW)[::HOP]  # [C, 410], a view
+    window = 32768.0 * np.hamming(WINDOW)
+    power = np.abs(np.fft.rfft(frames * window.astype(np.float32), 512)) ** 2  # [C, 257]
+    bands = (power @ _filters().T).astype(np.float32)  # [C, 25]
+    values = dct(np.log(np.maximum(bands, LEAST_POWER)), type=2, norm="ortho", axis=1)[:, :CEPSTRA]  # [C, 13]
     return (values * (1.0 + LIFTER / 2 * np.sin(np.pi * np.arange(CEPSTRA) / LIFTER))).astype(np.float32)
 
 
-def phone_posteriors(values: np.ndarray, model: AcousticModel | None = None) -> np.ndarray:
-    """How likely each phone is in each frame.
+def state_scores(values: np.ndarray, low: int, high: int, model: AcousticModel | None = None) -> np.ndarray:
+    """How well some frames fit each state of each phone.
 
     Args:
-        values: :func:`cepstra` of a whole recording, ``[C, 13]``; their mean is taken as the voice and the microphone.
+        values: :func:`cepstra` of a whole recording without their mean, ``[C, 13]``.
+        low: First frame.
+        high: Behind the last.
         model: The embedded one by default.
 
     Returns:
-        ``[C, P]`` float32, sums are 1. Frames of equal context have equal posteriors, however they are cut into blocks.
+        Log likelihoods ``[high - low, P, 3]`` float32. They do not depend on how a recording is cut into frames.
     """
     model = model or acoustic_model()
-    streams = _streams(values - values.mean(0))  # [3, C, 13]
-    posteriors = np.empty((len(values), len(model.phones)), np.float32)
-    for start in range(0, len(values), BLOCK):
-        score = SHARPNESS * _log_likelihoods(streams[:, start : start + BLOCK], model).max(-1)  # [block, P]
-        share = np.exp(score - score.max(1, keepdims=True))
-        posteriors[start : start + BLOCK] = share / share.sum(1, keepdims=True)
-    return posteriors
-
-
-def _log_likelihoods(streams: np.ndarray, model: AcousticModel) -> np.ndarray:
-    """``[3, B, 13]`` to log likelihoods of the states ``[B, P, 3]``."""
-    frames, count = streams.shape[1], len(model.phones)
-    total = np.zeros((frames, count, STATES), np.float32)
-    for values, square, constant, mixture in zip(streams, model.square, model.constant, model.mixture):
-        exponent = np.concatenate([values * values, values], axis=1) @ square + constant  # [B, P * 128]
-        exponent = exponent.reshape(frames, count, -1)  # [B, P, 128]
-        highest = exponent.max(-1, keepdims=True)
-        density = np.exp(exponent - highest, out=exponent).transpose(1, 0, 2) @ mixture  # [P, B, 3]
-        total += np.log(density + 1e-12).transpose(1, 0, 2) + highest
+    streams = _streams(values, low, high)  # [3, n, 13]
+    phones = len(model.phones)
+    total = np.zeros((high - low, phones, STATES), np.float32)
+    terms = np.ones((BLOCK, 2 * CEPSTRA + 1), np.float32)  # [B, 27]: x^2, x, 1
+    exponents = np.empty((BLOCK, model.square.shape[-1]), np.float32)  # [B, P * 128], used again and again
+    for start in range(0, high - low, BLOCK):
+        for stream, square, mixture in zip(streams, model.square, model.mixture):
+            part = stream[start : start + BLOCK]
+            count = len(part)
+            terms[:count, :CEPSTRA], terms[:count, CEPSTRA:-1] = part * part, part
+            np.matmul(terms[:count], square, out=exponents[:count])
+            _mix(exponents[:count].reshape(count, phones, -1), mixture, total[start : start + BLOCK])
     return total
 
 
-def _streams(values: np.ndarray) -> np.ndarray:
-    """Cepstra ``[C, 13]`` with their slopes over four frames and the slopes' change over two, ``[3, C, 13]``."""
-    padded = np.pad(values, ((CONTEXT, CONTEXT), (0, 0)), mode="edge")
+def posteriors(scores: np.ndarray) -> np.ndarray:
+    """How likely each phone is, ``[n, P]`` float32 with sums of 1, from scores of states ``[n, P, 3]``."""
+    score = SHARPNESS * scores.max(-1)
+    share = np.exp(score - score.max(1, keepdims=True))
+    return share / share.sum(1, keepdims=True)
+
+
+@helper
+def _power_of_two(value: float) -> float:
+    """``2 ** value`` for a value of at most 0, to six digits."""
+    value = max(np.float32(-120.0), value)  # type: ignore[assignment]
+    whole = np.floor(value)
+    rest = value - whole
+    share = np.float32(0.00961813) + rest * np.float32(0.00133336)
+    share = np.float32(0.24022651) + rest * (np.float32(0.05550411) + rest * share)
+    share = np.float32(1.0) + rest * (np.float32(0.69314718) + rest * share)
+    return np.int32((np.int32(whole) + np.int32(127)) << np.int32(23)).view(np.float32) * share
+
+
+@kernel
+def _mix(exponents: np.ndarray, mixture: np.ndarray, total: np.ndarray) -> None:
+    """Add a stream's log likelihoods.
+
+    Args:
+        exponents: Of the Gaussians, to the base 2, ``[B, P, 128]`` float32.
+        mixture: ``[P, 3, 128]``.
+        total: ``[B, P, 3]``, is added to.
+    """
+    least = np.float32(1e-12)
+    for phone in range(mixture.shape[0]):
+        weights0, weights1, weights2 = mixture[phone, 0], mixture[phone, 1], mixture[phone, 2]
+        for frame in range(exponents.shape[0]):
+            row = exponents[frame, phone]
+            highest = row[0]
+            for place in range(1, row.shape[0]):
+                highest = max(highest, row[place])
+            sum0 = sum1 = sum2 = least
+            for place in range(row.shape[0]):
+                density = _power_of_two(row[place] - highest)
+                sum0 += density * weights0[place]
+                sum1 += density * weights1[place]
+                sum2 += density * weights2[place]
+            common = highest * np.float32(BIT)
+            total[frame, phone, 0] += common + np.log(sum0)
+            total[frame, phone, 1] += common + np.log(sum1)
+            total[frame, phone, 2] += common + np.log(sum2)
+
+
+def _streams(values: np.ndarray, low: int, high: int) -> np.ndarray:
+    """Cepstra of some frames with their slopes over four frames and the slopes' change over two, ``[3, n, 13]``."""
+    place = np.arange(low - CONTEXT, high + CONTEXT).clip(0, len(values) - 1)
+    padded = values[place]  # [n + 6, 13]
 
     def at(offset: int) -> np.ndarray:
         return padded[CONTEXT + offset : len(padded) - CONTEXT + offset]
 
-    return np.stack([values, at(2) - at(-2), (at(3) - at(-1)) - (at(1) - at(-3))]).astype(np.float32)
+    parts = (at(0), at(2) - at(-2), (at(3) - at(-1)) - (at(1) - at(-3)))
+    assert len(parts) == STREAMS
+    return np.stack(parts).astype(np.float32)
 
 
 @lru_cache(maxsize=1)
@@ -172,41 +169,3 @@ def _filters() -> np.ndarray:
     falling = (corners[2:, None] - bins) / np.diff(corners)[1:, None]
     filters = np.clip(np.minimum(rising, falling), 0.0, None)
     return (filters * (2.0 / (corners[2:] - corners[:-2]))[:, None]).astype(np.float32)
-
-
-def _gaussians(path: Path) -> np.ndarray:
-    """A file of means or variances, ``[P, 3, 128, 13]``: a header in text, then counts and numbers in binary."""
-    content = path.read_bytes()
-    place = content.index(b"endhdr\n") + len(b"endhdr\n")
-    mark, codebooks, streams, densities, *lengths = struct.unpack_from("<I3i3i", content, place)
-    (count,) = struct.unpack_from("<i", content, place + 28)
-    if mark != 0x11223344 or streams != STREAMS or set(lengths) != {CEPSTRA}:
-        raise ValueError(f"{path.name} is of another kind")
-    numbers = np.frombuffer(content, "<f4", count, place + 32)
-    return numbers.reshape(codebooks, streams, densities, CEPSTRA).astype(np.float64)
-
-
-def _mixture_weights(path: Path) -> np.ndarray:
-    """The mixture weights ``[3, 128, senones]``, stored in bytes as negative logarithms in steps of 1024 log 1.0001."""
-    content = path.read_bytes()
-    place = 0
-    while True:
-        (length,) = struct.unpack_from("<i", content, place)
-        place += 4 + length
-        if length == 0:
-            break
-    densities, senones = struct.unpack_from("<2i", content, place)
-    levels = np.frombuffer(content, np.uint8, STREAMS * densities * senones, place + 8)
-    return np.exp(-1024.0 * np.log(1.0001) * levels.reshape(STREAMS, densities, senones))
-
-
-def _phones(path: Path) -> tuple[str, ...]:
-    """Names of the context-free phones, in their order."""
-    content = path.read_bytes()
-    end = b"END FILE FORMAT DESCRIPTION\n"
-    place = content.index(end) + len(end)
-    while content[place] == 0:
-        place += 1
-    (count,) = struct.unpack_from("<i", content, place)
-    names = content[place + 40 :].split(b"\0", count)[:count]
-    return tuple(name.decode("ascii") for name in names)

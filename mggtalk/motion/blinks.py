@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from mggtalk.face.blendshapes import INDEX, NAMES
 from mggtalk.motion.features import FRAMES_PER_SECOND, SpeechFeatures
-from mggtalk.motion.head_motion import accents
+from mggtalk.motion.head_motion import accents, add_bump
 
 CLOSING_SECONDS = 0.10
 """Time in which lids fall."""
@@ -89,11 +89,12 @@ def blink_curve(times: list[float], frames: int, fps: float) -> np.ndarray:
     curve = np.zeros(frames, np.float32)
     for moment in times:
         shut = min(round(moment * fps), frames - 1)
-        offset = (np.arange(frames) - shut) / fps  # [T] seconds
+        low, high = max(0, shut - math.ceil(CLOSING_SECONDS * fps)), shut + math.ceil(OPENING_SECONDS * fps) + 1
+        offset = (np.arange(low, min(high, frames)) - shut) / fps  # [t] seconds
         side = np.where(offset < 0, -offset / CLOSING_SECONDS, offset / OPENING_SECONDS)
         rise = np.clip(1.0 - side, 0.0, 1.0)
-        curve = np.maximum(curve, rise * rise * (3.0 - 2.0 * rise))
-    return curve.astype(np.float32)
+        curve[low:high] = np.maximum(curve[low:high], rise * rise * (3.0 - 2.0 * rise))
+    return curve
 
 
 def eyes_and_brows(
@@ -142,8 +143,10 @@ def _gaze(frames: int, fps: float, generator: np.random.Generator) -> np.ndarray
     targets = np.zeros((frames, 2))
     start = generator.uniform(*SACCADE_SECONDS)
     while start * fps < frames:
-        targets[int(start * fps) :] = generator.standard_normal(2) * GAZE_DEGREES
-        start += generator.uniform(*SACCADE_SECONDS)
+        target = generator.standard_normal(2) * GAZE_DEGREES
+        following = start + generator.uniform(*SACCADE_SECONDS)
+        targets[int(start * fps) : int(following * fps)] = target
+        start = following
     return gaussian_filter1d(targets, 0.02 * fps, axis=0, mode="nearest")
 
 
@@ -153,6 +156,6 @@ def _brows(features: SpeechFeatures, times: np.ndarray, generator: np.random.Gen
     for moment, stress in zip(*accents(features)):
         chance, size = generator.random(2)
         if chance < 0.35:
-            curve += stress * (0.08 + 0.14 * size) * np.exp(-0.5 * ((times - moment) / 0.16) ** 2)
+            add_bump(curve, times, moment, 0.16, stress * (0.08 + 0.14 * size))
     rise = np.clip(times / 0.3, 0.0, 1.0)  # frame 0 is neutral
     return np.minimum(curve, 0.25) * rise

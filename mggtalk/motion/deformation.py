@@ -36,6 +36,7 @@ from mggtalk.face.topology import (
     RIGHT_IRIS,
 )
 from mggtalk.gates import expression_gate
+from mggtalk.geometry import indices
 from mggtalk.networks import is_zero, zero_init
 
 UPPER_LIDS = (*RIGHT_EYE_UPPER[1:-1], *LEFT_EYE_UPPER[1:-1])
@@ -182,51 +183,57 @@ def displacement(binding: Binding, moved: Tensor, inner: Tensor | None = None) -
 
     Args:
         binding: N points.
-        moved: Displacement of the face model's vertices ``V(beta_d) - V(beta_s)``, ``[V, 3]``, head frame.
+        moved: Displacement of the face model's vertices ``V(beta_d) - V(beta_s)``, ``[..., V, 3]``, head frame.
         inner: Indices of those in the eyes and the mouth, where they are known; see :func:`inner_points`.
 
     Returns:
-        ``[N, 3]`` decimetres.
+        ``[..., N, 3]`` decimetres.
     """
-    shift = (moved[binding.vertices] * binding.weights[..., None]).sum(-2)  # [N, 3]
+    shift = (moved[..., binding.vertices, :] * binding.weights[..., None]).sum(-2)  # [..., N, 3]
     inner = inner_points(binding) if inner is None else inner
     if len(inner):
-        shift = shift.index_copy(0, inner, _inner_displacement(binding.select(inner), moved, shift[inner]))
+        bound = shift[..., inner, :]  # [..., M, 3]
+        shift = shift.index_copy(-2, inner, _inner_displacement(binding.select(inner), moved, bound))
     return shift
 
 
 class InnerMotion(NamedTuple):
     """What moves the eyes and the inside of the mouth."""
 
-    iris: Tensor  # [2, 3] displacement of the right and the left iris
-    closing: Tensor  # [2] how far the lids of the right and the left eye came together
-    pull: Tensor  # [V] by how much each vertex of a lid opens the eye, head-frame y
-    jaw: Tensor  # [3] displacement of the lower teeth
+    iris: Tensor  # [..., 2, 3] displacement of the right and the left iris
+    closing: Tensor  # [..., 2] how far the lids of the right and the left eye came together
+    pull: Tensor  # [..., V] by how much each vertex of a lid opens the eye, head-frame y
+    jaw: Tensor  # [..., 3] displacement of the lower teeth
 
     @staticmethod
     def of(moved: Tensor) -> InnerMotion:
-        """The motion of a face model whose vertices moved by ``[V, 3]``."""
+        """The motion of a face model whose vertices moved by ``[..., V, 3]``."""
+
+        def at(vertices: tuple[int, ...]) -> Tensor:
+            return moved[..., indices(vertices, moved), :]  # [..., n, 3]
+
         # An eye that opens wider pulls its rim along; an eye that closes only covers the eyeball.
-        pull = torch.zeros_like(moved[:, 1])  # [V]
-        pull[list(UPPER_LIDS)] = moved[list(UPPER_LIDS), 1].clamp(min=0)
-        pull[list(LOWER_LIDS)] = moved[list(LOWER_LIDS), 1].clamp(max=0)
+        pull = torch.zeros_like(moved[..., 1])  # [..., V]
+        pull[..., indices(UPPER_LIDS, moved)] = at(UPPER_LIDS)[..., 1].clamp(min=0)
+        pull[..., indices(LOWER_LIDS, moved)] = at(LOWER_LIDS)[..., 1].clamp(max=0)
         return InnerMotion(
-            iris=torch.stack([moved[list(RIGHT_IRIS)].mean(0), moved[list(LEFT_IRIS)].mean(0)]),
-            closing=torch.stack([_closing(moved, RIGHT_LIDS), _closing(moved, LEFT_LIDS)]),
+            iris=torch.stack([at(RIGHT_IRIS).mean(-2), at(LEFT_IRIS).mean(-2)], dim=-2),
+            closing=torch.stack([_closing(moved, RIGHT_LIDS), _closing(moved, LEFT_LIDS)], dim=-1),
             pull=pull,
-            jaw=moved[list(LIPS_INNER_LOWER[3:-3])].mean(0),
+            jaw=at(LIPS_INNER_LOWER[3:-3]).mean(-2),
         )
 
 
 def _inner_displacement(binding: Binding, moved: Tensor, bound: Tensor) -> Tensor:
-    """Eyes and mouth: ``bound [M, 3]`` is the displacement that skin would have there."""
+    """Eyes and mouth: ``bound [..., M, 3]`` is the displacement that skin would have there."""
     inner = InnerMotion.of(moved)
     on_left = binding.part == Part.LEFT_EYE
-    iris = torch.where(on_left[:, None], inner.iris[1], inner.iris[0])  # [M, 3]
-    closing = torch.where(on_left, inner.closing[1], inner.closing[0])  # [M]
-    opening = (inner.pull[binding.vertices] * binding.weights).sum(-1)  # [M]
-    eye = torch.stack([iris[:, 0] * binding.gaze, iris[:, 1] * binding.gaze + opening, -RETREAT * closing], -1)
-    jaw = inner.jaw.expand_as(bound)
+    iris = torch.where(on_left[:, None], inner.iris[..., 1:, :], inner.iris[..., :1, :])  # [..., M, 3]
+    closing = torch.where(on_left, inner.closing[..., 1:], inner.closing[..., :1])  # [..., M]
+    opening = (inner.pull[..., binding.vertices] * binding.weights).sum(-1)  # [..., M]
+    gaze = binding.gaze
+    eye = torch.stack([iris[..., 0] * gaze, iris[..., 1] * gaze + opening, -RETREAT * closing], -1)
+    jaw = inner.jaw[..., None, :].expand_as(bound)
     part = binding.part[:, None]
     return torch.where(part <= Part.LEFT_EYE, eye, torch.where(part == Part.LOWER_MOUTH, jaw, torch.zeros_like(bound)))
 
@@ -234,7 +241,7 @@ def _inner_displacement(binding: Binding, moved: Tensor, bound: Tensor) -> Tenso
 def _closing(moved: Tensor, lids: tuple[int, int]) -> Tensor:
     """How far the middle of the upper lid came down to that of the lower one, decimetres, at least 0."""
     upper, lower = lids
-    return (moved[lower, 1] - moved[upper, 1]).clamp(min=0)
+    return (moved[..., lower, 1] - moved[..., upper, 1]).clamp(min=0)
 
 
 class DeformationMLP(nn.Module):
@@ -261,17 +268,19 @@ class DeformationMLP(nn.Module):
 
         Args:
             points: ``[N, 3]`` head frame, decimetres.
-            beta_d: Driving expression ``[K]``.
+            beta_d: Driving expression ``[..., K]``.
             beta_s: Source expression ``[K]``.
 
         Returns:
-            ``[N, 3]``; multiplied by the distance of the expressions, so that no change means no residual.
+            ``[..., N, 3]``; multiplied by the distance of the expressions, so that no change means no residual.
         """
         octaves = 2.0 ** torch.arange(self.frequencies, device=points.device, dtype=points.dtype)
         phases = (points[..., None] * octaves).flatten(-2)  # [N, 3 * frequencies]
-        change = torch.cat([beta_d, beta_s]).expand(len(points), -1)  # [N, 2K]
-        hidden = self.body(torch.cat([points, phases.sin(), phases.cos(), change], dim=-1))
-        return expression_gate(beta_d, beta_s) * self.last(hidden)
+        place = torch.cat([points, phases.sin(), phases.cos()], dim=-1)  # [N, 3 + 6 * frequencies]
+        change = torch.cat([beta_d, beta_s.expand_as(beta_d)], dim=-1)[..., None, :]  # [..., 1, 2K]
+        shape = (*beta_d.shape[:-1], len(points), -1)
+        hidden = self.body(torch.cat([place.expand(shape), change.expand(shape)], dim=-1))
+        return expression_gate(beta_d, beta_s)[..., None, None] * self.last(hidden)
 
     def drive(
         self, face_model: FaceModel, avatar_vertices: Tensor, identity: Tensor, beta_d: Tensor, beta_s: Tensor
@@ -282,11 +291,11 @@ class DeformationMLP(nn.Module):
             face_model: The landmark 3DMM.
             avatar_vertices: Face model of the source ``V(beta_s)``, ``[V, 3]``.
             identity: Its identity ``[I]``.
-            beta_d: Driving expression ``[K]``.
+            beta_d: Driving expression ``[..., K]``.
             beta_s: Source expression ``[K]``.
 
         Returns:
-            ``V(beta_d)`` with the learned residual, ``[V, 3]``, head frame, decimetres.
+            ``V(beta_d)`` with the learned residual, ``[..., V, 3]``, head frame, decimetres.
         """
-        vertices = face_model.vertices(identity, beta_d)  # [V, 3]
+        vertices = face_model.vertices(identity, beta_d)  # [..., V, 3]
         return vertices if self.untrained else vertices + self(avatar_vertices, beta_d, beta_s)

@@ -17,13 +17,16 @@ from mggtalk.motion.features import FRAMES_PER_SECOND, SpeechFeatures
 DISTANCE = 9.0
 """Distance of the head from the camera in decimetres; only its changes are used."""
 
-DRIFT_DEGREES = (1.5, 2.9, 1.1)
-"""Standard deviations of the drift's knots: pitch, yaw, roll."""
+DRIFT_DEGREES = (2.7, 3.0, 2.8)
+"""Standard deviations of the drift's knots: pitch, yaw, roll.
+
+Over ten seconds heads turn two thirds as far as those of the median speaker of 24 clips (2.6, 2.0 and 2.7 degrees).
+"""
 
 DRIFT_DECIMETRES = (0.015, 0.010, 0.03)
 """Standard deviations of the drift's knots along the camera's axes."""
 
-KNOT_SECONDS = 0.45
+KNOT_SECONDS = 0.38
 """Time between the knots of the drift."""
 
 PERSISTENCE = 0.72
@@ -35,7 +38,7 @@ FADE_SECONDS = 1.0
 NECK = (0.0, -0.8, -0.8)
 """The joint around which a head turns, in the head frame, decimetres: below and behind the face."""
 
-NOD_DEGREES = 2.2
+NOD_DEGREES = 2.6
 """Pitch of a nod on the strongest syllables."""
 
 NOD_SECONDS = 0.12
@@ -111,5 +114,11 @@ def _nods(features: SpeechFeatures, times: np.ndarray, generator: np.random.Gene
         chance, sign, size = generator.random(3)
         if chance < 0.67:
             height = NOD_DEGREES * stress * (0.6 + 0.6 * size) * (1.0 if sign < 0.8 else -0.6)
-            pitch += height * np.exp(-0.5 * ((times - moment) / NOD_SECONDS) ** 2)
+            add_bump(pitch, times, moment, NOD_SECONDS, height)
     return pitch
+
+
+def add_bump(curve: np.ndarray, times: np.ndarray, moment: float, deviation: float, height: float) -> None:
+    """Add a Gaussian bump to a curve ``[T]`` at ascending times ``[T]``; only near it, so that hours cost no more."""
+    low, high = np.searchsorted(times, (moment - 6.0 * deviation, moment + 6.0 * deviation))
+    curve[low:high] += height * np.exp(-0.5 * ((times[low:high] - moment) / deviation) ** 2)

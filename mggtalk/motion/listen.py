@@ -6,7 +6,6 @@ they are trusted less, and the mouth follows loudness and spectral shape instead
 
 from __future__ import annotations
 
-import logging
 import math
 from typing import NamedTuple
 
@@ -21,39 +20,17 @@ from mggtalk.geometry import rotation_to_euler
 from mggtalk.media.sound import Sound
 from mggtalk.motion.audio_prior import AudioPrior, Voice, blend
 from mggtalk.motion.blinks import eyes_and_brows
-from mggtalk.motion.features import FRAMES_PER_SECOND, SpeechFeatures, analyse
+from mggtalk.motion.features import Recording, SpeechFeatures, record
 from mggtalk.motion.head_motion import head_motion
-from mggtalk.motion.phones import SILENCE, Phone, PhoneTrack, decode_phones
+from mggtalk.motion.hearing import GOOD_FIT, MARGIN, Speech, rule_curves, understand
+from mggtalk.motion.phones import PhoneTrack
 from mggtalk.motion.speech_inputs import speech_inputs
-from mggtalk.motion.visemes import (
-    BILABIALS,
-    LABIODENTALS,
-    lip_contact,
-    lip_moments,
-    mouth_from_phones,
-    mouth_from_spectrum,
-    sample_mouth,
-)
+from mggtalk.motion.visemes import LEAD, lip_contact, mouth_at
+from mggtalk.progress import Progress, no_progress
 from mggtalk.scene import Motion
-from mggtalk.talking_video import Progress, no_progress
 
-logger = logging.getLogger(__name__)
-
-GOOD_FIT = -0.9
-"""Acoustic fit from which phones are fully trusted; clean English reaches it."""
-
-BAD_FIT = -1.5
-"""Fit at which they are trusted least."""
-
-LEAST_TRUST = 0.3
-"""Share of the phones in the lips at :data:`BAD_FIT`, and for other languages.
-
-Even the nearest English sounds tell closed from open and round from wide: on tracked clips in other languages this
-share predicts the lips better than loudness and spectrum alone.
-"""
-
-LOUDEST_CLOSURE = 0.8
-"""Openness in the quietest frame of M, B, P, F or V above which the lips cannot have met."""
+BLOCK_SECONDS = 60
+"""Seconds of speech whose curves are in memory at a time."""
 
 LEARNED_NOTE = "The lips follow the learned audio prior."
 """Says that a trained prior was at work."""
@@ -66,18 +43,31 @@ NOTED_TRUST = 0.6
 
 
 class SpeechCurves(NamedTuple):
-    """Blendshape weights of a recording, and what they rest on."""
+    """Blendshape weights of a recording, or of a part of one, and what they rest on."""
 
     weights: np.ndarray  # [T, 52] float32, relative to a face at rest
-    features: SpeechFeatures
-    phones: PhoneTrack | None  # None when nobody speaks
-    trust: float  # share of the phones in the lips
+    speech: Speech
     rules: np.ndarray  # [C, 52] float32, 100 frames a second: the mouth before closures are cut in, at full strength
     closed: np.ndarray  # [T] float32 in [0, 1]: how far lips meet each other or the teeth
 
+    @property
+    def features(self) -> SpeechFeatures:
+        """What was measured."""
+        return self.speech.features
+
+    @property
+    def phones(self) -> PhoneTrack | None:
+        """What is said; None when nobody speaks."""
+        return self.speech.track
+
+    @property
+    def trust(self) -> float:
+        """Share of the phones in the lips."""
+        return self.speech.trust
+
 
 def listen(
-    sound: Sound,
+    sound: Sound | Recording,
     face_model: FaceModel,
     config: SpeechConfig | None = None,
     seed: int = 0,
@@ -91,7 +81,7 @@ def listen(
     """Turn speech into motion.
 
     Args:
-        sound: Speech at 16 kHz.
+        sound: Speech at 16 kHz, or what :func:`mggtalk.motion.features.measure` kept of it.
         face_model: Takes blendshape weights to expression coefficients.
         config: Frame rate and strengths.
         seed: The same seed gives the same head motion, blinks and gaze.
@@ -114,20 +104,26 @@ def listen(
     config = config or SpeechConfig()
     if seed < 0:
         raise OptionError(f"The seed is {seed}.", "Choose 0 or more.")
-    curves = speech_to_blendshapes(sound, config, language, on_progress)
-    frames = len(curves.weights)
+    _check(config, language)
+    recording = sound if isinstance(sound, Recording) else record(sound)
+    speech = understand(recording, language, on_progress)
+    frames = max(1, round(recording.seconds * config.fps))
     head_chance, eye_chance = (np.random.default_rng(stream) for stream in np.random.SeedSequence(seed).spawn(2))
-    rotation, translation = head_motion(curves.features, frames, config.fps, head_chance, config.head_motion)
+    rotation, translation = head_motion(speech.features, frames, config.fps, head_chance, config.head_motion)
     head_degrees = np.degrees(rotation_to_euler(rotation)[:, :2].numpy())  # [T, 2]
     eyes = eyes_and_brows(
-        curves.features, frames, config.fps, eye_chance, config.blinks_per_minute, head_degrees
+        speech.features, frames, config.fps, eye_chance, config.blinks_per_minute, head_degrees
     )  # [T, 52]
-    expression = face_model.from_blendshapes(torch.from_numpy(curves.weights).to(face_model.mean)).float().cpu()
-    learned = prior is not None and not prior.untrained and curves.trust > 0.0  # music has no phones
-    if prior is not None and learned:
-        expression = _learned_lips(sound, curves, expression, prior, config, source, voice)
-    expression = expression + face_model.from_blendshapes(torch.from_numpy(eyes).to(face_model.mean)).float().cpu()
-    on_progress("listen", frames, frames)
+    learned = prior if prior is not None and not prior.untrained and speech.trust > 0.0 else None  # music has no phones
+    expression = torch.empty(frames, face_model.expression_basis.shape[0])  # [T, K]
+    block = math.ceil(BLOCK_SECONDS * config.fps)
+    for low in range(0, frames, block):
+        high = min(low + block, frames)
+        above = (
+            face_model.from_blendshapes(torch.from_numpy(eyes[low:high]).to(face_model.mean)).float().cpu()
+        )  # [t, K]
+        expression[low:high] = above + lips(speech, low, high, face_model, config, learned, source, voice)
+        on_progress("listen", high, frames)
     return Motion(
         expression=expression,
         rotation=rotation,
@@ -135,8 +131,47 @@ def listen(
         fps=config.fps,
         face_model=face_model.version,
         focal_ratio=focal_ratio,
-        notes=_notes(curves, language, learned),
+        notes=_notes(speech, language, learned is not None),
     )
+
+
+def lips(
+    speech: Speech,
+    low: int,
+    high: int,
+    face_model: FaceModel,
+    config: SpeechConfig,
+    prior: AudioPrior | None = None,
+    source: Tensor | None = None,
+    voice: Voice | None = None,
+) -> Tensor:
+    """Expressions of the lips in some frames of a video. Only what is near is looked at, and parts fit together.
+
+    Args:
+        speech: The whole recording.
+        low: First frame.
+        high: Behind the last frame.
+        face_model: Takes blendshape weights to expression coefficients.
+        config: Frame rate and strength of the mouth.
+        prior: What was learned; without it the rules speak alone.
+        source: See :func:`listen`.
+        voice: See :func:`listen`.
+
+    Returns:
+        ``[t, K]`` relative to rest.
+    """
+    frames, around = max(1, round(speech.seconds * config.fps)), math.ceil(config.fps)
+    first, last = max(0, low - around), min(frames, high + around)  # neighbours compete for the moment of a closure
+    start = max(0, math.floor(first / config.fps - MARGIN))
+    end = min(math.ceil(last / config.fps + MARGIN), speech.seconds)
+    curves = _curves(speech.part(start, end), np.arange(first, last) / config.fps - start, config)
+    inside = slice(low - first, high - first)
+    rules = face_model.from_blendshapes(torch.from_numpy(curves.weights[inside]).to(face_model.mean)).float().cpu()
+    if prior is None:
+        return rules
+    inputs = speech_inputs(curves.speech, curves.rules)
+    residual = prior.listen(inputs, np.arange(low, high) / config.fps - start, source, voice)  # [t, K]
+    return blend(rules, config.mouth * residual, torch.from_numpy(curves.closed[inside]), prior.config)
 
 
 def speech_to_blendshapes(
@@ -145,7 +180,7 @@ def speech_to_blendshapes(
     language: str | None = None,
     on_progress: Progress = no_progress,
 ) -> SpeechCurves:
-    """Mouth movements of a recording; eyes and brows are left at rest.
+    """Mouth movements of a recording by the rules, in one piece; eyes and brows are left at rest.
 
     Args:
         sound: Speech at 16 kHz.
@@ -162,89 +197,16 @@ def speech_to_blendshapes(
     """
     config = config or SpeechConfig()
     _check(config, language)
-    features = analyse(sound)
-    frames = max(1, round(len(sound.samples) / sound.rate * config.fps))
-    track, trust = None, 0.0
-    phones: tuple[Phone, ...] = ()
-    if features.active.any():
-        track = decode_phones(sound, lambda done, total: on_progress("phones", done, total))
-        trust = phone_trust(track.fit, language)
-        phones = heard(track.phones, features)
-    curves = rule_curves(features, phones, trust)
-    weights = config.mouth * sample_mouth(curves, phones, frames, config.fps)
-    closed = lip_contact(phones, lip_moments(frames, config.fps))
-    return SpeechCurves(np.clip(weights, 0.0, 1.0), features, track, trust, curves, closed)
+    speech = understand(record(sound), language, on_progress)
+    frames = max(1, round(speech.seconds * config.fps))
+    return _curves(speech, np.arange(frames) / config.fps, config)
 
 
-def rule_curves(features: SpeechFeatures, phones: tuple[Phone, ...], trust: float) -> np.ndarray:
-    """Mouth curves from phones as far as they are trusted, and from the spectrum as far as they are not.
-
-    Args:
-        features: Of the recording.
-        phones: What is said, see :func:`heard`.
-        trust: See :func:`phone_trust`.
-
-    Returns:
-        ``[C, 52]`` float32, 100 frames a second.
-    """
-    curves = mouth_from_spectrum(features)  # [C, 52]
-    return curves if trust == 0.0 else trust * mouth_from_phones(phones, features) + (1.0 - trust) * curves
-
-
-def _learned_lips(
-    sound: Sound,
-    curves: SpeechCurves,
-    rules: Tensor,
-    prior: AudioPrior,
-    config: SpeechConfig,
-    source: Tensor | None,
-    voice: Voice | None,
-) -> Tensor:
-    """Expressions of the rules ``[T, K]`` as the prior corrects them."""
-    inputs = speech_inputs(sound, curves.features, curves.rules)
-    residual = prior.listen(inputs, np.arange(len(rules)) / config.fps, source, voice)  # [T, K]
-    return blend(rules, config.mouth * residual, torch.from_numpy(curves.closed), prior.config)
-
-
-def phone_trust(fit: float, language: str | None = None) -> float:
-    """Share of the phones in the lips.
-
-    Args:
-        fit: Of the acoustic model, see :class:`~mggtalk.motion.phones.PhoneTrack`.
-        language: A code settles it.
-
-    Returns:
-        From :data:`LEAST_TRUST` to 1; 0 without any phones.
-    """
-    if not math.isfinite(fit):
-        return 0.0
-    if language is not None:
-        return 1.0 if _is_english(language) else LEAST_TRUST
-    return LEAST_TRUST + (1.0 - LEAST_TRUST) * min(max((fit - BAD_FIT) / (GOOD_FIT - BAD_FIT), 0.0), 1.0)
-
-
-def heard(phones: tuple[Phone, ...], features: SpeechFeatures) -> tuple[Phone, ...]:
-    """Leave out phones that contradict what is measured.
-
-    More than half of a phone must lie in speech, and lips that meet cannot let through the mid frequencies of an open
-    mouth.
-    """
-    kept = []
-    for phone in phones:
-        low = int(phone.start * FRAMES_PER_SECOND)
-        high = max(low + 1, math.ceil(phone.end * FRAMES_PER_SECOND))
-        spoken = features.active[low:high].sum() > 0.5 * (high - low)
-        if phone.name == SILENCE or not spoken:
-            continue
-        if phone.name in BILABIALS | LABIODENTALS and features.openness[low:high].min() > LOUDEST_CLOSURE:
-            continue
-        kept.append(phone)
-    return tuple(kept)
-
-
-def _is_english(language: str) -> bool:
-    """Whether a language code names English."""
-    return language.lower().split("-")[0] == "en"
+def _curves(speech: Speech, moments: np.ndarray, config: SpeechConfig) -> SpeechCurves:
+    """What the rules make of speech at some moments ``[T]``, seconds."""
+    rules = rule_curves(speech)  # [C, 52]
+    weights = config.mouth * mouth_at(rules, speech.said, moments + LEAD, config.fps)  # [T, 52]
+    return SpeechCurves(np.clip(weights, 0.0, 1.0), speech, rules, lip_contact(speech.said, moments + LEAD))
 
 
 def _check(config: SpeechConfig, language: str | None) -> None:
@@ -255,21 +217,21 @@ def _check(config: SpeechConfig, language: str | None) -> None:
         raise OptionError(f"The language is {language!r}.", "Give a code such as 'en' or 'de', or leave it out.")
 
 
-def _notes(curves: SpeechCurves, language: str | None, learned: bool) -> tuple[str, ...]:
+def _notes(speech: Speech, language: str | None, learned: bool) -> tuple[str, ...]:
     """What the user should know about the lips."""
-    if not curves.features.active.any():
+    if not speech.features.active.any():
         return ("No speech was found in the recording; the mouth stays closed.",)
-    return (LEARNED_NOTE,) if learned else (RULES_NOTE, *_rule_notes(curves, language))
+    return (LEARNED_NOTE,) if learned else (RULES_NOTE, *_rule_notes(speech, language))
 
 
-def _rule_notes(curves: SpeechCurves, language: str | None) -> tuple[str, ...]:
+def _rule_notes(speech: Speech, language: str | None) -> tuple[str, ...]:
     """What the user should know about the rules."""
-    if curves.phones is None or curves.trust == 0.0:
+    if speech.track is None or speech.trust == 0.0:
         return ("No phones were found in the recording; the lips follow loudness and spectrum.",)
-    if curves.trust >= NOTED_TRUST:
+    if speech.trust >= NOTED_TRUST:
         return ()
-    share = f"the lips follow loudness and spectrum by {round(100 * (1.0 - curves.trust))} %."
+    share = f"the lips follow loudness and spectrum by {round(100 * (1.0 - speech.trust))} %."
     if language is not None:
         return (f"Phones are only known for English, and the language is {language!r}: {share}",)
-    score = f"score {curves.phones.fit:.2f}, clear English has {GOOD_FIT:g} or more"
+    score = f"score {speech.track.fit:.2f}, clear English has {GOOD_FIT:g} or more"
     return (f"English phones fit this recording poorly ({score}): {share}",)

@@ -4,7 +4,7 @@
 channels              how many  what
 ====================  ========  =====================================================================
 mel                   80        in the setting of Wav2Lip and ExpNet, without the recording's mean
-phone posteriors      42        square roots, see :mod:`mggtalk.motion.acoustic`
+phone posteriors      42        square roots, see :func:`mggtalk.motion.phones.recognise`
 curves                5         loudness, activity, openness, centroid, frication
 rules                 12        mouth and jaw weights of the timed phones, before closures are cut in
 ====================  ========  =====================================================================
@@ -18,10 +18,9 @@ import numpy as np
 from scipy.ndimage import binary_closing, gaussian_filter1d, maximum_filter1d
 
 from mggtalk.face.blendshapes import INDEX
-from mggtalk.media.sound import Sound
 from mggtalk.motion.acoustic import CLOCK as PHONE_CLOCK
-from mggtalk.motion.acoustic import cepstra, phone_posteriors
-from mggtalk.motion.features import FRAMES_PER_SECOND, N_MELS, SpeechFeatures
+from mggtalk.motion.features import FRAMES_PER_SECOND, N_MELS
+from mggtalk.motion.hearing import Speech
 from mggtalk.motion.visemes import CLOCK as RULE_CLOCK
 
 CLOCK = 50.0
@@ -46,13 +45,13 @@ CHANNELS = N_MELS + PHONES + 5 + len(RULES)
 SMOOTHING = 0.008
 """Standard deviation in seconds of the smoothing before a curve is sampled."""
 
-PAUSE = 0.6
+PAUSE = 0.9
 """Seconds of a pause in which people keep their lips open; in longer ones they close them."""
 
-REACH = 0.1
+REACH = 0.15
 """Seconds by which lips may be open before and after speech."""
 
-FADE = 0.06
+FADE = 0.08
 """Standard deviation in seconds of the gate's flanks."""
 
 
@@ -63,24 +62,23 @@ class SpeechInputs(NamedTuple):
     gate: np.ndarray  # [F] float32 in [0, 1]: 0 where nobody speaks
 
 
-def speech_inputs(sound: Sound, features: SpeechFeatures, rules: np.ndarray) -> SpeechInputs:
-    """Bring all that is known of a recording to one clock.
+def speech_inputs(speech: Speech, rules: np.ndarray) -> SpeechInputs:
+    """Bring all that is known of a recording, or of a part of one, to one clock.
 
     Args:
-        sound: At 16 kHz.
-        features: What was measured in it.
+        speech: What was measured and understood.
         rules: Mouth curves of the rules ``[C, 52]``, 100 frames a second.
 
     Returns:
         ``floor(seconds * 50) + 1`` frames.
     """
-    frames = int(sound.seconds * CLOCK) + 1
-    spoken = features.mel[features.active] if features.active.any() else features.mel
+    features = speech.features
+    frames = int(speech.seconds * CLOCK) + 1
     curves = (features.loudness, features.active, features.openness, features.centroid, features.frication)
     channels = np.concatenate(
         [
-            _on_clock(features.mel - spoken.mean(0), FRAMES_PER_SECOND, frames),
-            np.sqrt(_on_clock(phone_posteriors(cepstra(sound.samples)), PHONE_CLOCK, frames)),
+            _on_clock(features.mel - speech.mel, FRAMES_PER_SECOND, frames),
+            np.sqrt(_on_clock(speech.likely, PHONE_CLOCK, frames)),
             _on_clock(np.stack(curves, axis=1), FRAMES_PER_SECOND, frames),
             _on_clock(rules[:, RULES], RULE_CLOCK, frames),
         ],

@@ -149,11 +149,21 @@ def mouth_from_phones(phones: tuple[Phone, ...], features: SpeechFeatures) -> np
     return curves * _effort(features, times)[:, None]
 
 
-def mouth_from_spectrum(features: SpeechFeatures) -> np.ndarray:
+def centroid_range(features: SpeechFeatures) -> tuple[float, float, float]:
+    """Spectral centres of a recording's round, middling and wide vowels."""
+    voiced = features.active & (features.openness > 0.3) & (features.frication < 0.3)
+    if not voiced.any():
+        return 0.0, 0.5, 1.0
+    low, middle, high = np.percentile(features.centroid[voiced], (10, 50, 90))
+    return float(low), float(middle), float(high)
+
+
+def mouth_from_spectrum(features: SpeechFeatures, centroid: tuple[float, float, float]) -> np.ndarray:
     """Mouth curves of speech in any language: loud mid frequencies open it, their centre makes it wide or round.
 
     Args:
-        features: Of the recording.
+        features: Of the recording, or of a part of it.
+        centroid: :func:`centroid_range` of the whole recording.
 
     Returns:
         ``[C, 52]`` float32, 100 frames a second.
@@ -161,8 +171,7 @@ def mouth_from_spectrum(features: SpeechFeatures) -> np.ndarray:
     times = _times(features)
     openness = _on_clock(features.openness, times)
     frication = _on_clock(features.frication, times)
-    voiced = features.active & (features.openness > 0.3) & (features.frication < 0.3)
-    low, middle, high = np.percentile(features.centroid[voiced], (10, 50, 90)) if voiced.any() else (0.0, 0.5, 1.0)
+    low, middle, high = centroid
     centre = _on_clock(features.centroid, times)
     wide = np.clip((centre - middle) / max(high - middle, 0.05), 0.0, 1.0) * openness * (1.0 - frication)
     narrow = np.clip((middle - centre) / max(middle - low, 0.05), 0.0, 1.0) * openness * (1.0 - frication)
@@ -201,23 +210,18 @@ def closures(phones: tuple[Phone, ...], names: frozenset[str], frame_times: np.n
     return closure.astype(np.float32)
 
 
-def sample_mouth(curves: np.ndarray, phones: tuple[Phone, ...], frames: int, fps: float) -> np.ndarray:
-    """Smooth mouth curves, sample them at the video's frames and close the lips where they must meet.
+def mouth_at(curves: np.ndarray, phones: tuple[Phone, ...], moments: np.ndarray, fps: float) -> np.ndarray:
+    """Smooth mouth curves, sample them and close the lips where they must meet.
 
     Args:
         curves: ``[C, 52]``, 100 frames a second.
         phones: For the closures; empty for none.
-        frames: T.
+        moments: Of the sound, that the video's frames show: :data:`LEAD` behind the frames' own, ``[T]`` seconds.
         fps: Frame rate of the video.
 
     Returns:
         ``[T, 52]`` float32 in [0, 1].
     """
-    return mouth_at(curves, phones, lip_moments(frames, fps), fps)
-
-
-def mouth_at(curves: np.ndarray, phones: tuple[Phone, ...], moments: np.ndarray, fps: float) -> np.ndarray:
-    """:func:`sample_mouth` at given moments of the sound ``[T]``, seconds."""
     smoothing = max(SMOOTHING, 0.35 / fps)  # s; slow videos must not alias
     smooth = gaussian_filter1d(curves, smoothing * CLOCK, axis=0, mode="nearest")
     place = np.clip(moments * CLOCK, 0, len(curves) - 1)
@@ -229,11 +233,6 @@ def mouth_at(curves: np.ndarray, phones: tuple[Phone, ...], moments: np.ndarray,
         closure = closures(phones, names, moments)[:, None]  # [T, 1]
         mouth = (1.0 - closure) * mouth + closure * viseme_vector(shape)
     return np.clip(mouth, 0.0, 1.0).astype(np.float32)
-
-
-def lip_moments(frames: int, fps: float) -> np.ndarray:
-    """Moments of the sound that the lips of a video's frames belong to, ``[T]`` seconds."""
-    return np.arange(frames) / fps + LEAD
 
 
 def lip_contact(phones: tuple[Phone, ...], moments: np.ndarray) -> np.ndarray:

@@ -88,11 +88,11 @@ def splat_cpu(
 
 
 def average(image: Tensor, alpha: Tensor, block: int) -> tuple[Tensor, Tensor]:
-    """Means over squares of a picture ``[H, W, C]`` and its alpha ``[H, W]``."""
+    """Means over squares of a picture ``[..., H, W, C]`` and its alpha ``[..., H, W]``."""
     if block == 1:
         return image, alpha
-    layers = torch.cat([image, alpha[..., None]], dim=-1).permute(2, 0, 1)[None]  # [1, C + 1, H, W]
-    layers = F.avg_pool2d(layers, block)[0].permute(1, 2, 0)  # [H / block, W / block, C + 1]
+    layers = torch.cat([image, alpha[..., None]], dim=-1).movedim(-1, -3)  # [..., C + 1, H, W]
+    layers = F.avg_pool2d(layers, block).movedim(-3, -1)  # [..., H / block, W / block, C + 1]
     return layers[..., :-1], layers[..., -1]
 
 

@@ -15,21 +15,23 @@ def rasterize_gsplat(
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Draw Gaussians that are on a CUDA device; see :func:`mggtalk.render.rasterize`.
 
+    gsplat reads the number of intersections once in each call, so a batch waits for the card once.
+
     Returns:
-        Image ``[H, W, C]``, alpha ``[H, W]`` and, if asked for, depth ``[H, W]``.
+        Image ``[..., H, W, C]``, alpha ``[..., H, W]`` and, if asked for, depth ``[..., H, W]``.
     """
-    dtype, device = gaussians.means.dtype, gaussians.means.device
-    colours = gaussians.harmonics if features is None else features  # [N, 4, 3] or [N, C]
+    dtype, batch = gaussians.means.dtype, gaussians.means.shape[:-2]
+    colours = gaussians.harmonics if features is None else features  # [..., N, 4, 3] or [..., N, C]
     means, quaternions, scales, opacities, colours = _finite(gaussians, colours)
-    backgrounds = None if background is None else background.float()[None]  # [1, C]
+    backgrounds = None if background is None else background.float().expand(*batch, 1, -1)  # [..., 1, C]
     image, alpha, _ = rasterization(
         means,
         quaternions,
         scales,
         opacities,
         colours,
-        camera.view.float()[None],  # [1, 4, 4]
-        camera.intrinsics().to(device, torch.float32)[None],  # [1, 3, 3]
+        camera.view.float().unsqueeze(-3),  # [..., 1, 4, 4]: one camera for each set
+        camera.intrinsics().float().expand(*batch, 1, 3, 3),
         camera.width,
         camera.height,
         near_plane=constants.NEAR,
@@ -40,7 +42,7 @@ def rasterize_gsplat(
         backgrounds=backgrounds,
         render_mode="RGB+ED" if depth else "RGB",
     )
-    image, alpha = image[0].to(dtype), alpha[0, ..., 0].to(dtype)  # [H, W, C (+ 1)], [H, W]
+    image, alpha = image.squeeze(-4).to(dtype), alpha[..., 0].squeeze(-3).to(dtype)  # [..., H, W, C (+ 1)], [..., H, W]
     return (image[..., :-1], alpha, image[..., -1]) if depth else (image, alpha, None)
 
 
@@ -50,10 +52,11 @@ def _finite(gaussians: Gaussians, colours: Tensor) -> tuple[Tensor, ...]:
     Masking does not wait for the card, as dropping them would.
     """
     tensors = [tensor.float() for tensor in (*gaussians[:3], colours)]
-    good = gaussians.quaternions.norm(dim=-1) > 0  # [N]; False for NaN
+    good = gaussians.quaternions.norm(dim=-1) > 0  # [..., N]; False for NaN
+    axes = good.ndim
     for tensor in tensors:
-        good = good & tensor.isfinite().flatten(1).all(dim=1)
+        good = good & tensor.isfinite().flatten(axes).all(dim=-1)
     opacities = gaussians.opacities.float()
     good = good & opacities.isfinite()
-    filled = [torch.where(good.view(-1, *[1] * (tensor.ndim - 1)), tensor, 1.0) for tensor in tensors]
+    filled = [torch.where(good.view(*good.shape, *[1] * (tensor.ndim - axes)), tensor, 1.0) for tensor in tensors]
     return filled[0], filled[1], filled[2], torch.where(good, opacities, 0.0), filled[3]

@@ -35,7 +35,7 @@ def evaluate_harmonics(harmonics: Tensor, means: Tensor, view: Tensor) -> Tensor
 
 
 def harmonics_from_colour(colour: Tensor) -> Tensor:
-    """Harmonics ``[N, 4, 3]`` of Gaussians that have the same RGB ``[N, 3]`` from everywhere."""
-    harmonics = torch.zeros(len(colour), 4, 3, dtype=colour.dtype, device=colour.device)  # [N, 4, 3]
-    harmonics[:, 0] = (colour - 0.5) / SH_0
+    """Harmonics ``[..., N, 4, 3]`` of Gaussians that have the same RGB ``[..., N, 3]`` from everywhere."""
+    harmonics = colour.new_zeros(*colour.shape[:-1], 4, 3)  # [..., N, 4, 3]
+    harmonics[..., 0, :] = (colour - 0.5) / SH_0
     return harmonics

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from mggtalk.adaptation.adapter import Touch
 from mggtalk.avatar import Avatar
 from mggtalk.folded_unet import FoldedUNet
-from mggtalk.gates import PIXELS, expression_gate
+from mggtalk.gates import PIXELS
 from mggtalk.motion.deformation import RETREAT, Binding, InnerMotion
 from mggtalk.render.constants import SH_0
 from mggtalk.render.threads import run_ranges
@@ -35,7 +35,7 @@ from mggtalk.sgp.cpu_kernels import (
 )
 from mggtalk.sgp.densify import CLOSED, SHARE
 from mggtalk.sgp.footprint import LEAST_STEP, MOST_STEP, THICKNESS
-from mggtalk.sgp.mouth import COLUMNS, ROWS
+from mggtalk.sgp.mouth import as_maps, limited
 from mggtalk.sgp.parameters import GaussianParameters
 from mggtalk.sgp.predictor import SPREAD, SymmetricGaussianPredictor
 from mggtalk.sgp.sym_decoder import COARSENESS, SymGaussianDecoder
@@ -55,7 +55,7 @@ class Residuals(NamedTuple):
 
     visible: np.ndarray  # [pixels of the window, 20]; no rows without a trained decoder, here and below
     mirrored: np.ndarray  # [coarse pixels, 20]
-    mouth: np.ndarray  # [R*C, 20]
+    mouth: np.ndarray  # [R*C, 3]
 
     @staticmethod
     def between(first: Residuals, second: Residuals, share: float) -> Residuals:
@@ -265,7 +265,7 @@ class _Mouth:
 
     def __init__(self, sgp: SymmetricGaussianPredictor, avatar: Avatar) -> None:
         self._decoder = sgp.mouth_decoder
-        self._sheet, self._expression = avatar.mouth, avatar.expression
+        self._sheet = avatar.mouth
         self._unet = None if self._decoder.untrained else FoldedUNet(self._decoder.unet, 1)
 
     @property
@@ -274,19 +274,17 @@ class _Mouth:
         return self._unet is not None
 
     def __call__(
-        self, vertices: Tensor, expression: Tensor, residual: np.ndarray | None, touch: Tensor | None
+        self, vertices: Tensor, expression: Tensor, colours: np.ndarray | None, touch: Tensor | None
     ) -> tuple[Gaussians, np.ndarray]:
-        """Gaussians of the sheet, and the residual that went into them."""
+        """Gaussians of the sheet, and what the decoder said of their colours."""
         estimate = self._decoder.estimate(self._sheet, vertices, touch)
         if self._unet is None:
             return estimate.parameters.activate(estimate.points), NONE
-        if residual is None:
-            maps = estimate.inputs.view(1, ROWS, COLUMNS, -1).permute(0, 3, 1, 2)  # [1, 8, R, C]
-            change = torch.cat([expression, self._expression])[None]
-            residual = self._unet(F.conv2d(maps, self._unet.entry, padding=1), change).numpy()  # [R*C, 20]
-        gate = estimate.gate(expression_gate(expression, self._expression))[:, None]
-        parameters = estimate.parameters.add(gate * torch.from_numpy(residual))
-        return parameters.activate(estimate.points), residual
+        if colours is None:
+            entered = F.conv2d(as_maps(estimate.inputs), self._unet.entry, padding=1)
+            colours = self._unet(entered, expression[None]).numpy()  # [R*C, 3]
+        residual = limited(torch.from_numpy(colours), self._sheet, estimate)
+        return estimate.parameters.paint(residual).activate(estimate.points), colours
 
 
 class _Sym:
@@ -322,7 +320,7 @@ class _Sym:
         ]
         self._last = torch.block_diag(*(branch.last.weight.detach().flatten(1) for branch in branches))  # [20, 4 width]
         self._bias = torch.cat([branch.last.bias.detach() for branch in branches])
-        rows, columns = avatar.mask.nonzero().unbind(-1)  # [N]
+        rows, columns = avatar.cells  # [N]
         self._cells = _array(rows // COARSENESS * width + columns // COARSENESS).astype(np.int32)
         self._twins = _array(avatar.mirrored).astype(np.int32)
         self.taps, self.shares = _bilinear(rows[avatar.mirrored], columns[avatar.mirrored], height, width)

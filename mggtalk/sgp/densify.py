@@ -52,26 +52,28 @@ class Densify(nn.Module):
         """Parents and children of the dense set.
 
         Args:
-            means: ``[N, 3]`` positions of the parents.
+            means: ``[..., N, 3]`` positions of the parents.
             parents: Their parameters.
             surface: Their tangents.
-            colour_step: RGB of the portrait at the child's own place, less the parent's, ``[N, 3]``.
+            colour_step: RGB of the portrait at the child's own place, less the parent's, ``[..., N, 3]``.
             features: Identity features at the parents' pixels, ``[N, C]``; without them there is no residual.
-            gate: How far each residual is let through, ``[N]`` in [0, 1].
+            gate: How far each residual is let through, ``[..., N]`` in [0, 1].
 
         Returns:
             Two sets of N Gaussians.
         """
         places = means + 0.5 * (surface.tangent_u + surface.tangent_v)
         base = parents.harmonics.clone()
-        base[:, 0] += colour_step / SH_0
+        base[..., 0, :] += colour_step / SH_0
         shared = parents._replace(log_scales=parents.log_scales + SHARE)
         children = shared._replace(harmonics=base)
         if features is not None and gate is not None:
             # All points, though few are open: to pick those would make a card wait. On a CPU, kernels of their own do.
-            open_ = torch.where(gate > CLOSED, gate, 0.0)[:, None]  # [N, 1]
-            residual = open_ * self.last(self.body(torch.cat([features, parents.flatten()], dim=-1)))  # [N, 23]
+            open_ = torch.where(gate > CLOSED, gate, 0.0)[..., None]  # [..., N, 1]
+            known = parents.flatten()  # [..., N, 20]
+            seen = torch.cat([features.expand(*known.shape[:-1], -1), known], dim=-1)
+            residual = open_ * self.last(self.body(seen))  # [..., N, 23]
             reach = 0.5 * surface.tangent_u.norm(dim=-1, keepdim=True)
-            places = places + torch.tanh(residual[:, :3]) * reach
-            children = children.add(residual[:, 3:])
+            places = places + torch.tanh(residual[..., :3]) * reach
+            children = children.add(residual[..., 3:])
         return shared.activate(means), children.activate(places)

@@ -25,8 +25,8 @@ MOST_STEP = 5.0  # longest tangent in pixels; beyond it the surface is torn
 class Footprint(NamedTuple):
     """The surface under N points."""
 
-    tangent_u: Tensor  # [N, 3] step to the next column, decimetres
-    tangent_v: Tensor  # [N, 3] step to the next row
+    tangent_u: Tensor  # [..., N, 3] step to the next column, decimetres
+    tangent_v: Tensor  # [..., N, 3] step to the next row
 
 
 class Neighbours(NamedTuple):
@@ -59,21 +59,21 @@ class Neighbours(NamedTuple):
 
 
 def _one_sided(points: Tensor, before: Tensor, after: Tensor, least: float, most: float) -> Tensor:
-    """The smaller of the two differences ``[N, 3]``, its length kept within ``[least, most]``."""
-    forward, backward = points[after] - points, points - points[before]
-    length_f, length_b = forward.square().sum(-1), backward.square().sum(-1)  # [N]
+    """The smaller of the two differences ``[..., N, 3]``, its length kept within ``[least, most]``."""
+    forward, backward = points[..., after, :] - points, points - points[..., before, :]
+    length_f, length_b = forward.square().sum(-1), backward.square().sum(-1)  # [..., N]
     # A missing neighbour is the point itself: difference zero, which must not win.
     take_forward = (length_f > 0) & ((length_f <= length_b) | (length_b == 0))
-    step = torch.where(take_forward[:, None], forward, backward)  # [N, 3]
+    step = torch.where(take_forward[..., None], forward, backward)  # [..., N, 3]
     length = torch.where(take_forward, length_f, length_b).sqrt().clamp(min=1e-6)
-    return step * (length.clamp(least, most) / length)[:, None]
+    return step * (length.clamp(least, most) / length)[..., None]
 
 
 def footprint(points: Tensor, neighbours: Neighbours, pixel_size: float, most: float = MOST_STEP) -> Footprint:
     """Tangents of the driven surface.
 
     Args:
-        points: ``[N, 3]`` driven points in the order of the mask.
+        points: ``[..., N, 3]`` driven points in the order of the mask.
         neighbours: Who stands beside whom.
         pixel_size: Decimetres that one map pixel covers on a surface that faces the camera.
         most: Longest tangent in pixels.
@@ -89,7 +89,7 @@ def footprint(points: Tensor, neighbours: Neighbours, pixel_size: float, most: f
 
 
 def scales_and_rotation(surface: Footprint, spread: float) -> tuple[Tensor, Tensor]:
-    """Log-scales ``[N, 3]`` and quaternions ``[N, 4]`` of Gaussians that lie in the surface.
+    """Log-scales ``[..., N, 3]`` and quaternions ``[..., N, 4]`` of Gaussians that lie in the surface.
 
     Args:
         surface: Tangents.
@@ -102,5 +102,5 @@ def scales_and_rotation(surface: Footprint, spread: float) -> tuple[Tensor, Tens
     width = surface.tangent_u.norm(dim=-1)
     height = (surface.tangent_v * across).sum(-1).abs().maximum(0.3 * surface.tangent_v.norm(dim=-1))
     thin = THICKNESS * torch.minimum(width, height)
-    log_scales = torch.stack([width, height, thin], dim=-1).clamp(min=1e-6).log() + math.log(spread)  # [N, 3]
+    log_scales = torch.stack([width, height, thin], dim=-1).clamp(min=1e-6).log() + math.log(spread)  # [..., N, 3]
     return log_scales, rotation_to_quaternion(torch.stack([along, across, normal], dim=-1))

@@ -14,13 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from mggtalk.config import EXPRESSION_COMPONENTS, SGPConfig
+from mggtalk.face.masks import CHIN
 from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER
-from mggtalk.gates import expression_gate
+from mggtalk.geometry import indices
 from mggtalk.networks import ResidualUNet
 from mggtalk.render.harmonics import harmonics_from_colour
 from mggtalk.scene import Gaussians
 from mggtalk.sgp.footprint import Neighbours, footprint, scales_and_rotation
-from mggtalk.sgp.parameters import CHANNELS, GaussianParameters
+from mggtalk.sgp.parameters import GaussianParameters
 
 ROWS, COLUMNS = 32, 64
 """Size of the sheet."""
@@ -33,6 +34,15 @@ SPACING = 0.0125
 
 TEETH_EDGE = 0.03
 """Decimetres that the upper teeth hang below the upper lip of a closed mouth."""
+
+CHIN_TO_LIPS = 0.7
+"""Decimetres from the chin up to lips that are closed, roughly: the zero of one of the decoder's inputs."""
+
+WARM, DARK, TONGUE = 1.1, 0.6, 2.6
+"""The decoder's paints: the brightest teeth over the estimate's, the darkest inside and the tongue over its cavity."""
+
+INPUTS = 12
+"""Numbers that the decoder sees of each Gaussian."""
 
 
 class MouthSheet(NamedTuple):
@@ -51,37 +61,57 @@ def sheet_points(vertices: Tensor) -> tuple[Tensor, Tensor]:
     """Positions of the sheet between the lips of a driven mesh.
 
     Args:
-        vertices: ``[V, 3]`` head frame, decimetres.
+        vertices: ``[..., V, 3]`` head frame, decimetres.
 
     Returns:
-        Points ``[R*C, 3]`` and the gap between the lips at each of them ``[R*C]``, decimetres.
+        Points ``[..., R*C, 3]`` and the gap between the lips at each of them ``[..., R*C]``, decimetres.
     """
     steps = torch.linspace(0.0, len(LIPS_INNER_UPPER) - 1.0, COLUMNS, device=vertices.device)
     low = steps.floor().long().clamp(max=len(LIPS_INNER_UPPER) - 2)
     share = (steps - low)[:, None]
 
-    def curve(indices: tuple[int, ...]) -> Tensor:
-        line = vertices[list(indices)]
-        return line[low] * (1 - share) + line[low + 1] * share  # [C, 3]
+    def curve(lip: tuple[int, ...]) -> Tensor:
+        line = vertices[..., indices(lip, vertices), :]
+        return (line[..., low, :] * (1 - share) + line[..., low + 1, :] * share)[..., None, :, :]  # [..., 1, C, 3]
 
     upper, lower = curve(LIPS_INNER_UPPER), curve(LIPS_INNER_LOWER)
     rows = torch.linspace(-OVERLAP, 1.0 + OVERLAP, ROWS, device=vertices.device)[:, None, None]
-    points = upper * (1 - rows) + lower * rows  # [R, C, 3]
+    points = upper * (1 - rows) + lower * rows  # [..., R, C, 3]
     across = torch.linspace(-1.0, 1.0, COLUMNS, device=vertices.device)
     setback = 0.08 + 0.10 * (1 - across.square()) * (1 - (2 * rows[..., 0] - 1).square().clamp(max=1))  # [R, C]
     points = points - torch.stack([torch.zeros_like(setback), torch.zeros_like(setback), setback], dim=-1)
-    gap = (upper[:, 1] - lower[:, 1]).clamp(min=0).expand(ROWS, COLUMNS)
-    return points.reshape(-1, 3), gap.reshape(-1)  # [R*C, 3], [R*C]
+    gap = (upper[..., 1] - lower[..., 1]).clamp(min=0).expand(points.shape[:-1])
+    return points.flatten(-3, -2), gap.flatten(-2)  # [..., R*C, 3], [..., R*C]
+
+
+def as_maps(values: Tensor) -> Tensor:
+    """Values of the sheet's Gaussians ``[..., R*C, D]`` as maps ``[B, D, R, C]``."""
+    return values.mT.reshape(-1, values.shape[-1], ROWS, COLUMNS)
+
+
+def limited(amounts: Tensor, sheet: MouthSheet, estimate: SheetEstimate) -> Tensor:
+    """Residual RGB ``[..., R*C, 3]`` for amounts of each paint ``[..., R*C, 3]``."""
+    return (amounts[..., None] * paints(sheet, estimate)).sum(-2)
+
+
+def paints(sheet: MouthSheet, estimate: SheetEstimate) -> Tensor:
+    """What one unit of each paint adds to the estimate ``[..., R*C, 3 paints, 3]``.
+
+    Teeth, dark and tongue, in this portrait's light: whatever a network says, nothing gets a colour that no mouth has.
+    One unit replaces the colour by the paint's; none where the portrait's own colour holds.
+    """
+    colours = torch.stack([sheet.teeth * WARM, sheet.cavity * DARK, sheet.cavity * TONGUE])  # [3, 3]
+    return (1.0 - estimate.trusted)[..., None, None] * (colours - estimate.colour[..., None, :])
 
 
 def trust(sheet: MouthSheet, gap: Tensor) -> Tensor:
-    """How far the portrait's own colours hold, ``[R*C]`` in [0, 1].
+    """How far the portrait's own colours hold, ``[..., R*C]`` in [0, 1].
 
     Where the mouth opens wider than in the portrait, what the portrait shows would be stretched.
 
     Args:
         sheet: What is known of this mouth.
-        gap: Driven gap between the lips ``[R*C]``, decimetres.
+        gap: Driven gap between the lips ``[..., R*C]``, decimetres.
     """
     return sheet.known * torch.exp(-3.0 * (gap / sheet.gap.clamp(min=1e-3) - 1.15).clamp(min=0))
 
@@ -91,53 +121,54 @@ def sheet_colour(sheet: MouthSheet, points: Tensor, trusted: Tensor) -> Tensor:
 
     Args:
         sheet: What is known of this mouth.
-        points: Driven sheet ``[R*C, 3]``.
+        points: Driven sheet ``[..., R*C, 3]``.
         trusted: See :func:`trust`.
 
     Returns:
-        ``[R*C, 3]``.
+        ``[..., R*C, 3]``.
     """
     rows = torch.linspace(-OVERLAP, 1.0 + OVERLAP, ROWS, device=points.device).repeat_interleave(COLUMNS)
     across = torch.linspace(-1.0, 1.0, COLUMNS, device=points.device).repeat(ROWS)
-    above = torch.sigmoid((points[:, 1] - sheet.edge) / 0.012)
+    above = torch.sigmoid((points[..., 1] - sheet.edge) / 0.012)
     arch = (1 - across.abs().pow(3)).clamp(min=0)
-    tooth = (0.85 * above * arch)[:, None]
+    tooth = (0.85 * above * arch)[..., None]
     shade = (0.55 + 0.45 * rows.clamp(0, 1))[:, None]  # the roof of the mouth is darkest
     invented = sheet.cavity * shade * (1 - tooth) + sheet.teeth * tooth
-    return invented + trusted[:, None] * (sheet.colour - invented)
+    return invented + trusted[..., None] * (sheet.colour - invented)
 
 
 class SheetEstimate(NamedTuple):
-    """The sheet of one frame without what is learned."""
+    """The sheet of one frame, or of B, without what is learned."""
 
-    points: Tensor  # [R*C, 3]
+    points: Tensor  # [..., R*C, 3]
     parameters: GaussianParameters
-    inputs: Tensor  # [R*C, 8] point, colour, 10 gap, known: what the decoder sees
-    trusted: Tensor  # [R*C] how far the portrait's colour is trusted
-
-    def gate(self, change: Tensor) -> Tensor:
-        """How far each residual is let through ``[R*C]``, by the gate of the expressions.
-
-        What the portrait does not show is open to any residual; what it shows only as the expression changes.
-        """
-        return 1.0 - self.trusted * (1.0 - change)
+    inputs: Tensor  # [..., R*C, INPUTS] what the decoder sees
+    trusted: Tensor  # [..., R*C] how far the portrait's colour is trusted
+    colour: Tensor  # [..., R*C, 3] RGB
 
 
 class MouthDecoder(nn.Module):
-    """Residual parameters of the sheet's Gaussians."""
+    """Residual colours of the sheet: how much of three paints goes where, see :func:`paints`.
+
+    It sees the sheet's shape and where the teeth and the chin are, and colours in units of the person's teeth: light
+    that is twice as bright gives a residual that is twice as bright. The source's expression is not among the inputs:
+    a network that was shown few people would know them again by it.
+    """
 
     left: Tensor  # [R*C], like the three that follow: see Neighbours
     right: Tensor
     up: Tensor
     down: Tensor
+    places: Tensor  # [R*C, 2] row and column of each Gaussian
 
     def __init__(self, config: SGPConfig) -> None:
         super().__init__()
-        self.unet = ResidualUNet(
-            8, sum(CHANNELS.values()), config.mouth_width, depth=3, condition=2 * EXPRESSION_COMPONENTS
-        )
+        self.unet = ResidualUNet(INPUTS, 3, config.mouth_width, depth=3, condition=EXPRESSION_COMPONENTS)
         for name, index in Neighbours.of(torch.ones(ROWS, COLUMNS, dtype=torch.bool, device="cpu"))._asdict().items():
             self.register_buffer(name, index, persistent=False)
+        rows = torch.linspace(-OVERLAP, 1.0 + OVERLAP, ROWS, device="cpu").repeat_interleave(COLUMNS)
+        across = torch.linspace(-1.0, 1.0, COLUMNS, device="cpu").repeat(ROWS)
+        self.register_buffer("places", torch.stack([rows, across], dim=-1), persistent=False)
 
     @property
     def untrained(self) -> bool:
@@ -145,15 +176,14 @@ class MouthDecoder(nn.Module):
         return self.unet.untrained
 
     def forward(
-        self, sheet: MouthSheet, vertices: Tensor, beta_d: Tensor, beta_s: Tensor, touch: Tensor | None = None
+        self, sheet: MouthSheet, vertices: Tensor, expression: Tensor, touch: Tensor | None = None
     ) -> Gaussians:
         """Gaussians of the mouth of one frame.
 
         Args:
             sheet: What is known of this mouth.
-            vertices: Driven mesh ``[V, 3]``, head frame.
-            beta_d: Driving expression ``[K]``.
-            beta_s: Source expression ``[K]``.
+            vertices: Driven mesh ``[..., V, 3]``, head frame.
+            expression: Driving expression ``beta_d [..., K]``.
             touch: What an adapter adds, see :meth:`estimate`.
 
         Returns:
@@ -162,10 +192,9 @@ class MouthDecoder(nn.Module):
         estimate = self.estimate(sheet, vertices, touch)
         parameters = estimate.parameters
         if not self.untrained:
-            grid = estimate.inputs.T.reshape(1, 8, ROWS, COLUMNS)
-            residual = self.unet(grid, torch.cat([beta_d, beta_s])[None])  # [1, 20, R, C]
-            gate = estimate.gate(expression_gate(beta_d, beta_s))  # [R*C]
-            parameters = parameters.add(gate[:, None] * residual[0].flatten(1).T)  # [R*C, 20]
+            amounts = self.unet(as_maps(estimate.inputs), expression.view(-1, expression.shape[-1]))  # [B, 3, R, C]
+            amounts = amounts.flatten(2).mT.view(estimate.points.shape)  # [..., R*C, 3]
+            parameters = parameters.paint(limited(amounts, sheet, estimate))
         return parameters.activate(estimate.points)
 
     def estimate(self, sheet: MouthSheet, vertices: Tensor, touch: Tensor | None = None) -> SheetEstimate:
@@ -173,8 +202,8 @@ class MouthDecoder(nn.Module):
 
         Args:
             sheet: What is known of this mouth.
-            vertices: Driven mesh ``[V, 3]``.
-            touch: What an adapter adds to place (decimetres), RGB and logit of each Gaussian, ``[R*C, 7]``.
+            vertices: Driven mesh ``[..., V, 3]``.
+            touch: What an adapter adds to place (decimetres), RGB and logit of each Gaussian, ``[..., R*C, 7]``.
         """
         points, gap = sheet_points(vertices)
         trusted = trust(sheet, gap)
@@ -183,10 +212,29 @@ class MouthDecoder(nn.Module):
         opacity = ((gap - sheet.closed_gap) / 0.04).clamp(0.0, 0.99)
         logits = torch.logit(opacity, eps=1e-4)
         if touch is not None:
-            points, colour, logits = points + touch[:, :3], colour + touch[:, 3:6], logits + touch[:, 6]
+            points, colour, logits = points + touch[..., :3], colour + touch[..., 3:6], logits + touch[..., 6]
         parameters = GaussianParameters(log_scales, quaternions, harmonics_from_colour(colour), logits)
-        inputs = torch.cat([points, colour, 10.0 * gap[:, None], sheet.known[:, None]], dim=-1)  # [R*C, 8]
-        return SheetEstimate(points, parameters, inputs, trusted)
+        inputs = self._inputs(sheet, vertices, points, gap, trusted, colour)
+        return SheetEstimate(points, parameters, inputs, trusted, colour)
+
+    def _inputs(
+        self, sheet: MouthSheet, vertices: Tensor, points: Tensor, gap: Tensor, trusted: Tensor, colour: Tensor
+    ) -> Tensor:
+        """What the decoder sees of a frame ``[..., R*C, INPUTS]``, in centimetres and in units of the teeth."""
+        height = points[..., 1:2]
+        chin = vertices[..., CHIN, 1, None, None] + CHIN_TO_LIPS
+        return torch.cat(
+            [
+                10.0 * (points - points.mean(-2, keepdim=True)),  # 3
+                10.0 * (height - sheet.edge),  # 1: above the edge of the upper teeth of a skull that is at rest
+                colour / sheet.teeth,  # 3
+                trusted[..., None],  # 1
+                10.0 * gap[..., None],  # 1
+                10.0 * (height - chin),  # 1: above the jaw
+                self.places.expand(*points.shape[:-1], 2),  # 2
+            ],
+            dim=-1,
+        )
 
     @property
     def neighbours(self) -> Neighbours:

@@ -35,7 +35,7 @@ class SplatSets(NamedTuple):
 
 
 class Driven(NamedTuple):
-    """Geometry of one frame."""
+    """Geometry of one frame, or of B frames: all fields then have a leading axis B."""
 
     points: Tensor  # [N, 3] P_d
     mirrored: Tensor  # [M, 3] P_d^s
@@ -45,13 +45,13 @@ class Driven(NamedTuple):
 
 
 class _Decoded(NamedTuple):
-    """A frame before densification."""
+    """A frame, or B frames, before densification."""
 
-    points: Tensor  # [N + M, 3] visible, then mirrored
+    points: Tensor  # [..., N + M, 3] visible, then mirrored
     parameters: GaussianParameters  # of the same points
-    surface: Footprint  # [N] tangents of the visible points
-    gate: Tensor  # [N] how far their residuals are let through
-    colour_step: Tensor  # [N, 3] RGB of the children less that of their parents
+    surface: Footprint  # [..., N] tangents of the visible points
+    gate: Tensor  # [..., N] how far their residuals are let through
+    colour_step: Tensor  # [..., N, 3] RGB of the children less that of their parents
     rest: tuple[Gaussians, Gaussians]  # back of the head and mouth, which have no children
 
 
@@ -72,8 +72,14 @@ class SymmetricGaussianPredictor(nn.Module):
             return None
         return self.identity_encoder(avatar.head_image)
 
+    def trained_parts(self) -> list[str]:
+        """Names of the modules that do something: the others are not worth a file."""
+        parts = ("decoder", "sym_decoder", "mouth_decoder", "densify")
+        trained = [name for name in parts if not getattr(self, name).untrained]
+        return trained if trained in ([], ["mouth_decoder"]) else ["identity_encoder", *trained]
+
     def forward(self, avatar: Avatar, driven: Driven, features: Tensor | None = None) -> SplatSets:
-        """Predict the Gaussians of one frame.
+        """Predict the Gaussians of one frame, or of B.
 
         ::
 
@@ -111,16 +117,16 @@ class SymmetricGaussianPredictor(nn.Module):
         """Everything before densification."""
         # Gradients reach the geometry through the positions alone: those of tangents explode where points coincide.
         surface = footprint(driven.points.detach(), avatar.neighbours, float(avatar.pixel_size))
-        moved = (driven.points - avatar.points).detach()  # [N, 3]
+        moved = (driven.points - avatar.points).detach()  # [..., N, 3]
         gate = change_gate(moved, surface, float(avatar.pixel_size))
         visible = self._visible(avatar, driven, surface, gate, features)
         mirrored = self._mirrored(avatar, driven, visible, features)
         touch = driven.touch
         sheet = None if touch is None else touch.sheet
-        mouth = self.mouth_decoder(avatar.mouth, driven.vertices, driven.expression, avatar.expression, sheet)
+        mouth = self.mouth_decoder(avatar.mouth, driven.vertices, driven.expression, sheet)
         return _Decoded(
-            points=torch.cat([driven.points, driven.mirrored]),
-            parameters=GaussianParameters(*(torch.cat(pair) for pair in zip(visible, mirrored))),
+            points=torch.cat([driven.points, driven.mirrored], dim=-2),
+            parameters=visible.followed_by(mirrored),
             surface=surface,
             gate=gate,
             colour_step=avatar.colour_step if touch is None else avatar.colour_step + touch.colour_step,
@@ -137,9 +143,9 @@ class SymmetricGaussianPredictor(nn.Module):
             parts.points,
             parts.parameters,
             _with_twins(parts.surface, avatar.mirrored),
-            torch.cat([parts.colour_step, parts.colour_step[avatar.mirrored]]),
+            torch.cat([parts.colour_step, parts.colour_step[..., avatar.mirrored, :]], dim=-2),
             self.pixel_features(avatar, features) if features is not None and learned else None,
-            torch.cat([parts.gate, parts.gate[avatar.mirrored]]) if learned else None,
+            torch.cat([parts.gate, parts.gate[..., avatar.mirrored]], dim=-1) if learned else None,
         )
         return concatenate([parents, children, *parts.rest])
 
@@ -151,17 +157,21 @@ class SymmetricGaussianPredictor(nn.Module):
         colour, logits = avatar.colour, torch.logit(avatar.opacity, eps=4e-3)
         if driven.touch is not None:
             colour, logits = colour + driven.touch.colour, logits + driven.touch.logits
-        base = GaussianParameters(log_scales, quaternions, harmonics_from_colour(colour), logits)
+        points = driven.points
+        harmonics = harmonics_from_colour(colour.expand_as(points))
+        base = GaussianParameters(log_scales, quaternions, harmonics, logits.expand(points.shape[:-1]))
         if features is None or self.decoder.untrained:
             return base
         window = avatar.window
+        maps = window.scatter(points)  # [B, 3, h, w]
         residual = self.decoder(
-            window.crop(features, self.decoder.stride),
-            window.scatter(driven.points),
-            window.scatter(driven.points - avatar.points),
-            (driven.expression - avatar.expression)[None],
-        )  # [1, 20, h, w]
-        return base.add_at(window.points, window.gather(residual) * gate[window.points, None])
+            window.crop(features, self.decoder.stride).expand(len(maps), -1, -1, -1),
+            maps,
+            window.scatter(points - avatar.points),
+            (driven.expression - avatar.expression).view(len(maps), -1),
+        )  # [B, 20, h, w]
+        found = window.gather(residual).view(*points.shape[:-2], len(window.points), -1)  # [..., Q, 20]
+        return base.add_at(window.points, found * gate[..., window.points, None])
 
     def _mirrored(
         self, avatar: Avatar, driven: Driven, visible: GaussianParameters, features: Tensor | None
@@ -170,17 +180,18 @@ class SymmetricGaussianPredictor(nn.Module):
         base = visible.select(avatar.mirrored).mirror()
         if features is None or self.sym_decoder.untrained or not len(avatar.mirrored):
             return base
-        positions, twin = torch.zeros_like(avatar.points), visible.mirror().flatten()
-        positions[avatar.mirrored] = driven.mirrored
-        residual = self.sym_decoder(features, avatar.position_map(positions)[None], avatar.position_map(twin)[None])[0]
-        return base.add(avatar.from_map(residual)[avatar.mirrored])  # [M, 20]
+        twin = visible.mirror().flatten()  # [..., N, 20]
+        positions = torch.zeros_like(driven.points).index_copy(-2, avatar.mirrored, driven.mirrored)
+        maps = [avatar.position_map(part).view(-1, part.shape[-1], *avatar.mask.shape) for part in (positions, twin)]
+        residual = self.sym_decoder(features.expand(len(maps[0]), -1, -1, -1), *maps)  # [B, 20, H, W]
+        residual = avatar.from_map(residual).view_as(twin)
+        return base.add(residual[..., avatar.mirrored, :])  # [..., M, 20]
 
     def pixel_features(self, avatar: Avatar, features: Tensor) -> Tensor:
         """Identity features ``[N + M, C]`` at the points' pixels."""
         height, width = features.shape[-2:]
-        side = avatar.mask.shape[1]
-        rows, columns = avatar.pixels // side, avatar.pixels % side  # [N]
-        cells = (rows * height // avatar.mask.shape[0]) * width + columns * width // side
+        (rows, columns), (map_height, map_width) = avatar.cells, avatar.mask.shape  # [N]
+        cells = (rows * height // map_height) * width + columns * width // map_width
         values = features[0].flatten(1).T[cells]  # [N, C]
         return torch.cat([values, values[avatar.mirrored]])
 
@@ -190,8 +201,8 @@ def drive_points(avatar: Avatar, vertices: Tensor, expression: Tensor, touch: To
 
     Args:
         avatar: The prepared portrait.
-        vertices: Driven face model ``V(beta_d) [V, 3]`` with the avatar's identity.
-        expression: ``beta_d [K]``.
+        vertices: Driven face model ``V(beta_d) [..., V, 3]`` with the avatar's identity.
+        expression: ``beta_d [..., K]``.
         touch: What the avatar's adapter adds.
 
     Returns:
@@ -204,10 +215,11 @@ def drive_points(avatar: Avatar, vertices: Tensor, expression: Tensor, touch: To
     points = avatar.points + displacement(avatar.binding, moved, inner)
     mirrored = avatar.mirrored_points + displacement(avatar.mirrored_binding, moved, mirrored_inner)
     if touch is not None:
-        points, mirrored = points + touch.points, mirrored + mirror_points(touch.points[avatar.mirrored])
+        points = points + touch.points
+        mirrored = mirrored + mirror_points(touch.points[..., avatar.mirrored, :])
     return Driven(points, mirrored, vertices, expression, touch)
 
 
 def _with_twins(surface: Footprint, mirrored: Tensor) -> Footprint:
     """Tangents of the visible points, then of the mirrored ones."""
-    return Footprint(*(torch.cat([step, mirror_points(step[mirrored])]) for step in surface))
+    return Footprint(*(torch.cat([step, mirror_points(step[..., mirrored, :])], dim=-2) for step in surface))

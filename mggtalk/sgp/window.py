@@ -43,15 +43,16 @@ class MovingWindow(NamedTuple):
         return MovingWindow(self.bounds, self.points.to(device), self.cells.to(device))
 
     def scatter(self, values: Tensor) -> Tensor:
-        """Values of the N visible points ``[N, C]`` as a map of the window ``[1, C, h, w]``, zero off the head."""
+        """Values of the N visible points ``[..., N, C]`` as maps of the window ``[B, C, h, w]``, zero off the head."""
         first_row, end_row, first_column, end_column = self.bounds.tolist()
         height, width = end_row - first_row, end_column - first_column
-        grid = values.new_zeros(values.shape[1], height * width)  # [C, h * w]
-        return grid.index_copy(1, self.cells, values[self.points].T).view(1, -1, height, width)
+        seen = values[..., self.points, :].mT  # [..., C, Q]
+        grid = values.new_zeros(*seen.shape[:-1], height * width)  # [..., C, h * w]
+        return grid.index_copy(-1, self.cells, seen).view(-1, values.shape[-1], height, width)
 
     def gather(self, grid: Tensor) -> Tensor:
-        """Values ``[Q, C]`` of the window's points from a map of the window ``[1, C, h, w]``."""
-        return grid[0].flatten(1)[:, self.cells].T  # [Q, C]
+        """Values ``[B, Q, C]`` of the window's points from maps of the window ``[B, C, h, w]``."""
+        return grid.flatten(2)[..., self.cells].mT  # [B, Q, C]
 
     def crop(self, grid: Tensor, stride: int) -> Tensor:
         """The window's part ``[B, C, h/stride, w/stride]`` of a map ``[B, C, H/stride, W/stride]``."""

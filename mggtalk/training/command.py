@@ -9,13 +9,14 @@ from pathlib import Path
 
 import torch
 
-from mggtalk.config import paper, tiny
+from mggtalk.config import Ablation, paper, tiny
 from mggtalk.errors import OptionError
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.progress import Progress
 from mggtalk.training.corpus import open_corpus
 from mggtalk.training.head_stage import HeadStage
 from mggtalk.training.inpaint_stage import InpaintStage
+from mggtalk.training.mouth_stage import MouthStage
 from mggtalk.training.overfit import face_psnr
 from mggtalk.training.recipes import recipe
 from mggtalk.training.speech.command import RECIPE as SPEECH
@@ -48,12 +49,16 @@ def train_corpus(options: argparse.Namespace, on_progress: Progress) -> list[str
         config = replace(config, steps=options.steps)
     networks = {None: None, "tiny": tiny(), "paper": paper()}[options.config]
     pipe = MGGTalkPipeline.from_pretrained(options.weights, config=networks, prior=options.prior)
+    if options.ablate:
+        networks = Ablation.of(options.ablate).applied(pipe.config)
+        pipe = MGGTalkPipeline.from_pretrained(options.weights, config=networks, prior=options.prior)
     clips = open_corpus(options.corpus, pipe.face_model.version)
     if options.overfit is not None:
         clips = [clip for clip in clips if clip.name == options.overfit]
         if not clips:
             raise OptionError(f"The corpus has no clip {options.overfit!r}.", "Give the name of one of its .tar files.")
-    kind: Callable[..., Stage] = InpaintStage if config.train == InpaintStage.networks else HeadStage
+    kinds: dict[tuple[str, ...], Callable[..., Stage]] = {("inpainter",): InpaintStage, ("mouth",): MouthStage}
+    kind = kinds.get(config.train, HeadStage)
     stage = kind(pipe, clips, config)
     trainer = Trainer(pipe, stage, options.out, config)
     trainer.run(on_progress)

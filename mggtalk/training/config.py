@@ -32,6 +32,19 @@ class CompletionConfig:
 
 
 @dataclass(frozen=True)
+class MouthConfig:
+    """How the colours of the sheet behind the lips are learned by themselves."""
+
+    window: int = 72  # side of the pictures, pixels
+    pool: int = 800  # portraits whose views are drawn once, and looked at again and again
+    frames: int = 8  # frames of each
+    together: int = 2  # views of the same portrait in one step
+    batch: int = 8  # views of one step
+    hidden: float = 0.5  # share of the portraits with open mouths whose own mouth is hidden
+    noise: float = 0.2  # noise on the expression: few people have the same one, and would be known by it
+
+
+@dataclass(frozen=True)
 class WindowConfig:
     """Which piece of a target picture is rendered and compared."""
 
@@ -59,7 +72,7 @@ class TrainConfig:
         "refine",
         "deformation",
         "sgp",
-    )  # what learns; ("inpainter",) is its own stage
+    )  # what learns; ("inpainter",) and ("mouth",) are stages of their own
     precision: Literal["no", "bf16", "fp16"] = "no"  # mixed precision of accelerate
     log_every: int = 20  # steps between lines of the log
     save_every: int = 500  # steps between checkpoints
@@ -69,3 +82,4 @@ class TrainConfig:
     pairs: PairConfig = field(default_factory=PairConfig)
     window: WindowConfig = field(default_factory=WindowConfig)
     completion: CompletionConfig = field(default_factory=CompletionConfig)
+    mouth: MouthConfig = field(default_factory=MouthConfig)

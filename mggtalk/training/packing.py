@@ -23,6 +23,9 @@ IMAGES = frozenset({"plates.background", "plates.torso"})
 DERIVED = frozenset({"neighbours", "window"})
 """Computed from the mask and the binding when an avatar is read."""
 
+ABSENT = frozenset({"coarse_colour", "notes", "adapter"})
+"""Not needed to train: the losses see the dense set's colours, and an animator finds the coarse set's."""
+
 
 def pack_avatar(avatar: Avatar) -> bytes:
     """An avatar in few bytes.
@@ -36,9 +39,11 @@ def pack_avatar(avatar: Avatar) -> bytes:
     packed: dict[str, Tensor] = {}
     for entry in fields(Avatar):
         value = getattr(avatar, entry.name)
+        if entry.name in ABSENT | DERIVED:
+            continue
         if isinstance(value, Tensor):
             packed[entry.name] = _packed(entry.name, value)
-        elif entry.name not in ("notes", "adapter") and entry.name not in DERIVED:
+        else:
             for name, part in value._asdict().items():
                 packed[f"{entry.name}.{name}"] = _packed(f"{entry.name}.{name}", part)
     return save(packed)

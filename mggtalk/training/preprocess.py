@@ -1,4 +1,4 @@
-"""From a folder of videos to a corpus: track, judge, cut, mask, build the avatars of the sources, pack. Resumable.
+"""From a folder of videos and pictures to a corpus: track, judge, cut, mask, build avatars, pack. Resumable.
 
 Every clip is on its own: it is finished when its tar has its name, so a killed run goes on where it was, and processes
 or machines can share a folder, each with a shard of the clips.
@@ -11,7 +11,7 @@ import json
 import logging
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from mggtalk.config import Ablation
 from mggtalk.errors import MediaError, MGGTalkError, OptionError
 from mggtalk.face.blendshapes import MIRROR, NAMES
 from mggtalk.face.crop import SquareCrop, choose_crop
@@ -29,8 +30,9 @@ from mggtalk.face.fitting import FaceFit
 from mggtalk.face.masks import HeadMasks, head_masks
 from mggtalk.face.matte import PersonMatte
 from mggtalk.face.topology import VERTICES, mirror_permutation
-from mggtalk.media import VideoReader, open_video
+from mggtalk.media import VideoReader, load_image, open_video
 from mggtalk.media.files import temporary_beside
+from mggtalk.media.image import IMAGE_SUFFIXES
 from mggtalk.motion.retarget import driver_rest
 from mggtalk.pipeline import PORTRAIT_SIZE, MGGTalkPipeline
 from mggtalk.progress import Progress, no_progress
@@ -57,6 +59,7 @@ class PreprocessConfig:
     most_side: int = 512  # larger squares are scaled down to this, pixels
     mask_side: int = 256  # of the masks, pixels
     quality: int = 95  # of the JPEGs
+    ablations: tuple[str, ...] = ()  # parts that the avatars lack, see mggtalk.config.Ablation
     limits: ClipLimits = field(default_factory=ClipLimits)  # which clips are refused
 
 
@@ -105,7 +108,7 @@ def preprocess(
     """Store clips. Those that are stored or refused already are left alone.
 
     Args:
-        clips: Videos; their stems are the names.
+        clips: Videos and pictures; their stems are the names.
         out: Folder of the corpus; made if it is missing.
         config: How they are stored.
         tracks: Folder with ``<stem>.npz`` of known tracks (landmarks, blendshapes, found, fps, width, height); what it
@@ -160,14 +163,16 @@ def _run(
 
 
 @functools.lru_cache(maxsize=1)
-def _pipeline(weights: str | None) -> MGGTalkPipeline:
+def _pipeline(weights: str | None, ablations: tuple[str, ...]) -> MGGTalkPipeline:
     """The pipeline of this process. Without learned residuals: what is stored must not depend on a training."""
-    return MGGTalkPipeline.from_pretrained(weights, prior=True)
+    pipe = MGGTalkPipeline.from_pretrained(weights, prior=True)
+    pipe.config = Ablation.of(ablations).applied(pipe.config)
+    return pipe
 
 
 def _attempt(path: Path, out: Path, config: PreprocessConfig, tracks: Path | None, weights: str | None) -> str | None:
     """Store one clip; the reason if it is refused."""
-    pipe, target = _pipeline(weights), _target(path, out)
+    pipe, target = _pipeline(weights, config.ablations), _target(path, out)
     known = None if tracks is None else tracks / f"{path.stem}.npz"
     try:
         if known is None or not known.exists():
@@ -186,50 +191,68 @@ def _attempt(path: Path, out: Path, config: PreprocessConfig, tracks: Path | Non
 def store_clip(
     pipe: MGGTalkPipeline, path: Path, target: Path, config: PreprocessConfig, track: FaceTrack | None = None
 ) -> None:
-    """Store one clip.
+    """Store one clip; a picture is a clip of one frame.
 
     Args:
         pipe: Without learned residuals.
-        path: The video.
+        path: The video, or the picture.
         target: The tar to write; it appears when it is complete.
         config: How it is stored.
         track: Of every frame of the video, if it is known.
 
     Raises:
-        MediaError: If the video cannot be read.
+        MediaError: If the file cannot be read.
         TrackMismatchError: If it is not the one that was tracked.
         NoFaceError: If it shows no face.
+        SeveralFacesError: If a picture shows several.
         ClipRefusedError: If it is not fit for training.
     """
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        image = load_image(path, pipe.config.media)
+        single = replace(config, limits=replace(config.limits, least_frames=1))
+        _store(pipe, [image], pipe.tracker.still(image), path, target, single)
+        return
     with open_video(path, pipe.config.media) as reader:
         if track is None:
             track = pipe.tracker.video(reader, reader.fps)
         else:
             check_belongs(track, reader)
-        window = choose_crop(track.landmarks.mean(0), track.width, track.height, "none")
-        window = window._replace(x0=round(window.x0), y0=round(window.y0))  # whole pixels: nothing is resampled
-        side = min(config.most_side, int(window.side))
-        square = window.track(track, side)
-        check_track(square, config.limits)
-        kept = strided(square, config.every)
-        check_length(len(kept), config.limits)
-        motion, fit = fitted(kept, pipe.face_model, pipe.config.render.focal_ratio)
-        check_fit(fit.rms_pixels, kept.landmarks, side, config.limits)
-        sources = choose_sources(motion, config.sources)
-        with ClipWriter(target) as writer:
-            writer.add_facts(path.stem, motion, config.every, side, sources, path.name)
-            writer.add_motion(motion)
-            if config.mirror:
-                writer.add_motion(fitted(mirrored_track(kept), pipe.face_model, motion.focal_ratio)[0], mirrored=True)
-            for count, frame in enumerate(reader):
-                index, rest = divmod(count, config.every)
-                if rest:
-                    continue
-                picture = window.cut(frame, side)
-                masks = masks_at(pipe.matte, picture, kept.landmarks[index], config.mask_side)
-                writer.add_frame(index, picture, masks.head, masks.person, config.quality)
-                if index in sources:
-                    add_source(writer, pipe, window.cut(frame, PORTRAIT_SIZE), one_frame(kept, index), index, config)
+        _store(pipe, reader, track, path, target, config)
+
+
+def _store(
+    pipe: MGGTalkPipeline,
+    frames: Iterable[np.ndarray],
+    track: FaceTrack,
+    path: Path,
+    target: Path,
+    config: PreprocessConfig,
+) -> None:
+    """Judge, cut, mask and pack tracked frames, see :func:`store_clip`."""
+    window = choose_crop(track.landmarks.mean(0), track.width, track.height, "none")
+    window = window._replace(x0=round(window.x0), y0=round(window.y0))  # whole pixels: nothing is resampled
+    side = min(config.most_side, int(window.side))
+    square = window.track(track, side)
+    check_track(square, config.limits)
+    kept = strided(square, config.every)
+    check_length(len(kept), config.limits)
+    motion, fit = fitted(kept, pipe.face_model, pipe.config.render.focal_ratio)
+    check_fit(fit.rms_pixels, kept.landmarks, side, config.limits)
+    sources = choose_sources(motion, config.sources)
+    with ClipWriter(target) as writer:
+        writer.add_facts(path.stem, motion, config.every, side, sources, path.name)
+        writer.add_motion(motion)
+        if config.mirror:
+            writer.add_motion(fitted(mirrored_track(kept), pipe.face_model, motion.focal_ratio)[0], mirrored=True)
+        for count, frame in enumerate(frames):
+            index, rest = divmod(count, config.every)
+            if rest:
+                continue
+            picture = window.cut(frame, side)
+            masks = masks_at(pipe.matte, picture, kept.landmarks[index], config.mask_side)
+            writer.add_frame(index, picture, masks.head, masks.person, config.quality)
+            if index in sources:
+                add_source(writer, pipe, window.cut(frame, PORTRAIT_SIZE), one_frame(kept, index), index, config)
 
 
 def check_belongs(track: FaceTrack, reader: VideoReader) -> None:
@@ -378,7 +401,8 @@ def _read_refusals(path: Path, config: PreprocessConfig) -> dict[str, str]:
         return {}
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
-        return dict(known["refused"]) if known["config"] == asdict(config) else {}
+        same = known["config"] == json.loads(json.dumps(asdict(config)))  # JSON has no tuples
+        return dict(known["refused"]) if same else {}
     except (ValueError, TypeError, KeyError) as error:
         raise OptionError(f"{path} is damaged ({error}).", "Delete it: the clips are judged again.") from error
 

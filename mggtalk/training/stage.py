@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
-
-from mggtalk.training.samples import Sample, Samples
 
 
 class Outcome(NamedTuple):
@@ -17,6 +15,13 @@ class Outcome(NamedTuple):
     terms: dict[str, Tensor]  # its parts, unweighted, for the log
     columns: list[Tensor]  # pictures [K, 3, W, W]: what was made, in order of quality, and last the real ones
     name: str  # of the clip
+
+
+class Draws(Protocol):
+    """What a stage learns from."""
+
+    def draw(self, index: int) -> Any:
+        """The stage's own kind of sample, always the same for one index: step times processes, plus the process."""
 
 
 class Stage(Protocol):
@@ -39,13 +44,13 @@ class Stage(Protocol):
         """Frozen networks that the losses need; moved to the device."""
 
     @property
-    def samples(self) -> Samples:
+    def samples(self) -> Draws:
         """What it learns from."""
 
     def set_train(self, learner: nn.Module) -> None:
         """Training mode for what learns, evaluation mode for the rest."""
 
-    def outcome(self, learner: nn.Module, critic: nn.Module | None, sample: Sample, device: torch.device) -> Outcome:
+    def outcome(self, learner: nn.Module, critic: nn.Module | None, sample: Any, device: torch.device) -> Outcome:
         """Pictures and losses of one sample."""
 
     def critic_loss(self, critic: nn.Module, outcome: Outcome) -> Tensor:

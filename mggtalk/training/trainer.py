@@ -24,7 +24,6 @@ from mggtalk.errors import MGGTalkError, OptionError
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.progress import Progress, no_progress
 from mggtalk.training.config import TrainConfig
-from mggtalk.training.samples import Sample
 from mggtalk.training.stage import Outcome, Stage
 
 logger = logging.getLogger(__name__)
@@ -70,7 +69,7 @@ class Trainer:
         stage.loss.to(accelerator.device)
         self.step = 0
         self._drawer = ThreadPoolExecutor(1)
-        self._drawn: dict[int, Future[Sample]] = {}
+        self._drawn: dict[int, Future[Any]] = {}
         self._resume()
 
     def run(self, on_progress: Progress = no_progress) -> None:
@@ -117,7 +116,7 @@ class Trainer:
             self.critic_optimizer.step()
         return outcome, norm
 
-    def _draw(self, index: int, following: int) -> Sample:
+    def _draw(self, index: int, following: int) -> Any:
         """The sample of one index; the following one is drawn in the background."""
         drawn = self._drawn.pop(index, None) or self._drawer.submit(self.stage.samples.draw, index)
         self._drawn = {following: self._drawer.submit(self.stage.samples.draw, following)}

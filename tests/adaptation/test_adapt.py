@@ -40,8 +40,7 @@ def test_learning_lowers_the_loss(pipeline: MGGTalkPipeline, adaptation: Adaptat
     learner = Learner(pipeline, avatar, footage, LEARN)
     zeros = fresh_adapter(avatar, pipeline.face_model, learner.motion, SMALL)
     before, after = (
-        [float(learner.loss(Touches(which, avatar.mask, float(avatar.pixel_size)), index)) for index in (2, 9, 16)]
-        for which in (zeros, adapter)
+        [float(learner.loss(Touches(which, avatar), index)) for index in (2, 9, 16)] for which in (zeros, adapter)
     )
     assert all(new < 0.9 * old for old, new in zip(before, after)), (before, after)
 

@@ -32,6 +32,21 @@ def test_zero_adapter_changes_no_bit(
             assert torch.equal(one, other)
 
 
+def test_several_frames_are_touched_at_once(
+    pipeline: MGGTalkPipeline, avatar: Avatar, something: Adapter, moments: list[MotionFrame]
+) -> None:
+    animator = pipeline.animator(avatar.with_(adapter=something), 256)
+    together = MotionFrame(*(torch.stack(parts) for parts in zip(*moments)))
+    driven = animator.drive(together.expression, together)
+    assert driven.touch is not None
+    for index, moment in enumerate(moments):
+        single = animator.drive(moment.expression, moment)
+        assert single.touch is not None
+        torch.testing.assert_close(driven.points[index], single.points, atol=1e-5, rtol=1e-4)
+        for many, one in zip(driven.touch, single.touch):
+            torch.testing.assert_close(many[index], one, atol=1e-5, rtol=1e-4)
+
+
 def test_compiled_and_torch_path_agree(
     pipeline: MGGTalkPipeline, avatar: Avatar, something: Adapter, moments: list[MotionFrame]
 ) -> None:
@@ -60,7 +75,7 @@ def test_touch_has_the_units_it_says(avatar: Avatar, nothing: Adapter) -> None:
     ones["head.maps"] += 1.0
     ones["mouth.sheet"] += 1.0
     pixel = float(avatar.pixel_size)
-    touch = Touches(Adapter.of(ones), avatar.mask, pixel)(avatar.source)
+    touch = Touches(Adapter.of(ones), avatar)(avatar.source)
     assert torch.allclose(touch.points, torch.tensor(3.0 * pixel)) and torch.allclose(touch.colour, torch.tensor(1.0))
     assert torch.allclose(touch.logits, torch.tensor(4.0)) and touch.sheet.shape == (ROWS * COLUMNS, CHANNELS)
     assert not touch.vertices.any() and not touch.colour_step.any()

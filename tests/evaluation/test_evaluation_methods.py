@@ -73,7 +73,7 @@ def test_the_command_line_knows_modes_and_ablations(tmp_path, capsys):
     assert all(name in text for name in ABLATIONS)
     assert main(["evaluate", "--clips", str(tmp_path), "--ablate", "hair"]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        f"mggtalk: error: Unknown ablation hair. Choose from {', '.join(ABLATIONS)}, all."
+        f"mggtalk: error: Unknown ablation hair. Choose from {', '.join(ABLATIONS)}."
     ]
 
 

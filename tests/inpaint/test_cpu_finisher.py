@@ -45,7 +45,7 @@ def test_the_same_frame(size: int, side: int, learned: bool) -> None:
     network = inpainter(side, learned)
     assert CpuFinisher.suits(plates, network)
     finisher = CpuFinisher(plates, source, network, RATIO)
-    plate = torso_and_background(plates, torso_warp(plates.follow, source, frame, RATIO), size)
+    plate = torso_and_background(plates, torso_warp(plates.follow, source, frame, RATIO), size)[0]
     found = torch.from_numpy(finisher.plate(frame)).permute(2, 0, 1)
     torch.testing.assert_close(found, plate, atol=2e-4, rtol=0)
     expected = network(head[None], alpha[None], plate[None], frame_gate(frame, source))[0]

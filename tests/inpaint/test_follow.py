@@ -87,7 +87,7 @@ def test_composite_without_motion_is_the_plates() -> None:
     alpha = torch.rand(1, SIZE, SIZE, generator=generator)
     colour, background = torch.rand(3, SIZE, SIZE, generator=generator), torch.rand(3, SIZE, SIZE, generator=generator)
     plates = Plates(background, torch.cat([colour * alpha, alpha]), ramp())
-    composite = torso_and_background(plates, torch.zeros(1, 2, GRID, GRID), SIZE)
+    composite = torso_and_background(plates, torch.zeros(1, 2, GRID, GRID), SIZE)[0]
     assert torch.allclose(composite, colour * alpha + (1 - alpha) * background, atol=1e-4)
 
 
@@ -95,7 +95,7 @@ def test_content_moves_the_way_of_the_head() -> None:
     torso = torch.zeros(4, SIZE, SIZE)
     torso[:, 40:50, 60:70] = 1.0
     plates = Plates(torch.zeros(3, SIZE, SIZE), torso, torch.ones(1, SIZE, SIZE))
-    frame = torso_and_background(plates, torso_warp(plates.follow, STILL, shifted(0.108, -0.108), RATIO), SIZE)[0]
+    frame = torso_and_background(plates, torso_warp(plates.follow, STILL, shifted(0.108, -0.108), RATIO), SIZE)[0, 0]
     y, x = torch.meshgrid(torch.arange(SIZE) + 0.5, torch.arange(SIZE) + 0.5, indexing="ij")
     seen = (frame * x).sum() / frame.sum(), (frame * y).sum() / frame.sum()
     assert seen[0].item() == pytest.approx(65 + 0.1 * SIZE, abs=0.5)

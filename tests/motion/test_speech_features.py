@@ -7,9 +7,11 @@ from mggtalk.motion.features import (
     analyse,
     hertz_to_mel,
     loudness_and_activity,
+    measure,
     mel_filters,
     mel_spectrogram,
     mel_to_hertz,
+    record,
 )
 
 
@@ -91,6 +93,26 @@ def test_silence_and_short_sounds_are_analysed():
         features = analyse(Sound(np.zeros(samples, np.float32), 16000))
         assert not features.active.any()
         assert all(np.isfinite(curve).all() for curve in features)
+
+
+@pytest.mark.parametrize("samples", [300, 64000, 132862])
+def test_blocks_do_not_matter(samples, hello):
+    whole = record(hello._replace(samples=hello.samples[:samples]))
+    parts = measure(hello.samples[start : min(start + 17777, samples)] for start in range(0, samples, 17777))
+    assert len(whole.cepstra) == samples // 160 + 1 and len(whole.features.mel) == samples // 200 + 1
+    assert (whole.samples, whole.peak) == (parts.samples, parts.peak)
+    np.testing.assert_allclose(whole.cepstra, parts.cepstra, atol=1e-4)
+    for one, other in zip(whole.features, parts.features):
+        np.testing.assert_allclose(one, other, atol=1e-3)
+
+
+def test_pieces_meet_without_a_seam(hello, monkeypatch):
+    whole = record(hello)
+    monkeypatch.setattr("mggtalk.motion.features.PIECE", 1600)
+    parts = record(hello)
+    np.testing.assert_allclose(whole.cepstra, parts.cepstra, atol=1e-3)
+    np.testing.assert_allclose(whole.features.mel, parts.features.mel, atol=2e-3)  # half precision
+    np.testing.assert_array_equal(whole.features.active, parts.features.active)
 
 
 def test_other_rates_are_refused():

@@ -33,20 +33,20 @@ def test_sheet_spans_the_lips_and_lies_behind_them(make_lips: Lips) -> None:
 
 def test_a_closed_mouth_shows_nothing_and_an_open_one_everything(make_lips: Lips, mouth_sheet: MouthSheet) -> None:
     mouth = decoder()
-    closed = mouth(mouth_sheet, make_lips(0.0), BETA, BETA)
+    closed = mouth(mouth_sheet, make_lips(0.0), BETA)
     assert closed.opacities.max() < 1e-3
     assert all(torch.isfinite(field).all() for field in closed)
-    opacity = mouth(mouth_sheet, make_lips(0.3), BETA, BETA).opacities.view(ROWS, COLUMNS)
+    opacity = mouth(mouth_sheet, make_lips(0.3), BETA).opacities.view(ROWS, COLUMNS)
     assert opacity[:, COLUMNS // 2].min() > 0.95
     assert opacity[:, 0].max() < 1e-3
-    overlapping = mouth(mouth_sheet, make_lips(-0.1), BETA, BETA)  # lips pressed past each other
+    overlapping = mouth(mouth_sheet, make_lips(-0.1), BETA)  # lips pressed past each other
     assert overlapping.opacities.max() < 1e-3
 
 
 def test_opacity_grows_steadily_with_the_gap(make_lips: Lips, mouth_sheet: MouthSheet) -> None:
     mouth = decoder()
     gaps = (0.0, 0.02, 0.04, 0.1, 0.3)
-    sums = [float(mouth(mouth_sheet, make_lips(gap), BETA, BETA).opacities.sum()) for gap in gaps]
+    sums = [float(mouth(mouth_sheet, make_lips(gap), BETA).opacities.sum()) for gap in gaps]
     assert sums == sorted(sums)
 
 
@@ -75,7 +75,7 @@ def test_what_the_portrait_shows_is_kept(make_lips: Lips, mouth_sheet: MouthShee
     shown = mouth_sheet._replace(colour=seen, known=torch.ones(ROWS * COLUMNS))
     points, gap = sheet_points(make_lips(0.2))
     assert torch.allclose(sheet_colour(shown, points, trust(shown, gap)), seen, atol=1e-6)
-    gaussians = decoder()(shown, make_lips(0.2), BETA, BETA)
+    gaussians = decoder()(shown, make_lips(0.2), BETA)
     assert torch.allclose(gaussians.harmonics[:, 0] * SH_0 + 0.5, seen, atol=1e-5)
 
 
@@ -87,17 +87,26 @@ def test_what_the_portrait_shows_is_not_stretched_over_a_wider_mouth(make_lips: 
     assert middle.max() < 0.3  # the cavity below the teeth, not what the portrait shows
 
 
-def test_residual_is_zero_when_new_and_depends_on_the_expression(make_lips: Lips, mouth_sheet: MouthSheet) -> None:
+def test_residual_is_zero_when_new_and_keeps_what_the_portrait_shows(make_lips: Lips, mouth_sheet: MouthSheet) -> None:
     mouth = decoder()
     assert mouth.untrained
     _, gap = sheet_points(make_lips(0.2))
     shown = mouth_sheet._replace(known=torch.ones_like(gap), gap=gap)  # the portrait's mouth is as open as this
-    before = mouth(shown, make_lips(0.2), BETA, BETA)
+    before, hidden = mouth(shown, make_lips(0.2), BETA), mouth(mouth_sheet, make_lips(0.2), BETA)
     mouth.unet.last.weight.normal_()
     assert not mouth.untrained
-    same, after, other = (mouth(shown, make_lips(0.2), beta, BETA) for beta in (BETA, BETA + 1, BETA - 1))
-    assert torch.equal(before.scales, same.scales)  # no change, no residual
-    assert not torch.allclose(before.scales, after.scales)
-    assert not torch.allclose(after.scales, other.scales)
-    unseen = mouth(mouth_sheet, make_lips(0.2), BETA, BETA)
-    assert not torch.allclose(before.scales, unseen.scales)  # what the portrait does not show is open to any residual
+    assert torch.allclose(before.harmonics, mouth(shown, make_lips(0.2), BETA).harmonics, atol=1e-6)
+    wider = make_lips(0.4)  # what the portrait shows would be stretched
+    assert not torch.allclose(mouth(shown, wider, BETA).harmonics, decoder()(shown, wider, BETA).harmonics, atol=1e-2)
+    after, other = (mouth(mouth_sheet, make_lips(0.2), beta) for beta in (BETA, BETA + 1))
+    assert not torch.allclose(hidden.harmonics, after.harmonics, atol=1e-2)
+    assert not torch.allclose(after.harmonics, other.harmonics, atol=1e-3)
+    assert torch.equal(hidden.means, after.means) and torch.equal(hidden.opacities, after.opacities)
+
+
+def test_twice_the_light_gives_twice_the_residual(make_lips: Lips, mouth_sheet: MouthSheet) -> None:
+    mouth = decoder()
+    dim = mouth_sheet._replace(cavity=mouth_sheet.cavity / 2, teeth=mouth_sheet.teeth / 2)
+    mouth.unet.last.weight.normal_()
+    bright, dark = (mouth(sheet, make_lips(0.2), BETA).harmonics[:, 0] * SH_0 + 0.5 for sheet in (mouth_sheet, dim))
+    assert torch.allclose(bright, 2 * dark, atol=1e-5)

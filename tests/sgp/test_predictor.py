@@ -12,6 +12,7 @@ from mggtalk.config import SGPConfig
 from mggtalk.face.topology import LIPS_INNER_LOWER
 from mggtalk.gates import change_gate
 from mggtalk.geometry import mirror_harmonics, mirror_points, mirror_quaternions
+from mggtalk.motion.deformation import Part
 from mggtalk.render.constants import SH_0
 from mggtalk.scene import Gaussians
 from mggtalk.sgp.densify import SHARE
@@ -50,6 +51,27 @@ def test_no_change_leaves_the_points_where_they_are(small_avatar: Avatar) -> Non
     driven = source(small_avatar)
     assert torch.equal(driven.points, small_avatar.points)
     assert torch.equal(driven.mirrored, mirror_points(small_avatar.points[small_avatar.mirrored]))
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_several_frames_at_once(predictor: SymmetricGaussianPredictor, small_avatar: Avatar, learned: bool) -> None:
+    if learned:
+        for module in predictor.modules():
+            if hasattr(module, "last"):
+                torch.nn.init.normal_(module.last.weight, std=0.2)
+    part = torch.arange(len(small_avatar.points)) % len(Part)
+    avatar = small_avatar.with_(binding=small_avatar.binding._replace(part=part))
+    frames = [source(avatar), opened(avatar), opened(avatar)._replace(expression=avatar.expression - 0.3)]
+    vertices, expressions = (torch.stack([getattr(f, name) for f in frames]) for name in ("vertices", "expression"))
+    together = drive_points(avatar, vertices, expressions)
+    features = predictor.features(avatar)
+    assert (features is not None) == learned
+    for sets, one_by_one in zip(
+        predictor(avatar, together, features), zip(*(predictor(avatar, frame, features) for frame in frames))
+    ):
+        for index, single in enumerate(one_by_one):
+            for name, many, one in zip(single._fields, sets, single):
+                torch.testing.assert_close(many[index], one, atol=1e-4, rtol=1e-3, msg=name)
 
 
 def test_counts_of_both_sets(predictor: SymmetricGaussianPredictor, small_avatar: Avatar) -> None:
@@ -133,7 +155,8 @@ def test_each_trained_part_changes_only_its_own_gaussians(
         "mouth_decoder": slice(points + twins + back, None),
         "densify": slice(0, 0),
     }[part]
-    changed = (after.coarse.opacities != before.opacities) | (after.coarse.scales != before.scales).any(-1)
+    pairs = zip(after.coarse, before)
+    changed = torch.stack([(new != old).flatten(1).any(1) if new.ndim > 1 else new != old for new, old in pairs]).any(0)
     if part == "densify":
         assert not changed.any()
         children = after.dense.scales[points + twins : 2 * (points + twins)]

@@ -26,7 +26,15 @@ def test_the_window_holds_all_moving_points_on_the_grid_of_the_decoders() -> Non
 def test_what_is_scattered_is_gathered_again() -> None:
     mask, window = make()
     values = torch.randn(int(mask.sum()), 3, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(window.gather(window.scatter(values)), values[window.points])
+    assert torch.equal(window.gather(window.scatter(values))[0], values[window.points])
+
+
+def test_several_maps_at_once() -> None:
+    mask, window = make()
+    values = torch.randn(3, int(mask.sum()), 2, generator=torch.Generator().manual_seed(0))
+    maps = window.scatter(values)
+    assert torch.equal(maps, torch.cat([window.scatter(part) for part in values]))
+    assert torch.equal(window.gather(maps), values[:, window.points])
 
 
 def test_scatter_and_crop_see_the_same_pixels() -> None:

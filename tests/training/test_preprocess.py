@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from mggtalk.cli import main
 from mggtalk.errors import MediaError, OptionError
@@ -181,3 +182,18 @@ def test_command_reports_what_is_stored_and_refused(stored: Path, videos: Path, 
     assert main(["preprocess", "--clips", str(videos), "--out", str(stored)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("note: nothing.mp4 is refused") and lines[1].endswith("1 clips stored, 1 refused")
+
+
+def test_a_picture_is_a_clip_of_one_frame(astronaut: np.ndarray, tmp_path: Path, capsys) -> None:
+    pictures, out = tmp_path / "pictures", tmp_path / "corpus"
+    pictures.mkdir()
+    Image.fromarray(astronaut).save(pictures / "smile.png")
+    command = ["preprocess", "--clips", str(pictures), "--out", str(out), "--ablate"]
+    assert main([*command, "everything"]) == 2
+    assert "everything" in capsys.readouterr().err and not out.exists()
+    assert main([*command, "symmetry"]) == 0
+    clip = open_corpus(out)[0]
+    assert clip.name == "smile" and len(clip) == 1 and clip.sources == (0,) and clip.side == 512
+    avatar = clip.avatar(0)
+    assert not len(avatar.mirrored) and len(avatar.points) > 10_000
+    assert torch.allclose(avatar.source.translation, clip.motion.translation[0], atol=0.05)

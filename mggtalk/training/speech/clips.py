@@ -20,9 +20,9 @@ from mggtalk.face.tracker import FaceTracker
 from mggtalk.media import load_sound, open_video
 from mggtalk.media.sound import Sound
 from mggtalk.motion.audio_prior import CHIN
-from mggtalk.motion.features import analyse
-from mggtalk.motion.listen import heard, rule_curves, speech_to_blendshapes
-from mggtalk.motion.phones import Phone
+from mggtalk.motion.features import record
+from mggtalk.motion.hearing import heard, rule_curves, speech_of, understand
+from mggtalk.motion.phones import Phone, recognise
 from mggtalk.motion.retarget import close_lips
 from mggtalk.motion.speech_inputs import SpeechInputs, speech_inputs
 from mggtalk.motion.visemes import LEAD, lip_contact, mouth_at
@@ -124,9 +124,8 @@ def read_clip(clip: Clip, face_model: FaceModel, focal_ratio: float, tracks: str
             track = FaceTracker(TrackerConfig()).video(video, video.fps)
     motion, fit = fitted(track, face_model, focal_ratio)
     assert motion.rest is not None
-    curves = speech_to_blendshapes(sound)
+    speech = understand(record(sound))
     chosen = torch.linspace(0, len(motion) - 1, SOURCES).round().long()
-    phones = () if curves.phones is None else curves.phones.phones
     return SpeechClip(
         name=clip.path.name,
         speaker=clip.identity,
@@ -138,8 +137,8 @@ def read_clip(clip: Clip, face_model: FaceModel, focal_ratio: float, tracks: str
         rest=motion.rest,
         sources=torch.stack([close_lips(face_model, fit.identity, fit.expression[index]) for index in chosen]),
         sound=sound,
-        phones=phones,
-        trust=curves.trust,
+        phones=() if speech.track is None else speech.track.phones,
+        trust=speech.trust,
         heard=(),
     )
 
@@ -155,14 +154,16 @@ def hear(clip: SpeechClip, variants: Iterable[Variant], face_model: FaceModel) -
 
 def _hear(clip: SpeechClip, sound: Sound, speed: float, face_model: FaceModel) -> Heard:
     """One recording of a clip."""
-    features = analyse(sound)
-    phones = heard(tuple(Phone(name, start / speed, end / speed) for name, start, end in clip.phones), features)
-    rules = rule_curves(features, phones, clip.trust)  # [C, 52]
-    moments = clip.moments(speed)
-    weights = mouth_at(rules, phones, moments + LEAD, clip.fps)  # [T, 52]
+    recording = record(sound)
+    phones = tuple(Phone(name, start / speed, end / speed) for name, start, end in clip.phones)
+    _, likely = recognise(recording.cepstra)
+    speech = speech_of(recording, likely, heard(phones, recording.features, likely), clip.trust)
+    rules = rule_curves(speech)  # [C, 52]
+    moments = clip.moments(speed) + LEAD
+    weights = mouth_at(rules, speech.said, moments, clip.fps)  # [T, 52]
     return Heard(
-        inputs=speech_inputs(sound, features, rules),
+        inputs=speech_inputs(speech, rules),
         rules=face_model.from_blendshapes(torch.from_numpy(weights)),
-        closed=torch.from_numpy(lip_contact(phones, moments + LEAD)),
+        closed=torch.from_numpy(lip_contact(speech.said, moments)),
         speed=speed,
     )

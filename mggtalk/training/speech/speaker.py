@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from mggtalk.config import AudioPriorConfig
-from mggtalk.errors import OptionError, WeightsMissingError
+from mggtalk.errors import OptionError
 from mggtalk.face.face_model import FaceModel
-from mggtalk.media.files import temporary_beside
 from mggtalk.motion.audio_prior import AudioPrior, Voice, blend
 from mggtalk.motion.speech_inputs import CLOCK
 from mggtalk.training.speech.clips import SpeechClip
@@ -84,31 +79,3 @@ def fit_voice(
             total.backward()
             optimizer.step()
     return Voice(*(values.detach() for values in voice))
-
-
-def save_voice(voice: Voice, path: str | Path) -> None:
-    """Write a voice as ``.safetensors``; the file appears when it is complete."""
-    partial = temporary_beside(Path(path), ".safetensors")
-    try:
-        save_file({name: value.contiguous() for name, value in voice._asdict().items()}, partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def load_voice(path: str | Path, config: AudioPriorConfig) -> Voice:
-    """Read a voice.
-
-    Raises:
-        WeightsMissingError: If the file cannot be read or belongs to a prior of another size.
-    """
-    try:
-        values = load_file(path)
-        voice = Voice(**values)
-    except (OSError, SafetensorError, TypeError) as error:
-        raise WeightsMissingError(
-            f"The voice {str(path)!r} cannot be read ({type(error).__name__}).", "Fit it again."
-        ) from error
-    if [value.shape for value in voice] != [value.shape for value in Voice.average(config)]:
-        raise WeightsMissingError(f"The voice {str(path)!r} belongs to a prior of another size.", "Fit it again.")
-    return voice

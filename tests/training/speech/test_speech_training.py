@@ -19,14 +19,16 @@ from mggtalk.motion.audio_prior import AudioPrior, Voice, mouth_region
 from mggtalk.motion.features import N_MELS
 from mggtalk.motion.listen import speech_to_blendshapes
 from mggtalk.motion.visemes import LEAD
+from mggtalk.motion.voice_file import load_voice, save_voice
 from mggtalk.training.speech.augment import music, stretch, vary
 from mggtalk.training.speech.clips import SpeechClip, hear
 from mggtalk.training.speech.command import train_speech
 from mggtalk.training.speech.config import SpeechAugmentConfig, SpeechTrainConfig, SyncConfig
 from mggtalk.training.speech.scores import predicted, score, table
-from mggtalk.training.speech.speaker import VoiceConfig, fit_voice, load_voice, save_voice
+from mggtalk.training.speech.speaker import VoiceConfig, fit_voice
 from mggtalk.training.speech.sync import best_lag, lip_gaps, synchronise
 from mggtalk.training.speech.train import train_prior, with_variants
+from mggtalk.training.speech.voice_command import in_time, judged
 
 ROOT = Path(__file__).parents[3]
 SIZE = AudioPriorConfig(width=16, levels=2, closing=0.0)
@@ -118,6 +120,15 @@ def test_a_voice_fits_its_speaker(prior: AudioPrior, clip: SpeechClip, face_mode
     assert sum(value.numel() for value in Voice.average(AudioPriorConfig())) < 400
     with pytest.raises(OptionError, match="s to learn from"):
         fit_voice(prior, clip, face_model, share=0.01)
+
+
+def test_a_voice_is_learned_at_the_clips_offset(prior: AudioPrior, clip: SpeechClip, face_model: FaceModel) -> None:
+    assert in_time(replace(clip, lag=0.0, heard=()), prior, face_model).lag == LAG
+    with pytest.raises(OptionError, match="do not go together"):
+        in_time(replace(clip, expression=clip.expression.flip(0)), prior, face_model)
+    lines = judged(replace(clip, expression=1.6 * clip.expression), prior, face_model)
+    rules, average, own = (float(line.split("|")[3]) for line in lines[2:])
+    assert own < average < rules
 
 
 def test_variants_keep_the_lips(clip: SpeechClip, face_model: FaceModel) -> None:
