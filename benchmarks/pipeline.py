@@ -179,7 +179,9 @@ def main() -> None:
     parser.add_argument("--batch", type=int, help="frames that a card draws at once; as configured by default")
     parser.add_argument("--cuda-graph", action="store_true", help="let a card replay the networks as a CUDA graph")
     parser.add_argument("--frames", type=int, default=150, help="length of the rendered driving video")
-    parser.add_argument("--networks", choices=("none", "all", "both"), default="both", help="which residuals are there")
+    parser.add_argument(
+        "--networks", choices=("trained", "all", "both"), default="both", help="those that are trained, or all"
+    )
     parser.add_argument("--repeats", type=int, default=3, help="measurements, of which the median is printed")
     parser.add_argument("--threads", type=int, help="torch's threads; as many as there are cores by default")
     options = parser.parse_args()
@@ -198,7 +200,7 @@ def main() -> None:
             example = example.with_(**{key: value[: options.frames] for key, value in parts.items()}, landmarks=None)
             driving = pipe.animate(avatar, example, 512).save(folder / "driving.mp4")
         for config in options.configs:
-            for residuals in {"none": (False,), "all": (True,), "both": (False, True)}[options.networks]:
+            for residuals in {"trained": (False,), "all": (True,), "both": (False, True)}[options.networks]:
                 settings = {"tiny": tiny, "paper": paper}[config]()
                 render = replace(
                     settings.render, batch=options.batch or settings.render.batch, cuda_graph=options.cuda_graph
@@ -206,7 +208,7 @@ def main() -> None:
                 pipe = MGGTalkPipeline.from_pretrained(options.weights, config=replace(settings, render=render))
                 (teach if residuals else silence)(pipe)
                 pipe.to(options.device)
-                print(f"\n{config}, {'all networks' if residuals else 'prior alone'}, {options.device}, "
+                print(f"\n{config}, {'all networks' if residuals else 'weights as they are'}, {options.device}, "
                       f"{torch.get_num_threads()} threads\n")  # fmt: skip
                 print("| stage | ms a frame | frames a second | CPU ms a frame | GFLOP/s of the reference |")
                 print("|---|---|---|---|---|")

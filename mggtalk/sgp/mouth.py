@@ -85,8 +85,8 @@ def sheet_points(vertices: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def as_maps(values: Tensor) -> Tensor:
-    """Values of the sheet's Gaussians ``[..., R*C, D]`` as maps ``[B, D, R, C]``."""
-    return values.mT.reshape(-1, values.shape[-1], ROWS, COLUMNS)
+    """Values of the sheet's Gaussians ``[..., R*C, D]`` as maps ``[B, D, R, C]``, channels last in memory."""
+    return values.reshape(-1, ROWS, COLUMNS, values.shape[-1]).permute(0, 3, 1, 2)
 
 
 def limited(amounts: Tensor, sheet: MouthSheet, estimate: SheetEstimate) -> Tensor:
