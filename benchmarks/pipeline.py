@@ -29,7 +29,6 @@ from mggtalk.keyframes import EVERY
 from mggtalk.media import VideoWriter, open_video
 from mggtalk.motion.motion_file import load_motion
 from mggtalk.motion.retarget import retarget
-from mggtalk.networks import zero_init
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.render import rasterize
 from mggtalk.scene import Motion
@@ -93,15 +92,6 @@ def teach(pipe: MGGTalkPipeline) -> None:
             last = getattr(module, "last", None)
             if isinstance(last, torch.nn.Conv2d | torch.nn.Linear) and not bool(last.weight.any()):
                 torch.nn.init.normal_(last.weight, std=1e-5)
-
-
-def silence(pipe: MGGTalkPipeline) -> None:
-    """Take all residuals away."""
-    for name in NETWORKS:
-        for module in getattr(pipe, name).modules():
-            last = getattr(module, "last", None)
-            if isinstance(last, torch.nn.Conv2d | torch.nn.Linear):
-                zero_init(last)
 
 
 def frame_stages(pipe: MGGTalkPipeline, avatar: Avatar, motion: Motion, size: int, repeats: int) -> Iterator[Row]:
@@ -206,7 +196,8 @@ def main() -> None:
                     settings.render, batch=options.batch or settings.render.batch, cuda_graph=options.cuda_graph
                 )
                 pipe = MGGTalkPipeline.from_pretrained(options.weights, config=replace(settings, render=render))
-                (teach if residuals else silence)(pipe)
+                if residuals:
+                    teach(pipe)
                 pipe.to(options.device)
                 print(f"\n{config}, {'all networks' if residuals else 'weights as they are'}, {options.device}, "
                       f"{torch.get_num_threads()} threads\n")  # fmt: skip
