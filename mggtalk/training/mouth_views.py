@@ -81,7 +81,7 @@ class MouthViewer:
     """
 
     def __init__(self, pipe: MGGTalkPipeline, avatar: Avatar, picture: int, side: int) -> None:
-        plain = copy.copy(pipe)
+        plain = copy.copy(pipe)  # with another mouth decoder, and all else shared with what learns
         plain.sgp = copy.copy(pipe.sgp)
         plain.sgp._modules = pipe.sgp._modules | {"mouth_decoder": MouthDecoder(pipe.config.sgp).eval()}
         self.decoder: MouthDecoder = plain.sgp.mouth_decoder
