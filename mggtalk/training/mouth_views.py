@@ -27,9 +27,6 @@ from mggtalk.sgp.mouth import COLUMNS, ROWS, MouthDecoder, as_maps, paints
 LEAST = 4.0
 """Pixels of sheet that a view must show to teach anything."""
 
-HIDDEN = (Part.UPPER_MOUTH, Part.LOWER_MOUTH)
-"""What the portrait shows of the inside of the mouth."""
-
 
 class MouthView(NamedTuple):
     """A window of one frame, or of B of them."""
@@ -62,8 +59,7 @@ class MouthView(NamedTuple):
 
 def hide_mouth(avatar: Avatar) -> Avatar:
     """The avatar as if its portrait had not shown the inside of the mouth: what a closed mouth leaves to be painted."""
-    part = avatar.binding.part
-    inside = (part == HIDDEN[0]) | (part == HIDDEN[1])
+    inside = avatar.binding.part >= Part.UPPER_MOUTH
     return avatar.with_(
         opacity=avatar.opacity.masked_fill(inside, 0.0),
         mouth=avatar.mouth._replace(known=torch.zeros_like(avatar.mouth.known)),
