@@ -19,7 +19,8 @@ from mggtalk.dsgr.reconstruct import CropCamera, coarse_cloud
 from mggtalk.dsgr.refine import RefineUNet
 from mggtalk.errors import NoFaceError
 from mggtalk.face.face_model import FaceModel
-from mggtalk.face.masks import HeadMasks, below_rim, down_the_face, head_masks
+from mggtalk.face.masks import HeadMasks, below_rim, down_the_face, head_masks, rounded_off
+from mggtalk.face.matte_edges import sharpen_edges
 from mggtalk.geometry import camera_to_head, head_to_camera, project, unproject
 from mggtalk.inpaint.plates import make_plates
 from mggtalk.motion.deformation import Part, bind
@@ -118,11 +119,12 @@ class PortraitBuilder:
         self.rotation, self.translation = self.fit.rotation[0], self.fit.translation[0]
         self.vertices = face_model.vertices(self.fit.identity, self.fit.expression[0])  # [V, 3]
         landmarks = track.landmarks[0]
-        self.masks = head_masks(matte, landmarks)
+        self.matte = torch.from_numpy(matte)  # [S, S]
+        self.masks = head_masks(sharpen_edges(portrait, matte), landmarks)
         self.camera = head_crop(self.masks, config, self.size)
         self.pixel_size = self.camera.side / self.camera.map_size * float(self.translation[2]) / self.camera.focal
         self.grid = self.camera.pixel_grid()  # [H, W, 2]
-        self.head = self._sample(torch.from_numpy(self.masks.head)[None])[0]  # [H, W]
+        self.head = self._sample(torch.from_numpy(self.masks.head)[None])[0] * self._inside()  # [H, W]
         self.rim = self._sample(torch.from_numpy(below_rim(landmarks, self.size)).float()[None])[0]  # [H, W]
         self.height = self._sample(torch.from_numpy(down_the_face(landmarks, self.size)).float()[None])[0]  # [H, W]
         self.pixels = self.camera.to_crop(torch.from_numpy(landmarks[:, :2])).numpy()  # [V, 2] tracked, exact
@@ -141,6 +143,14 @@ class PortraitBuilder:
     def _sample(self, image: Tensor) -> Tensor:
         """Sample ``[C, S, S]`` on the position map: ``[C, H, W]``."""
         return to_colour_map(image, self.grid, self.size).permute(2, 0, 1)
+
+    def _inside(self) -> Tensor:
+        """1 on the position map ``[H, W]`` where it shows the portrait; a head that is cut off is rounded off behind."""
+        x, y = self.grid.numpy()[..., 0], self.grid.numpy()[..., 1]
+        head, size = self.masks.head, self.size
+        borders = ((head[0], x, -y), (head[-1], x, y - size), (head[:, 0], y, -x), (head[:, -1], y, x - size))
+        weight = [torch.from_numpy(rounded_off(*border)) for border in borders]
+        return torch.stack(weight).amin(0)
 
     def view(self) -> HeadView:
         """What a depth estimator sees: the picture as fine as the portrait is."""
@@ -215,7 +225,7 @@ class PortraitBuilder:
             mouth=self._mouth(points, own, binding.part),
             head_image=torch.cat([head_image.cpu(), self.head[None, None]], dim=1),
             window=MovingWindow.of(mask, binding.weights.sum(-1)),
-            plates=make_plates(self.image, self.masks),
+            plates=make_plates(self.image, self.masks, self.matte),
             pixel_size=torch.tensor(self.pixel_size),
         )
 

@@ -1,8 +1,8 @@
 """The mirrored half of the head, eq. 3: ``P_f^s = F_voxel(P_f * [-1, 1, 1])``, made to agree with the photograph.
 
 No head is exactly symmetric, and no pose is exact. A mirrored point that would be seen beside the head in the portrait
-is pulled to the silhouette, if it is near; the mirrored cheek of a turned head then ends where the portrait says that
-the cheek ends. What is farther out, or in front of what the portrait shows, is dropped.
+is pulled to the silhouette, if it is near, together with its neighbours; the mirrored cheek of a turned head then ends
+where the portrait says that the cheek ends. What is farther out, or in front of what the portrait shows, is dropped.
 """
 
 from __future__ import annotations
@@ -26,8 +26,13 @@ REACH = 24
 RIM_DEPTH = 0.4
 """Decimetres by which a point that was pulled to the silhouette may lie before the portrait's surface there."""
 
+SMOOTH, INSET = 9, 3
+"""Side in pixels of the neighbourhood over which that pull is averaged: the nearest pixels of a ragged silhouette are
+few, and points would gather on them. Averages miss their targets, which therefore lie so many pixels inside."""
+
 SPECK = 7
-"""Side in pixels of the neighbourhood of which at least :data:`SHARE` must be kept; specks are errors of the depth."""
+"""Side in pixels of the neighbourhood of which :data:`SHARE` must pass the voxel filter; specks are errors of the depth,
+and so are pinholes."""
 
 SHARE = 0.4
 
@@ -59,15 +64,13 @@ def mirrored_half(
         return MirroredHalf(torch.zeros_like(mask), points.new_zeros(0, 3))
     original = points.permute(1, 2, 0)[mask]  # [N, 3]
     mirrored = mirror_points(original)
-    kept = torch.ones(len(original), dtype=torch.bool)
+    chosen = mask.clone()
     if config.filter:
         mirrored, agrees = _agree_with_portrait(original, mirrored, mask, camera, rotation, translation)
         kept = agrees & voxel_filter(original, mirrored, config.voxel_size, config.thickness, config.drop_hidden)
-    chosen = torch.zeros_like(mask)
-    chosen[mask] = kept
-    if config.filter:
+        chosen[mask] = kept
         around = F.avg_pool2d(chosen.float()[None, None], SPECK, stride=1, padding=SPECK // 2)[0, 0]
-        chosen &= around > SHARE
+        chosen[mask] = agrees & (around > SHARE)[mask]
     return MirroredHalf(chosen, mirrored[chosen[mask]])
 
 
@@ -76,7 +79,8 @@ def _agree_with_portrait(
 ) -> tuple[Tensor, Tensor]:
     """Pull mirrored points ``[N, 3]`` inside the silhouette; ``[N]`` bool: which the portrait does not contradict."""
     size = camera.map_size
-    distance, nearest = ndimage.distance_transform_edt(~mask.numpy(), return_indices=True)
+    solid = ndimage.binary_erosion(mask.numpy(), iterations=INSET)
+    distance, nearest = ndimage.distance_transform_edt(~solid, return_indices=True)
     target = torch.from_numpy(np.stack([nearest[1], nearest[0]], axis=-1)) + 0.5  # [H, W, 2] x, y
     in_camera = head_to_camera(mirrored, rotation, translation)
     pixel = camera.to_crop(project(in_camera, camera.focal, camera.centre))  # [N, 2]
@@ -84,11 +88,20 @@ def _agree_with_portrait(
     x, y = pixel.floor().long().clamp(0, size - 1).unbind(-1)
     outside = torch.from_numpy(distance)[y, x]  # [N] pixels to the silhouette
     pull = torch.where(outside[:, None] > 0, target[y, x] - pixel, torch.zeros_like(pixel)).float()
+    pull = _smooth(pull, mask)
     shift = pull * (camera.side / size) * in_camera[:, 2:] / camera.focal  # decimetres
     in_camera = torch.cat([in_camera[:, :2] + shift, in_camera[:, 2:]], dim=-1)
     depth = torch.full(mask.shape, -float("inf"))
     depth[mask] = head_to_camera(original, rotation, translation)[:, 2]
     x, y = (pixel + pull).floor().long().clamp(0, size - 1).unbind(-1)
     allowed = torch.where(outside > 0, RIM_DEPTH, 0.0)  # at the very rim the portrait's depth is a guess
-    agrees = inside & (outside <= REACH) & (in_camera[:, 2] > depth[y, x] - allowed)
+    agrees = inside & (outside <= REACH) & mask[y, x] & (in_camera[:, 2] > depth[y, x] - allowed)
     return camera_to_head(in_camera, rotation, translation), agrees
+
+
+def _smooth(values: Tensor, mask: Tensor) -> Tensor:
+    """Average values ``[N, C]`` of the points over their neighbourhoods on the position map."""
+    grid = torch.zeros(values.shape[1] + 1, *mask.shape)
+    grid[:, mask] = torch.cat([values, torch.ones(len(values), 1)], dim=1).T  # [C + 1, H, W]
+    blurred = F.avg_pool2d(grid[None], SMOOTH, stride=1, padding=SMOOTH // 2, count_include_pad=False)[0][:, mask]
+    return (blurred[:-1] / blurred[-1:]).T  # [N, C]

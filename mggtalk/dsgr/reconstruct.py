@@ -12,11 +12,14 @@ The face model is symmetric, so its fitted pose puts the symmetry plane of the h
 
 from __future__ import annotations
 
+import math
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from mggtalk.config import DSGRConfig
 from mggtalk.depth.estimator import DepthMap, HeadView
@@ -24,6 +27,15 @@ from mggtalk.depth.raster import MeshRaster
 from mggtalk.depth.scale import ScaleShift, fit_scale_shift
 from mggtalk.dsgr.bini import integrate_normals
 from mggtalk.geometry import camera_to_head, unproject
+
+
+STEEPEST = 3.0
+"""Steepest slope of the surface, depth over width. A pixel that falls away more steeply shows next to nothing of what
+it would have to cover when the head turns; the mirrored half and the back of the head do."""
+
+RIM, MESH_EDGE = 12, 4
+"""Pixels of the position map over which a steeper rim is brought forward, and over which it reaches into the face mesh:
+the mesh knows the slopes of the face, but is cut off at the cheeks."""
 
 
 class CropCamera(NamedTuple):
@@ -89,6 +101,33 @@ def coarse_cloud(
     relative = np.where(mask, np.nan_to_num(surface), 0.0) * view.pixel_size
     fit = fit_scale_shift(relative, target, on_face)
     depth = torch.from_numpy((fit.scale * relative + fit.shift).astype(np.float32))  # [H, W]
+    beside = F.max_pool2d(torch.from_numpy(raster.triangle < 0).float()[None], 2 * MESH_EDGE + 1, 1, MESH_EDGE)[0] > 0
+    depth = torch.where(beside, ease_rim(depth, torch.from_numpy(mask), STEEPEST * view.pixel_size), depth)
     points = unproject(camera.pixel_grid(), depth, camera.focal, camera.centre)  # [H, W, 3]
     head = camera_to_head(points.reshape(-1, 3), rotation, translation)  # [H*W, 3]
     return head.T.reshape(3, *depth.shape).contiguous(), fit  # [3, H, W]
+
+
+def ease_rim(depth: Tensor, mask: Tensor, rise: float, reach: int = RIM) -> Tensor:
+    """Bring forward what falls away more steeply than a given slope.
+
+    ::
+
+        eased(x) = min over y of depth(y) + rise |x - y|
+
+    Args:
+        depth: Camera depth ``[H, W]``.
+        mask: ``[H, W]`` bool, where it counts.
+        rise: Most that depth may grow from a pixel to the next.
+        reach: Farthest ``y``, pixels.
+
+    Returns:
+        ``[H, W]``; unchanged outside the mask.
+    """
+    eased = torch.where(mask, depth, torch.inf)
+    for _ in range(reach):
+        padded = F.pad(eased, (1, 1, 1, 1), value=torch.inf)  # [H + 2, W + 2]
+        for down, right in product((0, 1, 2), repeat=2):
+            step = rise * math.hypot(down - 1, right - 1)
+            eased = torch.minimum(eased, padded[down : down + depth.shape[0], right : right + depth.shape[1]] + step)
+    return torch.where(mask, eased, depth)

@@ -20,6 +20,9 @@ RIGHT_EAR, LEFT_EAR = 234, 454  # outermost vertices of the face oval
 JAW_WIDTH, JAW_MARGIN = 1.05, 0.01
 """The cheeks reach beyond the mesh: width of the rim over that of the face oval, and face heights below it."""
 
+CAP = 0.45
+"""Height of the cap that rounds off a cut head, over half the length of the cut."""
+
 FOLLOW_REACH = 1.1
 """Face heights below the rim over which the torso stops to follow the head."""
 
@@ -104,6 +107,39 @@ def below_rim(landmarks: np.ndarray, size: int) -> np.ndarray:
     return y - rim
 
 
+def between(weight: np.ndarray) -> np.ndarray:
+    """Close a mask ``[S, S]`` along its rows: what lies between two parts of it, as between neck and hair, joins them."""
+    left = np.maximum.accumulate(weight, axis=1)
+    right = np.maximum.accumulate(weight[:, ::-1], axis=1)[:, ::-1]
+    return np.minimum(left, right)
+
+
+def standing(matte: np.ndarray, floor: int) -> np.ndarray:
+    """The part of a matte ``[S, S]`` that stands on its row ``floor`` without a gap, and what is below: neck and long
+    hair do, ears and short hair do not."""
+    above = np.minimum.accumulate(matte[floor::-1], axis=0)[::-1]
+    return np.concatenate([above, matte[floor + 1 :]])
+
+
+def rounded_off(edge: np.ndarray, along: np.ndarray, beyond: np.ndarray) -> np.ndarray:
+    """How a head that the picture's border cuts off goes on behind it: as a flat cap, half an ellipse.
+
+    Args:
+        edge: Weights ``[S]`` of the head on the border.
+        along: Places ``[...]`` along the border, pixels.
+        beyond: How far behind the border they lie, pixels; 0 or less in the picture.
+
+    Returns:
+        Weights ``[...]`` in [0, 1]: 1 in the picture, 0 beyond the cap.
+    """
+    cut = np.flatnonzero(edge > 0.5)
+    if not len(cut):
+        return (beyond <= 0).astype(np.float32)
+    middle, half = (cut[0] + cut[-1] + 1) / 2, (cut[-1] + 1 - cut[0]) / 2
+    level = 1.0 - ((along - middle) / half) ** 2 - (np.maximum(beyond, 0.0) / (CAP * half)) ** 2
+    return np.where(beyond <= 0, 1.0, smoothstep(level, 0.0, 0.2)).astype(np.float32)
+
+
 def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
     """Split the person into head and torso.
 
@@ -125,6 +161,8 @@ def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
     column = 1.0 - smoothstep(np.abs(x - middle), 0.60 * half, 0.90 * half)  # where a neck can be hidden by the jaw
     hidden = column * smoothstep(depth, -0.42, -0.30)
     torso = matte * np.maximum(smoothstep(depth, -0.04, -0.01), hidden)
+    chin = int(np.clip(landmarks[CHIN, 1], 0, size - 1))
+    torso = np.maximum(torso, matte * between(torso * standing(matte, chin)))
     # The rim jumps where the jaw ends; the neck must not shear there.
     reach = max(FOLLOW_REACH, LEAST_REACH * size / axes.height)
     blur = max(0.08 * axes.height, LEAST_BLUR * size)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mggtalk.inpaint.plates import SHOULDER
 from mggtalk.render.numba_compile import helper, kernel
 
 
@@ -109,8 +110,11 @@ def draw_plate(
             move_x += c * offsets[bottom, left, 0] + d * offsets[bottom, right, 0]
             move_y = a * offsets[top, left, 1] + b * offsets[top, right, 1]
             move_y += c * offsets[bottom, left, 1] + d * offsets[bottom, right, 1]
-            x0, x1, part_x = _cell(dt(x) + half + move_x * dt(side), side)
-            y0, y1, part_y = _cell(dt(y) + half + move_y * dt(side), side)
+            place = dt(x) + half + move_x * dt(side)
+            beyond = max(-place, place - dt(side), dt(0))
+            place = min(max(place, -place), dt(2 * side) - place)
+            x0, x1, part_x = _cell(place, side)
+            y0, y1, part_y = _cell(dt(y) + half + move_y * dt(side) - dt(SHOULDER) * beyond, side)
             a, b = (one - part_y) * (one - part_x), (one - part_y) * part_x
             c, d = part_y * (one - part_x), part_y * part_x
             rest = one - (a * torso[y0, x0, 3] + b * torso[y0, x1, 3] + c * torso[y1, x0, 3] + d * torso[y1, x1, 3])

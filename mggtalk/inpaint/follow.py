@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mggtalk.geometry import camera_to_head, head_to_camera, project, unproject
-from mggtalk.inpaint.plates import Plates
+from mggtalk.inpaint.plates import SHOULDER, Plates
 from mggtalk.scene import MotionFrame
 
 PIVOT_DEPTH = 0.8
@@ -73,7 +73,9 @@ def torso_and_background(plates: Plates, warp: Tensor, size: int) -> Tensor:
     """
     offset = F.interpolate(warp, size=(size, size), mode="bilinear", align_corners=False)  # [B, 2, size, size]
     steps = (torch.arange(size, dtype=warp.dtype, device=warp.device) + 0.5) / size
-    grid = torch.stack([steps + offset[:, 0], steps[:, None] + offset[:, 1]], dim=-1) * 2 - 1  # [B, size, size, 2]
+    x, y = steps + offset[:, 0], steps[:, None] + offset[:, 1]  # [B, size, size]
+    beyond = (x - x.clamp(0, 1)).abs()  # beside the picture
+    grid = torch.stack([torch.minimum(x.abs(), 2 - x), y - SHOULDER * beyond], dim=-1) * 2 - 1  # [B, size, size, 2]
     plate = plates.torso.expand(len(grid), *plates.torso.shape)
     torso = F.grid_sample(plate, grid, padding_mode="border", align_corners=False)  # [B, 4, size, size]
     return torso[:, :3] + (1.0 - torso[:, 3:]) * plates.background  # [B, 3, size, size]

@@ -12,6 +12,11 @@ from mggtalk.face.masks import HeadMasks
 from mggtalk.networks import fill
 
 
+SHOULDER = 1.0
+"""Slope at which a torso goes on beside the picture, down over out: mirrored at the border, and falling like shoulders
+and hair."""
+
+
 class Plates(NamedTuple):
     """The layers behind the head, on the pixels of the square portrait."""
 
@@ -41,18 +46,19 @@ def background_plate(portrait: Tensor, person: Tensor) -> Tensor:
     return portrait * keep + filled * (1.0 - keep)
 
 
-def make_plates(portrait: Tensor, masks: HeadMasks) -> Plates:
+def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor) -> Plates:
     """Split a portrait into the layers behind its head.
 
     Args:
         portrait: ``[3, S, S]`` RGB in [0, 1].
         masks: Soft weights of the same square.
+        matte: Person ``[S, S]`` before its edges were sharpened: wherever it sees one, there may be some hair.
 
     Returns:
         The plates.
     """
     person, head, torso, follow = (torch.from_numpy(mask) for mask in masks)
-    background = background_plate(portrait, person)
+    background = background_plate(portrait, torch.maximum(person, matte))
     # The torso's own colour is known where the head does not cover it and the matte is full.
     known = ((1.0 - head / person.clamp(min=1e-3)).clamp(0, 1) * person.pow(4))[None, None]  # [1, 1, S, S]
     colour = fill(portrait[None], known.clamp(max=1.0))[0] if float(known.sum()) > 0 else portrait

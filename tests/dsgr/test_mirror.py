@@ -63,3 +63,14 @@ def test_switches_of_the_ablations(turned_head) -> None:
     assert torch.equal(kept_by(turned_head, filter=False), turned_head.mask)
     usual, strict = kept_by(turned_head), kept_by(turned_head, drop_hidden=True)
     assert not (strict & ~usual).any() and strict.any()
+
+
+def test_a_ragged_silhouette_does_not_gather_the_mirrored_points(turned_head) -> None:
+    head = turned_head
+    ragged = head.mask.clone()
+    ragged[::2] &= torch.from_numpy(ndimage.binary_erosion(head.mask.numpy(), np.ones((1, 3)), iterations=2))[::2]
+    kept, mirrored = mirrored_half(head.points, ragged, head.camera, head.rotation, head.translation, CONFIG)
+    in_camera = head_to_camera(mirrored, head.rotation, head.translation)
+    rows = head.camera.to_crop(project(in_camera, head.camera.focal, head.camera.centre))[:, 1].floor().long()
+    counts = torch.bincount(rows, minlength=64)[24:40].float()
+    assert counts.min() > 0.3 * counts.mean()

@@ -8,7 +8,7 @@ import torch
 
 from mggtalk.config import DSGRConfig
 from mggtalk.depth.scale import fit_scale_shift
-from mggtalk.dsgr.reconstruct import coarse_cloud
+from mggtalk.dsgr.reconstruct import coarse_cloud, ease_rim
 from mggtalk.geometry import head_to_camera, project
 
 CONFIG = DSGRConfig(map_size=64, voxel_size=0.12)  # two to three pixels of this small map, as in the real one
@@ -67,3 +67,19 @@ def test_coarse_cloud_projects_to_its_own_pixels(head: str, request) -> None:
     pixels = project(in_camera, camera.focal, camera.centre).view(64, 64, 2)
     assert torch.allclose(pixels, camera.pixel_grid(), atol=2e-2)
     assert torch.isfinite(cloud).all()
+
+
+def test_a_steep_rim_is_brought_forward_and_nothing_else() -> None:
+    y, x = torch.meshgrid(torch.arange(40.0), torch.arange(40.0), indexing="ij")
+    radius = torch.hypot(y - 20, x - 20)
+    mask = radius < 18
+    depth = 60 - (18.0**2 - radius.square()).clamp(min=0).sqrt() * 2  # an ellipsoid, twice as deep as wide
+    eased = ease_rim(depth, mask, rise=3.0, reach=12)
+    assert torch.equal(eased[~mask], depth[~mask])
+    assert (eased <= depth).all()
+    flat = radius < 12  # slope 2 radius / sqrt(18^2 - radius^2) is under 2 there
+    assert torch.equal(eased[flat], depth[flat])
+    assert (depth - eased)[mask].max() > 1.0
+    both = mask[:, 1:] & mask[:, :-1]
+    assert (eased[:, 1:] - eased[:, :-1])[both].abs().max() <= 3.0 + 1e-4
+    assert torch.equal(ease_rim(eased, mask, rise=3.0, reach=12), eased)

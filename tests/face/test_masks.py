@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from mggtalk.face.masks import HeadMasks, below_rim, down_the_face, face_axes, head_masks, smoothstep
+from mggtalk.face.masks import (
+    HeadMasks,
+    below_rim,
+    down_the_face,
+    face_axes,
+    head_masks,
+    rounded_off,
+    smoothstep,
+)
 from mggtalk.face.topology import FACE_OVAL
 
 SIZE = 200
@@ -81,6 +89,29 @@ def test_neck_goes_on_under_the_jaw(masks: HeadMasks) -> None:
     column = masks.torso[100:150, 100]
     assert (column > 0.95).all()  # from well above the chin (row 120) down
     assert masks.torso[94, 72] < 0.05 < 0.5 < masks.torso[94, 100]  # but only as wide as a neck
+
+
+def test_long_hair_goes_on_behind_the_jaw() -> None:
+    y, x = np.mgrid[0:SIZE, 0:SIZE] + 0.5
+    hair = (np.abs(x - 100) > 32) & (np.abs(x - 100) < 42) & (y > 70)
+    long, short = (head_masks(np.maximum(bust(), extra), landmarks()) for extra in (hair * 1.0, hair * (y < 110)))
+    beside_the_neck = (slice(96, 118), slice(70, 78))  # the jaw is before it
+    assert long.torso[beside_the_neck][bust()[beside_the_neck] > 0.99].min() > 0.9
+    assert short.torso[94, 72] < 0.05
+    assert long.torso[60, 100] == 0  # none behind the eyes
+
+
+def test_a_cut_head_goes_on_as_a_cap() -> None:
+    edge = np.zeros(SIZE)
+    edge[60:140] = 1
+    y, x = np.mgrid[-60:20, 0:SIZE] + 0.5
+    weight = rounded_off(edge, x, -y)
+    assert (weight[y > 0] == 1).all()
+    outside = weight[60::-1]  # from the border outward
+    assert (np.diff(outside, axis=0) <= 0).all()
+    assert outside[1, 100] > 0.99 and outside[1, 55] == 0
+    assert outside[16, 100] > 0.2 and outside[19, 100] == 0  # the cap is 18 px high
+    assert rounded_off(np.zeros(SIZE), x, -y)[y < 0].max() == 0
 
 
 def test_follow_goes_from_head_to_nothing_without_a_step(masks: HeadMasks) -> None:

@@ -48,7 +48,7 @@ def test_a_person_who_fills_the_picture_still_has_a_background() -> None:
 
 def test_torso_is_premultiplied_and_continues_under_the_head() -> None:
     image, masks = drawing()
-    plates = make_plates(image, masks)
+    plates = make_plates(image, masks, torch.from_numpy(masks.person))
     alpha = plates.torso[3]
     assert torch.equal(alpha, torch.from_numpy(masks.torso))
     assert (plates.torso[:3] <= alpha + 1e-5).all()
@@ -61,7 +61,7 @@ def test_torso_is_premultiplied_and_continues_under_the_head() -> None:
 def test_unhidden_torso_keeps_its_pixels() -> None:
     image, masks = drawing()
     texture = image * (0.7 + 0.3 * torch.rand(1, SIZE, SIZE, generator=torch.Generator().manual_seed(1)))
-    plates = make_plates(texture, masks)
+    plates = make_plates(texture, masks, torch.from_numpy(masks.person))
     bare = torch.from_numpy((masks.torso > 0.99) & (masks.head == 0))
     assert torch.allclose(plates.torso[:3, bare], texture[:, bare], atol=1e-5)
 
@@ -70,5 +70,16 @@ def test_unhidden_torso_keeps_its_pixels() -> None:
 def test_plates_of_an_empty_and_of_a_full_matte_are_finite(share: float) -> None:
     image, _ = drawing()
     full = np.full((SIZE, SIZE), share, np.float32)
-    for plate in make_plates(image, HeadMasks(full, full, full, full)):
+    for plate in make_plates(image, HeadMasks(full, full, full, full), torch.from_numpy(full)):
         assert torch.isfinite(plate).all()
+
+
+def test_a_veil_that_the_sharper_matte_left_out_stays_out_of_the_background() -> None:
+    image, masks = drawing()
+    row, column = 4, SIZE // 2
+    image[:, row, column] = torch.tensor((0.0, 0.0, 0.0))  # a dark hair above the head
+    veil = torch.from_numpy(masks.person).clone()
+    veil[row - 1 : row + 2, column - 1 : column + 2] = 0.5
+    clean = make_plates(image, masks, veil).background[:, row, column]
+    kept = make_plates(image, masks, torch.from_numpy(masks.person)).background[:, row, column]
+    assert kept.max() < 0.01 and clean.max() > 0.5
