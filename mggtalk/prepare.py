@@ -145,7 +145,7 @@ class PortraitBuilder:
         return to_colour_map(image, self.grid, self.size).permute(2, 0, 1)
 
     def _inside(self) -> Tensor:
-        """1 on the position map ``[H, W]`` where it shows the portrait; a head that is cut off is rounded off behind."""
+        """1 where the position map ``[H, W]`` shows the portrait; a head that is cut off is rounded off behind."""
         x, y = self.grid.numpy()[..., 0], self.grid.numpy()[..., 1]
         head, size = self.masks.head, self.size
         borders = ((head[0], x, -y), (head[-1], x, y - size), (head[:, 0], y, -x), (head[:, -1], y, x - size))

@@ -31,8 +31,8 @@ SMOOTH, INSET = 9, 3
 few, and points would gather on them. Averages miss their targets, which therefore lie so many pixels inside."""
 
 SPECK = 7
-"""Side in pixels of the neighbourhood of which :data:`SHARE` must pass the voxel filter; specks are errors of the depth,
-and so are pinholes."""
+"""Side in pixels of the neighbourhood of which :data:`SHARE` must pass the voxel filter: specks are errors of the
+depth, and so are pinholes."""
 
 SHARE = 0.4
 

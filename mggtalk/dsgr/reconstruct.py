@@ -28,7 +28,6 @@ from mggtalk.depth.scale import ScaleShift, fit_scale_shift
 from mggtalk.dsgr.bini import integrate_normals
 from mggtalk.geometry import camera_to_head, unproject
 
-
 STEEPEST = 3.0
 """Steepest slope of the surface, depth over width. A pixel that falls away more steeply shows next to nothing of what
 it would have to cover when the head turns; the mirrored half and the back of the head do."""

@@ -108,15 +108,14 @@ def below_rim(landmarks: np.ndarray, size: int) -> np.ndarray:
 
 
 def between(weight: np.ndarray) -> np.ndarray:
-    """Close a mask ``[S, S]`` along its rows: what lies between two parts of it, as between neck and hair, joins them."""
+    """Close a mask ``[S, S]`` along its rows: what lies between two parts, as between neck and hair, joins them."""
     left = np.maximum.accumulate(weight, axis=1)
     right = np.maximum.accumulate(weight[:, ::-1], axis=1)[:, ::-1]
     return np.minimum(left, right)
 
 
 def standing(matte: np.ndarray, floor: int) -> np.ndarray:
-    """The part of a matte ``[S, S]`` that stands on its row ``floor`` without a gap, and what is below: neck and long
-    hair do, ears and short hair do not."""
+    """Keep of a matte ``[S, S]`` what stands on its row ``floor`` without a gap: neck and long hair, but no ears."""
     above = np.minimum.accumulate(matte[floor::-1], axis=0)[::-1]
     return np.concatenate([above, matte[floor + 1 :]])
 

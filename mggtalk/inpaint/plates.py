@@ -11,7 +11,6 @@ from torch.nn import functional as F
 from mggtalk.face.masks import HeadMasks
 from mggtalk.networks import fill
 
-
 SHOULDER = 1.0
 """Slope at which a torso goes on beside the picture, down over out: mirrored at the border, and falling like shoulders
 and hair."""
