@@ -20,7 +20,7 @@ from mggtalk.sgp.footprint import Neighbours
 from mggtalk.sgp.mouth import MouthSheet
 from mggtalk.sgp.window import MovingWindow
 
-FORMAT = "mggtalk-avatar-3"
+FORMAT = "mggtalk-avatar-4"
 
 GROUPS: dict[str, type] = {
     "neighbours": Neighbours,

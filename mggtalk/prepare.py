@@ -28,7 +28,7 @@ from mggtalk.networks import fill
 from mggtalk.render.harmonics import harmonics_from_colour
 from mggtalk.scene import FaceTrack, Gaussians
 from mggtalk.sgp.footprint import Neighbours, footprint, scales_and_rotation
-from mggtalk.sgp.mouth import TEETH_EDGE, MouthSheet, sheet_points
+from mggtalk.sgp.mouth import COLUMNS, ROWS, TEETH_EDGE, MouthSheet, sheet_points, under_the_lip
 from mggtalk.sgp.parameters import GaussianParameters
 from mggtalk.sgp.window import MovingWindow
 
@@ -265,14 +265,14 @@ class PortraitBuilder:
         white = torch.maximum(eyes.mean(1).quantile(0.85), 1.1 * skin.mean())
         neutral = self.face_model.vertices(self.fit.identity, torch.zeros_like(self.fit.expression[0]))
         places, gap = sheet_points(self.vertices)
-        shown = ((gap - 0.06) / 0.06).clamp(0, 1)
+        colour, apart = under_the_lip(self._at(places), gap)
+        middle = places[:, 1].view(ROWS, COLUMNS)[ROWS // 2, COLUMNS // 2]
         return MouthSheet(
-            colour=self._at(places),
-            known=shown,
-            gap=gap,
+            colour=colour,
+            known=apart,
             cavity=lips * torch.tensor((0.34, 0.26, 0.26)),
             teeth=(0.92 * white * torch.tensor((1.0, 0.96, 0.90))).clamp(0, 0.95),
-            edge=neutral[LIPS_MIDDLE[0], 1] - TEETH_EDGE,
+            edge=torch.minimum(neutral[LIPS_MIDDLE[0], 1] - TEETH_EDGE, middle),
             closed_gap=torch.tensor(0.015),
         )
 

@@ -2,7 +2,8 @@
 
 A portrait with a closed mouth shows nothing of it. The analytic estimate hangs a small grid between the upper and the
 lower inner lip of the driven mesh, set back behind them, and colours it as a dark cavity with a soft row of upper
-teeth that is fixed to the skull; where the portrait's own mouth is open, its colours are taken. The sheet has a fixed
+teeth that is fixed to the skull. Where the portrait's own mouth is open, its points are before the sheet, which then
+shows only where they part: above them, as the continuation of what is there, and below. The sheet has a fixed
 parametrisation over all frames and people, so a network can learn to paint teeth and tongue on it.
 """
 
@@ -35,6 +36,9 @@ SPACING = 0.0125
 TEETH_EDGE = 0.03
 """Decimetres that the upper teeth hang below the upper lip of a closed mouth."""
 
+LIP_EDGE = 0.02
+"""Decimetres below the upper lip at which an open mouth is looked at: the lip's own edge is blurred."""
+
 CHIN_TO_LIPS = 0.7
 """Decimetres from the chin up to lips that are closed, roughly: the zero of one of the decoder's inputs."""
 
@@ -48,9 +52,8 @@ INPUTS = 12
 class MouthSheet(NamedTuple):
     """What is known of the inside of one person's mouth."""
 
-    colour: Tensor  # [R*C, 3] RGB where the portrait shows it
-    known: Tensor  # [R*C] in [0, 1]: how far that colour is trusted
-    gap: Tensor  # [R*C] gap between the lips in the portrait, decimetres
+    colour: Tensor  # [R*C, 3] RGB that the portrait shows under the upper lip, one for each column
+    known: Tensor  # [R*C] in [0, 1]: how far its lips are apart there
     cavity: Tensor  # [3] RGB of the dark inside
     teeth: Tensor  # [3] RGB of the teeth
     edge: Tensor  # [] head-frame y of the lower edge of the upper teeth, decimetres
@@ -84,6 +87,25 @@ def sheet_points(vertices: Tensor) -> tuple[Tensor, Tensor]:
     return points.flatten(-3, -2), gap.flatten(-2)  # [..., R*C, 3], [..., R*C]
 
 
+def under_the_lip(colour: Tensor, gap: Tensor) -> tuple[Tensor, Tensor]:
+    """What an open mouth of a portrait shows just under the upper lip: teeth, gum or darkness.
+
+    Args:
+        colour: RGB ``[R*C, 3]`` of the portrait where the sheet is.
+        gap: Gap between the lips there ``[R*C]``, decimetres.
+
+    Returns:
+        RGB ``[R*C, 3]``, one for each column, and ``[R*C]`` in [0, 1], how far the mouth is open there.
+    """
+    rows = torch.linspace(-OVERLAP, 1.0 + OVERLAP, ROWS)[:, None]  # [R, 1]
+    gaps = gap.view(ROWS, COLUMNS)[:1]  # [1, C]
+    below = (LIP_EDGE / gaps.clamp(min=1e-3)).clamp(0.1, 0.4)  # [1, C] of the opening
+    weight = torch.exp(-(((rows - below) / 0.08) ** 2))  # [R, C]
+    own = (weight[..., None] * colour.view(ROWS, COLUMNS, 3)).sum(0) / weight.sum(0)[:, None]  # [C, 3]
+    apart = ((gaps - 0.03) / 0.03).clamp(0, 1)  # what less shows is lip
+    return own.repeat(ROWS, 1), apart.repeat(ROWS, 1).flatten()
+
+
 def as_maps(values: Tensor) -> Tensor:
     """Values of the sheet's Gaussians ``[..., R*C, D]`` as maps ``[B, D, R, C]``, channels last in memory."""
     return values.reshape(-1, ROWS, COLUMNS, values.shape[-1]).permute(0, 3, 1, 2)
@@ -98,43 +120,35 @@ def paints(sheet: MouthSheet, estimate: SheetEstimate) -> Tensor:
     """What one unit of each paint adds to the estimate ``[..., R*C, 3 paints, 3]``.
 
     Teeth, dark and tongue, in this portrait's light: whatever a network says, nothing gets a colour that no mouth has.
-    One unit replaces the colour by the paint's; none where the portrait's own colour holds.
+    One unit replaces the colour by the paint's; none where the portrait tells the colour.
     """
     colours = torch.stack([sheet.teeth * WARM, sheet.cavity * DARK, sheet.cavity * TONGUE])  # [3, 3]
     return (1.0 - estimate.trusted)[..., None, None] * (colours - estimate.colour[..., None, :])
 
 
-def trust(sheet: MouthSheet, gap: Tensor) -> Tensor:
-    """How far the portrait's own colours hold, ``[..., R*C]`` in [0, 1].
-
-    Where the mouth opens wider than in the portrait, what the portrait shows would be stretched.
-
-    Args:
-        sheet: What is known of this mouth.
-        gap: Driven gap between the lips ``[..., R*C]``, decimetres.
-    """
-    return sheet.known * torch.exp(-3.0 * (gap / sheet.gap.clamp(min=1e-3) - 1.15).clamp(min=0))
+def above_edge(sheet: MouthSheet, points: Tensor) -> Tensor:
+    """Where upper teeth may be: ``[..., R*C]`` in [0, 1] for points of the driven sheet ``[..., R*C, 3]``."""
+    return torch.sigmoid((points[..., 1] - sheet.edge) / 0.012)
 
 
-def sheet_colour(sheet: MouthSheet, points: Tensor, trusted: Tensor) -> Tensor:
-    """Analytic colour of the sheet: the portrait's where it is trusted, an invented inside elsewhere.
+def sheet_colour(sheet: MouthSheet, points: Tensor) -> Tensor:
+    """Analytic colour of the sheet: dark below, above what the portrait shows there, or invented upper teeth.
 
     Args:
         sheet: What is known of this mouth.
         points: Driven sheet ``[..., R*C, 3]``.
-        trusted: See :func:`trust`.
 
     Returns:
         ``[..., R*C, 3]``.
     """
     rows = torch.linspace(-OVERLAP, 1.0 + OVERLAP, ROWS, device=points.device).repeat_interleave(COLUMNS)
     across = torch.linspace(-1.0, 1.0, COLUMNS, device=points.device).repeat(ROWS)
-    above = torch.sigmoid((points[..., 1] - sheet.edge) / 0.012)
     arch = (1 - across.abs().pow(3)).clamp(min=0)
-    tooth = (0.85 * above * arch)[..., None]
+    solid = 0.85 * arch + sheet.known * (1 - 0.85 * arch)
+    tooth = (solid * above_edge(sheet, points))[..., None]
+    teeth = sheet.teeth + sheet.known[:, None] * (sheet.colour - sheet.teeth)
     shade = (0.55 + 0.45 * rows.clamp(0, 1))[:, None]  # the roof of the mouth is darkest
-    invented = sheet.cavity * shade * (1 - tooth) + sheet.teeth * tooth
-    return invented + trusted[..., None] * (sheet.colour - invented)
+    return sheet.cavity * shade * (1 - tooth) + teeth * tooth
 
 
 class SheetEstimate(NamedTuple):
@@ -143,7 +157,7 @@ class SheetEstimate(NamedTuple):
     points: Tensor  # [..., R*C, 3]
     parameters: GaussianParameters
     inputs: Tensor  # [..., R*C, INPUTS] what the decoder sees
-    trusted: Tensor  # [..., R*C] how far the portrait's colour is trusted
+    trusted: Tensor  # [..., R*C] how far the portrait tells what is there, and nothing is to be painted
     colour: Tensor  # [..., R*C, 3] RGB
 
 
@@ -206,8 +220,8 @@ class MouthDecoder(nn.Module):
             touch: What an adapter adds to place (decimetres), RGB and logit of each Gaussian, ``[..., R*C, 7]``.
         """
         points, gap = sheet_points(vertices)
-        trusted = trust(sheet, gap)
-        colour = sheet_colour(sheet, points, trusted)
+        trusted = sheet.known * above_edge(sheet, points)
+        colour = sheet_colour(sheet, points)
         log_scales, quaternions = scales_and_rotation(footprint(points.detach(), self.neighbours, SPACING), spread=0.7)
         opacity = ((gap - sheet.closed_gap) / 0.04).clamp(0.0, 0.99)
         logits = torch.logit(opacity, eps=1e-4)

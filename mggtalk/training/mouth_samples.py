@@ -8,15 +8,13 @@ from typing import NamedTuple
 import torch
 
 from mggtalk.errors import OptionError
+from mggtalk.motion.deformation import Part
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.training.augment import resized
 from mggtalk.training.config import TrainConfig
 from mggtalk.training.corpus import Clip
 from mggtalk.training.mouth_views import MouthView, MouthViewer, hide_mouth, stack
 from mggtalk.training.pairs import DrivingMotions, PairSampler
-
-OPEN = 0.3
-"""From this on the inside of the portrait's mouth counts as seen, by ``MouthSheet.known``."""
 
 
 class MouthSample(NamedTuple):
@@ -90,7 +88,7 @@ class MouthSamples:
         source = clip.sources[int(torch.randint(len(clip.sources), (), generator=generator))]
         avatar = clip.avatar(source)
         motion = self.motions.motion(clip, source, avatar)
-        hidden = bool(avatar.mouth.known.max() > OPEN) and (
+        hidden = bool((avatar.binding.part >= Part.UPPER_MOUTH).any()) and (
             len(clip) == 1 or bool(torch.rand((), generator=generator) < config.mouth.hidden)
         )
         frames = [source] if hidden else []

@@ -37,7 +37,6 @@ def sheet() -> MouthSheet:
     return MouthSheet(
         colour=torch.zeros(ROWS * COLUMNS, 3),
         known=torch.zeros(ROWS * COLUMNS),
-        gap=torch.full((ROWS * COLUMNS,), 0.2),
         cavity=torch.tensor((0.2, 0.08, 0.08)),
         teeth=torch.tensor((0.9, 0.88, 0.8)),
         edge=torch.tensor(-0.43),
