@@ -161,7 +161,9 @@ def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
     hidden = column * smoothstep(depth, -0.42, -0.30)
     torso = matte * np.maximum(smoothstep(depth, -0.04, -0.01), hidden)
     chin = int(np.clip(landmarks[CHIN, 1], 0, size - 1))
-    torso = np.maximum(torso, matte * between(torso * standing(matte, chin)))
+    long_hair = standing(matte, chin)
+    beside = smoothstep(np.abs(x - middle), 0.95 * half, 1.05 * half) * smoothstep(depth, -0.2, -0.06)
+    torso = np.maximum(torso, matte * np.maximum(between(torso * long_hair), beside * long_hair))
     # The rim jumps where the jaw ends; the neck must not shear there.
     reach = max(FOLLOW_REACH, LEAST_REACH * size / axes.height)
     blur = max(0.08 * axes.height, LEAST_BLUR * size)
