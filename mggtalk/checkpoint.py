@@ -44,7 +44,14 @@ NETWORKS: dict[str, Callable[[PipelineConfig], nn.Module]] = {
 AUDIO_PRIOR = "audio_prior"
 """Name of the learned residual of the speech rules. It stays on the CPU, in single precision."""
 
-RESIDUALS = {**NETWORKS, AUDIO_PRIOR: lambda config: AudioPrior(config.audio_prior)}
+ENCODED_PRIOR = "encoded_prior"
+"""The same with a speech encoder, which is used where that encoder is."""
+
+RESIDUALS = {
+    **NETWORKS,
+    AUDIO_PRIOR: lambda config: AudioPrior(config.audio_prior),
+    ENCODED_PRIOR: lambda config: AudioPrior(config.encoded_prior),
+}
 """All learned residuals."""
 
 

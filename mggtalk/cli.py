@@ -188,6 +188,12 @@ def add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clips", metavar="DIR", help="recipe speech: folder of videos with sound")
     parser.add_argument("--csv", metavar="FILE", help="recipe speech: table that says which clips are train and val")
     parser.add_argument("--tracks", metavar="DIR", help="recipe speech: folder of known tracks")
+    parser.add_argument(
+        "--encoder",
+        metavar="FOLDER",
+        help="recipe speech: hear with this wav2vec 2.0, HuBERT, WavLM or Whisper of transformers",
+    )
+    parser.add_argument("--speech", metavar="DIR", help="recipe speech: recordings that show it what to hear")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="the run; one that is there is resumed")
     parser.add_argument("--recipe", default="cpu", metavar="NAME", help="paper, cpu (default), mouth, gpu or speech")
     parser.add_argument("--config", choices=("tiny", "paper"), help="size of the networks (default: of the weights)")

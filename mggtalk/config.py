@@ -152,15 +152,24 @@ class AudioPriorConfig:
 
     width: int = 48  # channels of its layers
     levels: int = 4  # residual blocks; each doubles the dilation
-    taps: int = 9  # of the linear filter over the likely phones, 40 ms apart
+    taps: int = 9  # of the linear filter over the likely phones or the sounds, 40 ms apart
     region: int = 12  # M, directions of expression that it moves
     style: int = 8  # S, length of a speaker's style
+    encoder: str = ""  # speech encoder whose sounds the filter reads: a folder, or a name; "" reads likely phones
+    layer: int = 2  # of the encoder, behind which it is read
+    hidden: int = 0  # H, width of that layer
+    places: int = 0  # frames of a window of the encoder
+    sounds: int = 0  # D, directions of it that are read; 0 without an encoder
     rules: float = 0.2  # share of the rules that stays in the lips, beside what is learned
     closing: float = 0.85  # share of the rules' closures (P, B, M, F, V) that is kept
     mel: float = 0.05  # standard deviation of the mel bands as the network sees them; of all else it is 1
     source_scale: float = 0.1  # of the source expression, which is in millimetres
     input_dropout: float = 0.4  # share of the inputs that are left out while it is trained
     dropout: float = 0.3  # share of each block's change that is
+
+
+ENCODED = AudioPriorConfig(taps=5, closing=0.7, encoder="smart-turn-v3.2", hidden=384, places=400, sounds=96)
+"""The residual that a speech encoder hears for; ``mggtalk/motion/smart_turn.py`` fetches that encoder."""
 
 
 @dataclass(frozen=True)
@@ -186,6 +195,7 @@ class PipelineConfig:
     inpaint: InpaintConfig = field(default_factory=InpaintConfig)
     speech: SpeechConfig = field(default_factory=SpeechConfig)
     audio_prior: AudioPriorConfig = field(default_factory=AudioPriorConfig)
+    encoded_prior: AudioPriorConfig = field(default_factory=lambda: ENCODED)
     render: RenderConfig = field(default_factory=RenderConfig)
 
 

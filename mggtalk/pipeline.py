@@ -13,7 +13,7 @@ from PIL import Image
 from mggtalk.animator import Animator, calibrate_colours
 from mggtalk.avatar import Avatar
 from mggtalk.checkpoint import NETWORKS, RESIDUALS, load_components, save_components
-from mggtalk.config import PipelineConfig, SpeechConfig
+from mggtalk.config import ENCODED, PipelineConfig, SpeechConfig
 from mggtalk.depth import DepthEstimator
 from mggtalk.depth.catalogue import MESH, EstimatorShelf, check_choice
 from mggtalk.dsgr.refine import RefineUNet
@@ -31,6 +31,8 @@ from mggtalk.motion.deformation import DeformationMLP
 from mggtalk.motion.features import measure, record
 from mggtalk.motion.listen import listen
 from mggtalk.motion.retarget import PoseMode, close_lips, driver_rest, retarget
+from mggtalk.motion.smart_turn import fetch_encoder
+from mggtalk.motion.speech_encoder import Ears, encoder_folder
 from mggtalk.motion.style import Style, play
 from mggtalk.networks import ResidualUNet
 from mggtalk.overlap import one_thread, read_ahead
@@ -72,6 +74,7 @@ class MGGTalkPipeline:
         sgp: SymmetricGaussianPredictor,
         inpainter: Inpainter,
         audio_prior: AudioPrior,
+        encoded_prior: AudioPrior,
         depth_estimator: DepthEstimator | str = MESH,
     ) -> None:
         self.config = config
@@ -83,6 +86,7 @@ class MGGTalkPipeline:
         self.sgp = sgp
         self.inpainter = inpainter
         self.audio_prior = audio_prior
+        self.encoded_prior = encoded_prior
         if isinstance(depth_estimator, str):
             check_choice(depth_estimator)
         self.depth_estimator = depth_estimator
@@ -333,14 +337,29 @@ class MGGTalkPipeline:
         """
         manner = manner or self.config.speech
         rate = manner.sample_rate
+        prior, ears = self.lip_prior()
         if isinstance(speech, Sound):
-            sound = record(speech)
+            sound = record(speech, ears)
         else:
-            sound = measure(read_sound(speech, rate, self.config.media))
+            sound = measure(read_sound(speech, rate, self.config.media), ears)
         check_speech(sound)
         ratio = self.config.render.focal_ratio
         rest = None if avatar is None else close_lips(self.face_model, avatar.identity, avatar.expression)
-        return listen(sound, self.face_model, manner, seed, language, on_progress, ratio, self.audio_prior, rest, voice)
+        return listen(sound, self.face_model, manner, seed, language, on_progress, ratio, prior, rest, voice)
+
+    def lip_prior(self) -> tuple[AudioPrior, Ears | None]:
+        """The audio prior that is used, and what hears for it: the one with a speech encoder where that can be had.
+
+        Raises:
+            WeightsMissingError: If the encoder is here but broken.
+        """
+        encoded = self.encoded_prior
+        if encoded.untrained:
+            return self.audio_prior, None
+        name = encoded.config.encoder
+        if encoder_folder(name) is None and not (name == ENCODED.encoder and fetch_encoder()):
+            return self.audio_prior, None
+        return encoded, encoded.ears()
 
     def animate(
         self,

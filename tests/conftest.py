@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,9 @@ from mggtalk.scene import Motion
 if TYPE_CHECKING:  # the pipeline takes seconds to import; most tests do not need it
     from mggtalk.avatar import Avatar
     from mggtalk.pipeline import MGGTalkPipeline
+
+
+os.environ.setdefault("MGGTALK_OFFLINE", "1")  # lips by likely phones: tests must not depend on a package index
 
 
 @pytest.fixture(scope="session", autouse=True)

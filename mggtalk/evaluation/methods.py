@@ -53,7 +53,7 @@ def make_methods(
         raise OptionError(f"The noise on the expression is {strengths}.", "Give standard deviations over 0, as in 0.1.")
     folders = _named_folders(others)
     base = MGGTalkPipeline.from_pretrained(weights, prior=prior)
-    methods = {TRAINED if is_trained(base) or (heard and not base.audio_prior.untrained) else PRIOR: Method(base)}
+    methods = {TRAINED if is_trained(base) or (heard and not base.lip_prior()[0].untrained) else PRIOR: Method(base)}
     if compare and PRIOR not in methods:
         methods = {PRIOR: Method(MGGTalkPipeline.from_pretrained(weights, prior=True)), **methods}
     for name in names:

@@ -15,9 +15,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mggtalk.config import EXPRESSION_COMPONENTS, AudioPriorConfig
+from mggtalk.errors import WeightsMissingError
 from mggtalk.face import topology
 from mggtalk.face.face_model import FaceModel
 from mggtalk.motion.features import N_MELS
+from mggtalk.motion.speech_encoder import MADE_BY, Ears, encoder_folder, load_encoder
 from mggtalk.motion.speech_inputs import CHANNELS, CLOCK, PHONES, SpeechInputs
 from mggtalk.networks import is_zero, zero_init
 
@@ -35,6 +37,9 @@ STILLNESS = 3.0
 
 RIDGE = 1e-4
 """Weight of the coefficients' size against the mouth's motion, square decimetres."""
+
+ENCODER_ADVICE = f"Make it with {MADE_BY}, or restore its folder."
+"""How to get a speech encoder."""
 
 TAP = 2
 """Input frames between the taps of the linear filter."""
@@ -88,8 +93,8 @@ class AudioPrior(nn.Module):
 
     ::
 
-        channels [F, C] ─► 1x1 ─► dilated residual blocks, FiLM by (style, source) ─► 1x1 ─► + ─► · gate [F, M]
-                 └──────► likely phones ─► linear filter over time ──────────────────────────► +
+        channels [F, C + D] ─► 1x1 ─► dilated residual blocks, FiLM by (style, source) ─► 1x1 ─► + ─► · gate [F, M]
+                 └──────► likely phones or sounds ─► linear filter over time ────────────────────► +
 
     It runs on the CPU, in single precision: it is fast there.
 
@@ -100,18 +105,27 @@ class AudioPrior(nn.Module):
     mean: Tensor
     scale: Tensor
     region: Tensor
+    basis: Tensor  # with offset: see Ears; only for a prior that has an encoder
+    offset: Tensor
 
     def __init__(self, config: AudioPriorConfig) -> None:
         super().__init__()
         self.config = config
         width = config.width
-        self.register_buffer("mean", torch.zeros(CHANNELS))
-        self.register_buffer("scale", torch.ones(CHANNELS))
+        self.channels = CHANNELS + config.sounds
+        self.filtered = slice(CHANNELS, self.channels) if config.sounds else slice(N_MELS, N_MELS + PHONES)
+        self.register_buffer("mean", torch.zeros(self.channels))
+        self.register_buffer("scale", torch.ones(self.channels))
         self.register_buffer("region", torch.zeros(config.region, EXPRESSION_COMPONENTS))
-        self.entry = nn.Conv1d(CHANNELS, width, 1)
+        if config.sounds:
+            self.register_buffer("basis", torch.zeros(config.hidden, config.sounds))
+            self.register_buffer("offset", torch.zeros(config.places, config.sounds))
+        self.entry = nn.Conv1d(self.channels, width, 1)
         self.blocks = nn.ModuleList(_Block(width, 2**level, config) for level in range(config.levels))
         pad = config.taps // 2 * TAP
-        self.linear = zero_init(nn.Conv1d(PHONES, config.region, config.taps, padding=pad, dilation=TAP))
+        self.linear = zero_init(
+            nn.Conv1d(config.sounds or PHONES, config.region, config.taps, padding=pad, dilation=TAP)
+        )
         self.last = zero_init(nn.Conv1d(width, config.region, 1))
         self.habit = zero_init(nn.Linear(config.style + config.region, config.region, bias=False))
 
@@ -119,6 +133,25 @@ class AudioPrior(nn.Module):
     def untrained(self) -> bool:
         """Whether the residual is identically zero and nothing is learning it: the network need not run."""
         return not self.training and is_zero(self.last) and is_zero(self.linear)
+
+    def ears(self) -> Ears | None:
+        """What hears for this prior: None for one that reads likely phones.
+
+        Raises:
+            WeightsMissingError: If its speech encoder is not here.
+        """
+        config = self.config
+        if not config.sounds:
+            return None
+        folder = encoder_folder(config.encoder)
+        if folder is None:
+            raise WeightsMissingError(f"The speech encoder {config.encoder!r} is not here.", ENCODER_ADVICE)
+        encoder = load_encoder(folder, config.layer)
+        if (encoder.width, encoder.places) != (config.hidden, config.places):
+            found, wanted = f"{encoder.width} x {encoder.places}", f"{config.hidden} x {config.places}"
+            problem = f"The speech encoder in {str(folder)!r} has windows of {found} numbers, expected {wanted}."
+            raise WeightsMissingError(problem, ENCODER_ADVICE)
+        return Ears(encoder, self.basis, self.offset)
 
     @property
     def reach(self) -> int:
@@ -129,7 +162,7 @@ class AudioPrior(nn.Module):
         """Predict the residual.
 
         Args:
-            channels: ``[B, F, C]``.
+            channels: ``[B, F, C]``, with the encoder's sounds behind them for a prior that has one.
             gate: ``[B, F]``.
             style: ``[B, S]``; zero is the average speaker.
             source: The portrait's expression at rest in the mouth's directions ``[B, M]``; zero for unknown.
@@ -137,13 +170,14 @@ class AudioPrior(nn.Module):
         Returns:
             ``[B, F, M]`` in the directions of :attr:`region`.
         """
+        channels = channels[..., : self.channels]
         hidden = ((channels - self.mean) / self.scale).transpose(1, 2)  # [B, C, F]
         hidden = self.entry(F.dropout(hidden, self.config.input_dropout, self.training))  # [B, width, F]
         condition = torch.cat([style, source * self.config.source_scale], dim=-1)  # [B, S + M]
         for block in self.blocks:
             hidden = block(hidden, condition)
-        phones = channels[..., N_MELS : N_MELS + PHONES].transpose(1, 2)  # [B, P, F]
-        change = (self.linear(phones) + self.last(F.silu(hidden))).transpose(1, 2)  # [B, F, M]
+        sounds = channels[..., self.filtered].transpose(1, 2)  # [B, P, F] or [B, D, F]
+        change = (self.linear(sounds) + self.last(F.silu(hidden))).transpose(1, 2)  # [B, F, M]
         return (change + self.habit(condition)[:, None]) * gate[..., None]
 
     def speak(self, channels: Tensor, gate: Tensor, source: Tensor, voice: Voice) -> Tensor:

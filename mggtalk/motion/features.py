@@ -16,6 +16,7 @@ from scipy.ndimage import binary_closing, binary_opening, gaussian_filter1d
 from mggtalk.errors import MediaError
 from mggtalk.media.sound import Sound
 from mggtalk.motion import acoustic
+from mggtalk.motion.speech_encoder import Ears, Hearing
 
 RATE = 16000
 """Sampling rate in Hz that everything here is defined for."""
@@ -77,6 +78,7 @@ class Recording(NamedTuple):
     cepstra: np.ndarray  # [C, 13] float32, see :mod:`mggtalk.motion.acoustic`
     samples: int  # how many there were
     peak: float  # largest absolute sample
+    sounds: np.ndarray | None = None  # [F, D] float16, see :mod:`mggtalk.motion.speech_encoder`; None without one
 
     @property
     def seconds(self) -> float:
@@ -129,7 +131,7 @@ def analyse(sound: Sound) -> SpeechFeatures:
     return record(sound).features
 
 
-def record(sound: Sound) -> Recording:
+def record(sound: Sound, ears: Ears | None = None) -> Recording:
     """:func:`measure` of a sound that is in memory.
 
     Raises:
@@ -138,26 +140,30 @@ def record(sound: Sound) -> Recording:
     if sound.rate != RATE or len(sound.samples) == 0:
         problem = f"The recording has a rate of {sound.rate} Hz and {len(sound.samples)} samples."
         raise MediaError(problem, f"Load it with load_sound(path, rate={RATE}).")
-    return measure([sound.samples])
+    return measure([sound.samples], ears)
 
 
-def measure(blocks: Iterable[np.ndarray]) -> Recording:
+def measure(blocks: Iterable[np.ndarray], ears: Ears | None = None) -> Recording:
     """Measure a recording.
 
     Loudness is relative to the recording itself, so that a quiet voice moves its lips as far as a loud one.
 
     Args:
         blocks: Its samples in order, ``[n]`` each, at 16 kHz, at least one in all.
+        ears: Hear it too, if there are any.
 
     Returns:
         Curves of ``N // 200 + 1`` frames and what else is kept. They do not depend on how the samples are cut.
     """
     count, peak = 0, 0.0
+    hearing = None if ears is None else Hearing(ears)
 
     def counted() -> Iterator[np.ndarray]:
         nonlocal count, peak
         for block in blocks:
             count, peak = count + len(block), max(peak, float(np.abs(block).max(initial=0.0)))
+            if hearing is not None:
+                hearing.feed(block)
             yield block
 
     mels, levels, values = [], [], []
@@ -181,7 +187,7 @@ def measure(blocks: Iterable[np.ndarray]) -> Recording:
         centroid=bands.centroid.astype(np.float32),
         frication=bands.frication.astype(np.float32),
     )
-    return Recording(features, np.concatenate(values), count, peak)
+    return Recording(features, np.concatenate(values), count, peak, None if hearing is None else hearing.finish())
 
 
 def loudness_and_activity(level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

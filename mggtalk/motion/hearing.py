@@ -12,6 +12,7 @@ from mggtalk.motion.acoustic import CLOCK as PHONE_CLOCK
 from mggtalk.motion.acoustic_model import acoustic_model
 from mggtalk.motion.features import FRAMES_PER_SECOND, Recording, SpeechFeatures
 from mggtalk.motion.phones import SILENCE, Phone, PhoneTrack, recognise
+from mggtalk.motion.speech_encoder import CLOCK as SOUND_CLOCK
 from mggtalk.motion.visemes import BILABIALS, LABIODENTALS, centroid_range, mouth_from_phones, mouth_from_spectrum
 from mggtalk.progress import Progress, no_progress
 
@@ -53,6 +54,7 @@ class Speech(NamedTuple):
     mel: np.ndarray  # [80] mean of the whole recording's spectra while somebody speaks
     centroid: tuple[float, float, float]  # low, middle and high of the whole recording's vowels
     track: PhoneTrack | None  # all phones of the whole recording; None when nobody speaks
+    sounds: np.ndarray | None  # [F, D] float16, 50 frames a second, of a speech encoder; None without one
 
     def part(self, start: int, end: float) -> Speech:
         """What lies between two moments; all times count from the first.
@@ -69,6 +71,7 @@ class Speech(NamedTuple):
             likely=self.likely[start * int(PHONE_CLOCK) : int(end * PHONE_CLOCK) + 1],
             said=tuple(Phone(phone.name, phone.start - start, phone.end - start) for phone in self.said[first:last]),
             seconds=min(end, self.seconds) - start,
+            sounds=None if self.sounds is None else self.sounds[start * SOUND_CLOCK : int(end * SOUND_CLOCK) + 1],
         )
 
 
@@ -106,6 +109,7 @@ def speech_of(
         mel=spoken.mean(0, dtype=np.float64).astype(np.float32),
         centroid=centroid_range(features),
         track=track,
+        sounds=recording.sounds,
     )
 
 

@@ -7,6 +7,7 @@ they are trusted less, and the mouth follows loudness and spectral shape instead
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,10 +21,9 @@ from mggtalk.geometry import rotation_to_euler
 from mggtalk.media.sound import Sound
 from mggtalk.motion.audio_prior import AudioPrior, Voice, blend
 from mggtalk.motion.blinks import eyes_and_brows
-from mggtalk.motion.features import Recording, SpeechFeatures, record
+from mggtalk.motion.features import Recording, record
 from mggtalk.motion.head_motion import head_motion
 from mggtalk.motion.hearing import GOOD_FIT, MARGIN, Speech, rule_curves, understand
-from mggtalk.motion.phones import PhoneTrack
 from mggtalk.motion.speech_inputs import speech_inputs
 from mggtalk.motion.visemes import LEAD, lip_contact, mouth_at
 from mggtalk.progress import Progress, no_progress
@@ -50,21 +50,6 @@ class SpeechCurves(NamedTuple):
     rules: np.ndarray  # [C, 52] float32, 100 frames a second: the mouth before closures are cut in, at full strength
     closed: np.ndarray  # [T] float32 in [0, 1]: how far lips meet each other or the teeth
 
-    @property
-    def features(self) -> SpeechFeatures:
-        """What was measured."""
-        return self.speech.features
-
-    @property
-    def phones(self) -> PhoneTrack | None:
-        """What is said; None when nobody speaks."""
-        return self.speech.track
-
-    @property
-    def trust(self) -> float:
-        """Share of the phones in the lips."""
-        return self.speech.trust
-
 
 def listen(
     sound: Sound | Recording,
@@ -81,7 +66,7 @@ def listen(
     """Turn speech into motion.
 
     Args:
-        sound: Speech at 16 kHz, or what :func:`mggtalk.motion.features.measure` kept of it.
+        sound: Speech at 16 kHz, or what :func:`mggtalk.motion.features.measure` kept of it, with the prior's ears.
         face_model: Takes blendshape weights to expression coefficients.
         config: Frame rate and strengths.
         seed: The same seed gives the same head motion, blinks and gaze.
@@ -105,7 +90,8 @@ def listen(
     if seed < 0:
         raise OptionError(f"The seed is {seed}.", "Choose 0 or more.")
     _check(config, language)
-    recording = sound if isinstance(sound, Recording) else record(sound)
+    prior = None if prior is None or prior.untrained else prior
+    recording = sound if isinstance(sound, Recording) else record(sound, None if prior is None else prior.ears())
     speech = understand(recording, language, on_progress)
     frames = max(1, round(recording.seconds * config.fps))
     head_chance, eye_chance = (np.random.default_rng(stream) for stream in np.random.SeedSequence(seed).spawn(2))
@@ -114,7 +100,7 @@ def listen(
     eyes = eyes_and_brows(
         speech.features, frames, config.fps, eye_chance, config.blinks_per_minute, head_degrees
     )  # [T, 52]
-    learned = prior if prior is not None and not prior.untrained and speech.trust > 0.0 else None  # music has no phones
+    learned = prior if speech.trust > 0.0 else None  # music has no phones
     expression = torch.empty(frames, face_model.expression_basis.shape[0])  # [T, K]
     block = math.ceil(BLOCK_SECONDS * config.fps)
     for low in range(0, frames, block):
@@ -131,7 +117,7 @@ def listen(
         fps=config.fps,
         face_model=face_model.version,
         focal_ratio=focal_ratio,
-        notes=_notes(speech, language, learned is not None),
+        notes=_notes(speech, language, learned),
     )
 
 
@@ -164,7 +150,7 @@ def lips(
     first, last = max(0, low - around), min(frames, high + around)  # neighbours compete for the moment of a closure
     start = max(0, math.floor(first / config.fps - MARGIN))
     end = min(math.ceil(last / config.fps + MARGIN), speech.seconds)
-    curves = _curves(speech.part(start, end), np.arange(first, last) / config.fps - start, config)
+    curves = mouth_curves(speech.part(start, end), np.arange(first, last) / config.fps - start, config)
     inside = slice(low - first, high - first)
     rules = face_model.from_blendshapes(torch.from_numpy(curves.weights[inside]).to(face_model.mean)).float().cpu()
     if prior is None:
@@ -174,36 +160,8 @@ def lips(
     return blend(rules, config.mouth * residual, torch.from_numpy(curves.closed[inside]), prior.config)
 
 
-def speech_to_blendshapes(
-    sound: Sound,
-    config: SpeechConfig | None = None,
-    language: str | None = None,
-    on_progress: Progress = no_progress,
-) -> SpeechCurves:
-    """Mouth movements of a recording by the rules, in one piece; eyes and brows are left at rest.
-
-    Args:
-        sound: Speech at 16 kHz.
-        config: Frame rate and strength of the mouth.
-        language: See :func:`listen`.
-        on_progress: Called with stage, steps done and steps in all.
-
-    Returns:
-        Weights for ``round(seconds * fps)`` frames, and what they were made from.
-
-    Raises:
-        MediaError: If the rate is not 16 kHz or there are no samples.
-        OptionError: If language or frame rate is not valid.
-    """
-    config = config or SpeechConfig()
-    _check(config, language)
-    speech = understand(record(sound), language, on_progress)
-    frames = max(1, round(speech.seconds * config.fps))
-    return _curves(speech, np.arange(frames) / config.fps, config)
-
-
-def _curves(speech: Speech, moments: np.ndarray, config: SpeechConfig) -> SpeechCurves:
-    """What the rules make of speech at some moments ``[T]``, seconds."""
+def mouth_curves(speech: Speech, moments: np.ndarray, config: SpeechConfig) -> SpeechCurves:
+    """What the rules make of speech at some moments ``[T]``, seconds; eyes and brows are left at rest."""
     rules = rule_curves(speech)  # [C, 52]
     weights = config.mouth * mouth_at(rules, speech.said, moments + LEAD, config.fps)  # [T, 52]
     return SpeechCurves(np.clip(weights, 0.0, 1.0), speech, rules, lip_contact(speech.said, moments + LEAD))
@@ -217,11 +175,14 @@ def _check(config: SpeechConfig, language: str | None) -> None:
         raise OptionError(f"The language is {language!r}.", "Give a code such as 'en' or 'de', or leave it out.")
 
 
-def _notes(speech: Speech, language: str | None, learned: bool) -> tuple[str, ...]:
+def _notes(speech: Speech, language: str | None, learned: AudioPrior | None) -> tuple[str, ...]:
     """What the user should know about the lips."""
     if not speech.features.active.any():
         return ("No speech was found in the recording; the mouth stays closed.",)
-    return (LEARNED_NOTE,) if learned else (RULES_NOTE, *_rule_notes(speech, language))
+    if learned is None:
+        return (RULES_NOTE, *_rule_notes(speech, language))
+    encoder = Path(learned.config.encoder).name
+    return (f"{LEARNED_NOTE} It hears with {encoder}." if encoder else LEARNED_NOTE,)
 
 
 def _rule_notes(speech: Speech, language: str | None) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ mel                   80        in the setting of Wav2Lip and ExpNet, without th
 phone posteriors      42        square roots, see :func:`mggtalk.motion.phones.recognise`
 curves                5         loudness, activity, openness, centroid, frication
 rules                 12        mouth and jaw weights of the timed phones, before closures are cut in
+sounds                D         of a speech encoder, where there is one
 ====================  ========  =====================================================================
 """
 
@@ -40,7 +41,7 @@ PHONES = 42
 """Phones of the acoustic model, with silence and noises."""
 
 CHANNELS = N_MELS + PHONES + 5 + len(RULES)
-"""C, the width of the inputs."""
+"""C, the width of the inputs without the sounds of a speech encoder."""
 
 SMOOTHING = 0.008
 """Standard deviation in seconds of the smoothing before a curve is sampled."""
@@ -58,7 +59,7 @@ FADE = 0.08
 class SpeechInputs(NamedTuple):
     """Inputs of the audio prior over F frames."""
 
-    channels: np.ndarray  # [F, C] float32
+    channels: np.ndarray  # [F, C] or [F, C + D] float32
     gate: np.ndarray  # [F] float32 in [0, 1]: 0 where nobody speaks
 
 
@@ -75,16 +76,16 @@ def speech_inputs(speech: Speech, rules: np.ndarray) -> SpeechInputs:
     features = speech.features
     frames = int(speech.seconds * CLOCK) + 1
     curves = (features.loudness, features.active, features.openness, features.centroid, features.frication)
-    channels = np.concatenate(
-        [
-            _on_clock(features.mel - speech.mel, FRAMES_PER_SECOND, frames),
-            np.sqrt(_on_clock(speech.likely, PHONE_CLOCK, frames)),
-            _on_clock(np.stack(curves, axis=1), FRAMES_PER_SECOND, frames),
-            _on_clock(rules[:, RULES], RULE_CLOCK, frames),
-        ],
-        axis=1,
-    )  # [F, C]
-    return SpeechInputs(channels, speech_gate(features.active, frames))
+    parts = [
+        _on_clock(features.mel - speech.mel, FRAMES_PER_SECOND, frames),
+        np.sqrt(_on_clock(speech.likely, PHONE_CLOCK, frames)),
+        _on_clock(np.stack(curves, axis=1), FRAMES_PER_SECOND, frames),
+        _on_clock(rules[:, RULES], RULE_CLOCK, frames),
+    ]
+    if speech.sounds is not None:
+        place = np.minimum(np.arange(frames), len(speech.sounds) - 1)
+        parts.append(speech.sounds[place].astype(np.float32))
+    return SpeechInputs(np.concatenate(parts, axis=1), speech_gate(features.active, frames))
 
 
 def speech_gate(active: np.ndarray, frames: int) -> np.ndarray:

@@ -3,10 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mggtalk.config import SpeechConfig
 from mggtalk.face.face_model import FaceModel
 from mggtalk.media.sound import Sound, load_sound
-from mggtalk.motion.features import SpeechFeatures, analyse
-from mggtalk.motion.listen import SpeechCurves, listen, speech_to_blendshapes
+from mggtalk.motion.features import SpeechFeatures, analyse, record
+from mggtalk.motion.hearing import understand
+from mggtalk.motion.listen import SpeechCurves, listen, mouth_curves
 from mggtalk.scene import Motion
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +33,8 @@ def hello_features(hello: Sound) -> SpeechFeatures:
 
 @pytest.fixture(scope="session")
 def hello_curves(hello: Sound) -> SpeechCurves:
-    return speech_to_blendshapes(hello)
+    """The rules' mouth for it, 25 frames a second."""
+    return mouth_curves(understand(record(hello)), np.arange(round(25 * hello.seconds)) / 25, SpeechConfig())
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,10 @@ from mggtalk.media.sound import Sound
 from mggtalk.motion.acoustic_model import acoustic_model
 from mggtalk.motion.audio_prior import AudioPrior, mouth_region
 from mggtalk.motion.blinks import MIN_GAP, blink_curve, blink_times
-from mggtalk.motion.features import SpeechFeatures, analyse
+from mggtalk.motion.features import SpeechFeatures, analyse, record
 from mggtalk.motion.head_motion import DISTANCE, accents, head_motion
-from mggtalk.motion.hearing import LEAST_TRUST, heard, phone_trust
-from mggtalk.motion.listen import RULES_NOTE, listen, speech_to_blendshapes
+from mggtalk.motion.hearing import LEAST_TRUST, heard, phone_trust, understand
+from mggtalk.motion.listen import RULES_NOTE, listen, mouth_curves
 from mggtalk.motion.phones import PHONES, SILENCE, Phone, decode_phones
 from mggtalk.motion.visemes import (
     BILABIALS,
@@ -45,11 +45,18 @@ def lip_gap(face_model, expression):
     return (vertices[:, 13, 1] - vertices[:, 14, 1]).numpy()
 
 
+def mouth(sound, config=None, language=None):
+    """The rules' blendshape weights for a whole recording, ``[T, 52]``."""
+    config = config or SpeechConfig()
+    moments = np.arange(max(1, round(sound.seconds * config.fps))) / config.fps
+    return mouth_curves(understand(record(sound), language), moments, config).weights
+
+
 # phones
 
 
 def test_phones_of_the_example_cover_it_in_order(hello, hello_curves):
-    phones = hello_curves.phones.phones
+    phones = hello_curves.speech.track.phones
     assert phones[0].start == 0.0
     assert phones[-1].end == pytest.approx(hello.seconds, abs=0.1)
     assert all(a.end == pytest.approx(b.start) for a, b in zip(phones, phones[1:]))
@@ -57,11 +64,11 @@ def test_phones_of_the_example_cover_it_in_order(hello, hello_curves):
 
 
 def test_known_sounds_are_heard(hello_curves):
-    first_words = [phone.name for phone in hello_curves.phones.phones if phone.end < 3.5]
+    first_words = [phone.name for phone in hello_curves.speech.track.phones if phone.end < 3.5]
     text = " ".join(first_words)
     assert "L OW" in text and "W AA N F OW" in text  # hell-o, w-on(e) pho(to)
     assert "IH Z AO L" in text  # is all
-    assert hello_curves.trust > 0.9
+    assert hello_curves.speech.trust > 0.9
 
 
 def test_long_recordings_are_decoded_in_pieces(hello):
@@ -149,7 +156,7 @@ def test_neighbours_shine_through():
     assert jaw_of_s("AA") < 0.22
 
 
-# speech to blendshapes
+# the rules' mouth
 
 
 def test_shape_and_range(hello, hello_curves):
@@ -171,7 +178,7 @@ def test_mouth_follows_the_sound(hello, hello_curves):
 
 def test_silence_closes_the_mouth(hello_curves, hello):
     jaw = hello_curves.weights[:, JAW]
-    active = hello_curves.features.active
+    active = hello_curves.speech.features.active
     near = np.convolve(active, np.ones(2 * 10 + 1), "same") > 0  # 125 ms around speech
     moments = ((np.arange(len(jaw)) / 25 + LEAD) * 80).astype(int).clip(0, len(active) - 1)
     assert (~near[moments]).sum() > 15
@@ -179,7 +186,7 @@ def test_silence_closes_the_mouth(hello_curves, hello):
 
 
 def test_mouth_closes_within_120_ms(syllables):
-    jaw = speech_to_blendshapes(syllables, SpeechConfig(fps=100.0), language="other").weights[:, JAW]
+    jaw = mouth(syllables, SpeechConfig(fps=100.0), "other")[:, JAW]
     for start in (1.2, 1.8, 2.4, 3.0):
         assert jaw[int(100 * (start + 0.10)) : int(100 * (start + 0.2))].min() > 0.15
         assert jaw[int(100 * (start + 0.3 + 0.12)) : int(100 * (start + 0.48))].max() < 0.05
@@ -194,15 +201,14 @@ def test_curves_are_smooth(hello_curves):
 
 
 def test_frame_rates_agree(hello, hello_curves):
-    fast = speech_to_blendshapes(hello, SpeechConfig(fps=50.0)).weights
+    fast = mouth(hello, SpeechConfig(fps=50.0))
     assert len(fast) == round(hello.seconds * 50)
     assert np.corrcoef(fast[::2, JAW][: len(hello_curves.weights)], hello_curves.weights[:, JAW])[0, 1] > 0.97
 
 
 def test_noise_alone_does_not_chatter():
     faint = np.random.default_rng(0).standard_normal(48000).astype(np.float32) * 0.01
-    curves = speech_to_blendshapes(Sound(faint, 16000))
-    assert np.abs(np.diff(curves.weights[:, JAW], 2)).mean() < 0.05
+    assert np.abs(np.diff(mouth(Sound(faint, 16000))[:, JAW], 2)).mean() < 0.05
 
 
 # the whole motion
@@ -253,7 +259,7 @@ def test_strengths_of_zero_keep_still(hello, face_model):
     config = SpeechConfig(head_motion=0.0, mouth=0.0, blinks_per_minute=0.0)
     motion = listen(hello, face_model, config)
     torch.testing.assert_close(motion.rotation, torch.eye(3).expand(len(motion), 3, 3))
-    assert speech_to_blendshapes(hello, config).weights.max() == 0.0
+    assert mouth(hello, config).max() == 0.0
 
 
 def test_blocks_leave_no_seam(hello, face_model, monkeypatch):

@@ -24,6 +24,7 @@ from mggtalk.motion.features import record
 from mggtalk.motion.hearing import heard, rule_curves, speech_of, understand
 from mggtalk.motion.phones import Phone, recognise
 from mggtalk.motion.retarget import close_lips
+from mggtalk.motion.speech_encoder import Ears
 from mggtalk.motion.speech_inputs import SpeechInputs, speech_inputs
 from mggtalk.motion.visemes import LEAD, lip_contact, mouth_at
 from mggtalk.progress import Progress, no_progress
@@ -143,18 +144,18 @@ def read_clip(clip: Clip, face_model: FaceModel, focal_ratio: float, tracks: str
     )
 
 
-def hear(clip: SpeechClip, variants: Iterable[Variant], face_model: FaceModel) -> SpeechClip:
+def hear(clip: SpeechClip, variants: Iterable[Variant], face_model: FaceModel, ears: Ears | None = None) -> SpeechClip:
     """A clip with the inputs and rules of its own sound and of variants, for the clip's present lag.
 
-    The phones of a variant are those of the sound itself, at its speed.
+    The phones of a variant are those of the sound itself, at its speed. ``ears`` belong to a prior with an encoder.
     """
     sounds = [Variant(clip.sound, 1.0), *variants]
-    return replace(clip, heard=tuple(_hear(clip, sound, speed, face_model) for sound, speed in sounds))
+    return replace(clip, heard=tuple(_hear(clip, sound, speed, face_model, ears) for sound, speed in sounds))
 
 
-def _hear(clip: SpeechClip, sound: Sound, speed: float, face_model: FaceModel) -> Heard:
+def _hear(clip: SpeechClip, sound: Sound, speed: float, face_model: FaceModel, ears: Ears | None) -> Heard:
     """One recording of a clip."""
-    recording = record(sound)
+    recording = record(sound, ears)
     phones = tuple(Phone(name, start / speed, end / speed) for name, start, end in clip.phones)
     _, likely = recognise(recording.cepstra)
     speech = speech_of(recording, likely, heard(phones, recording.features, likely), clip.trust)

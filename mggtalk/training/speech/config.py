@@ -32,7 +32,7 @@ class SyncConfig:
 class SpeechAugmentConfig:
     """Variants of each recording."""
 
-    variants: int = 5  # beside the recording itself
+    variants: int = 3  # beside the recording itself
     speed: float = 0.12  # greatest change of speed, of sound and picture
     semitones: float = 3.0  # greatest change of pitch alone
     noise: tuple[float, float] = (5.0, 30.0)  # signal to noise ratio, decibels
@@ -55,6 +55,8 @@ class SpeechTrainConfig:
     no_style: float = 0.4  # share of the pieces that are learned without their speaker's style
     no_source: float = 0.5  # share that are learned without knowing the portrait's expression
     silent: float = 0.06  # share that have no speech in them
+    layer: int = 2  # of a speech encoder, behind which it is read
+    sounds: int = 96  # directions of it that are read
     seed: int = 0
     log_every: int = 50  # steps between lines of the log
     loss: SpeechLossConfig = field(default_factory=SpeechLossConfig)

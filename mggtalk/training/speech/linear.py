@@ -1,4 +1,4 @@
-"""The linear part of the audio prior, in closed form: likely phones to lips, as a ridge regression."""
+"""The linear part of the audio prior, in closed form: likely phones or sounds to lips, as a ridge regression."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from torch import Tensor
 
 from mggtalk.face.face_model import FaceModel
 from mggtalk.motion.audio_prior import TAP, AudioPrior
-from mggtalk.motion.features import N_MELS
-from mggtalk.motion.speech_inputs import CLOCK, PHONES
+from mggtalk.motion.speech_inputs import CLOCK
 from mggtalk.training.speech.clips import MOUTH, Heard, SpeechClip
 
 RIDGE = 0.25
@@ -38,23 +37,24 @@ def fit_linear(prior: AudioPrior, clips: Sequence[SpeechClip], face_model: FaceM
     """
     project = mouth_projection(prior, face_model)  # [K, M]
     taps = prior.config.taps
-    mean = prior.mean[N_MELS : N_MELS + PHONES].double().numpy()  # [P]
-    matrix = np.zeros((taps * PHONES, taps * PHONES))
-    right = np.zeros((taps * PHONES, prior.config.region))
+    mean = prior.mean[prior.filtered].double().numpy()  # [P] or [D]
+    width = len(mean)
+    matrix = np.zeros((taps * width, taps * width))
+    right = np.zeros((taps * width, prior.config.region))
     means = []
     for clip in clips:
         true = (clip.expression - clip.rest) @ project  # [T, M]
         spread = LEAST_MOTION + float(true.var(0).sum())
         weight = math.sqrt(clip.fps / len(true)) / (spread * len(clip.heard))
         for heard in clip.heard:
-            rows = _rows(clip, heard, taps)  # [T, taps * P]
+            rows = _rows(clip, heard, prior)  # [T, taps * P]
             target = (true - prior.config.rules * (heard.rules @ project)).double().numpy()  # [T, M]
             means.append(target.mean(0))
             rows, target = rows - rows.mean(0), target - target.mean(0)
             matrix += weight * (rows.T @ rows)
             right += weight * (rows.T @ target)
     solved = np.linalg.solve(matrix + RIDGE * np.eye(len(matrix)), right)  # [taps * P, M]
-    filters = solved.reshape(taps, PHONES, -1).transpose(2, 1, 0)  # [M, P, taps]
+    filters = solved.reshape(taps, width, -1).transpose(2, 1, 0)  # [M, P, taps]
     prior.linear.weight.copy_(torch.from_numpy(np.ascontiguousarray(filters)))
     assert prior.linear.bias is not None
     prior.linear.bias.copy_(torch.from_numpy(np.median(means, axis=0) - np.tile(mean, taps) @ solved))
@@ -67,9 +67,9 @@ def mouth_projection(prior: AudioPrior, face_model: FaceModel) -> Tensor:
     return torch.linalg.solve(moved @ moved.T + 0.01 * torch.eye(len(moved)), moved @ basis.T).T
 
 
-def _rows(clip: SpeechClip, heard: Heard, taps: int) -> np.ndarray:
+def _rows(clip: SpeechClip, heard: Heard, prior: AudioPrior) -> np.ndarray:
     """What the filter sees at every frame, ``[T, taps * P]``."""
-    channels = heard.inputs.channels[:, N_MELS : N_MELS + PHONES]  # [F, P]
+    channels, taps = heard.inputs.channels[:, prior.filtered], prior.config.taps  # [F, P] or [F, D]
     centres = np.round(clip.moments(heard.speed) * CLOCK).astype(int)  # [T]
     place = np.clip(centres[:, None] + TAP * (np.arange(taps) - taps // 2), 0, len(channels) - 1)  # [T, taps]
     return channels[place].reshape(len(place), -1).astype(np.float64)

@@ -17,6 +17,7 @@ from mggtalk.face.face_model import FaceModel
 from mggtalk.motion.audio_prior import AudioPrior, mouth_region
 from mggtalk.motion.features import N_MELS
 from mggtalk.motion.phones import decode_phones
+from mggtalk.motion.speech_encoder import Ears
 from mggtalk.progress import Progress, no_progress
 from mggtalk.training.speech.augment import music, vary
 from mggtalk.training.speech.clips import SpeechClip, hear
@@ -36,6 +37,7 @@ def train_prior(
     face_model: FaceModel,
     config: SpeechTrainConfig,
     size: AudioPriorConfig | None = None,
+    ears: Ears | None = None,
     on_progress: Progress = no_progress,
 ) -> AudioPrior:
     """Train an audio prior.
@@ -46,6 +48,7 @@ def train_prior(
         face_model: Of the expressions.
         config: How to train.
         size: Of the network.
+        ears: What the clips were heard with, for a prior with an encoder.
         on_progress: Called with ``"train"``, steps done and steps in all.
 
     Returns:
@@ -59,7 +62,11 @@ def train_prior(
     torch.manual_seed(config.seed)
     prior = AudioPrior(size or AudioPriorConfig())
     prior.region.copy_(mouth_region(face_model, prior.config.region))
-    channels = torch.from_numpy(np.concatenate([clip.heard[0].inputs.channels for clip in clips]))  # [N, C]
+    if ears is not None:
+        prior.basis.copy_(ears.basis)
+        prior.offset.copy_(ears.offset)
+    channels = torch.from_numpy(np.concatenate([clip.heard[0].inputs.channels for clip in clips]))  # [N, C + D]
+    channels = channels[:, : prior.channels]
     prior.mean.copy_(channels.mean(0))
     prior.scale.copy_(channels.std(0).clamp(min=1e-2))
     prior.scale[:N_MELS] /= prior.config.mel
@@ -103,18 +110,21 @@ def with_variants(
     config: SpeechAugmentConfig,
     seed: int,
     on_progress: Progress = no_progress,
+    ears: Ears | None = None,
 ) -> list[SpeechClip]:
     """Clips heard at their lags, with variants of their sounds."""
     result = []
     for index, clip in enumerate(clips):
         on_progress("vary", index, len(clips))
         chance = np.random.default_rng((seed, index))
-        result.append(hear(clip, [vary(clip.sound, chance, config) for _ in range(config.variants)], face_model))
+        result.append(hear(clip, [vary(clip.sound, chance, config) for _ in range(config.variants)], face_model, ears))
     on_progress("vary", len(clips), len(clips))
     return result
 
 
-def quiet_clips(like: SpeechClip, face_model: FaceModel, config: SpeechAugmentConfig, seed: int) -> list[SpeechClip]:
+def quiet_clips(
+    like: SpeechClip, face_model: FaceModel, config: SpeechAugmentConfig, seed: int, ears: Ears | None = None
+) -> list[SpeechClip]:
     """Clips of music and noise in which a face stays at rest.
 
     Args:
@@ -122,6 +132,7 @@ def quiet_clips(like: SpeechClip, face_model: FaceModel, config: SpeechAugmentCo
         face_model: Of the expressions.
         config: How many.
         seed: Of the music.
+        ears: What they are heard with, for a prior with an encoder.
     """
     chance = np.random.default_rng((seed, 7))
     frames = int(SILENT_SECONDS * like.fps)
@@ -141,5 +152,5 @@ def quiet_clips(like: SpeechClip, face_model: FaceModel, config: SpeechAugmentCo
             trust=0.3,
             lag=0.0,
         )
-        result.append(hear(clip, (), face_model))
+        result.append(hear(clip, (), face_model, ears))
     return result

@@ -14,6 +14,7 @@ from mggtalk.evaluation.clips import Clip
 from mggtalk.face.face_model import FaceModel
 from mggtalk.media import check_readable, check_writable
 from mggtalk.motion.audio_prior import AudioPrior, Voice
+from mggtalk.motion.speech_encoder import Ears
 from mggtalk.motion.voice_file import SUFFIX, save_voice
 from mggtalk.performance import check_driver
 from mggtalk.pipeline import MGGTalkPipeline
@@ -48,32 +49,38 @@ def learn_voice(pipe: MGGTalkPipeline, options: argparse.Namespace, on_progress:
     check_writable(options.out, (SUFFIX,))
     check_readable(options.clip, "video")
     check_driver(options.clip, options.clip)
-    prior, face_model = pipe.audio_prior, pipe.face_model
+    (prior, ears), face_model = pipe.lip_prior(), pipe.face_model
     if prior.untrained:
         raise WeightsMissingError("These weights have no trained audio prior.", "Leave --prior out, or train one.")
     on_progress("voice", 0, 3)
     clip = read_clip(
         Clip(Path(options.clip), Path(options.clip).name, None), face_model, pipe.config.render.focal_ratio
     )
-    clip = in_time(clip, prior, face_model)
+    clip = in_time(clip, prior, face_model, ears)
     on_progress("voice", 1, 3)
     lines = []
     if (1.0 - LEARNED) * len(clip.expression) / clip.fps >= LEAST_SECONDS:
         lines = judged(clip, prior, face_model)
     on_progress("voice", 2, 3)
-    save_voice(fit_voice(prior, clip, face_model), options.out)
+    save_voice(fit_voice(prior, clip, face_model), options.out, prior.config)
     on_progress("voice", 3, 3)
     return [f"note: sound late by {clip.lag:+.0f} frames, corrected", *lines, options.out]
 
 
-def in_time(clip: SpeechClip, prior: AudioPrior, face_model: FaceModel, config: SyncConfig | None = None) -> SpeechClip:
+def in_time(
+    clip: SpeechClip,
+    prior: AudioPrior,
+    face_model: FaceModel,
+    ears: Ears | None = None,
+    config: SyncConfig | None = None,
+) -> SpeechClip:
     """A clip, heard at the offset between sound and picture at which the prior foretells its lips best.
 
     Raises:
         OptionError: If lips and sound do not go together at any.
     """
     config = config or SyncConfig()
-    heard = hear(replace(clip, lag=0.0), (), face_model)
+    heard = hear(replace(clip, lag=0.0), (), face_model, ears)
     truth = lip_gaps(face_model, clip.identity, clip.expression)
     foretold = lip_gaps(face_model, clip.identity, predicted(heard, prior)[0])
     place = np.arange(len(truth))
@@ -82,7 +89,7 @@ def in_time(clip: SpeechClip, prior: AudioPrior, face_model: FaceModel, config: 
     if truth.std() < config.motion or not sync.good(config):
         found = f"correlation {sync.correlation:.2f} at {sync.lag:+d} frames, lips move by {truth.std():.1f} mm"
         raise OptionError(f"Lips and sound of {clip.name!r} do not go together ({found}).", "Give another clip.")
-    return hear(replace(clip, lag=float(sync.lag)), (), face_model)
+    return hear(replace(clip, lag=float(sync.lag)), (), face_model, ears)
 
 
 def judged(clip: SpeechClip, prior: AudioPrior, face_model: FaceModel) -> list[str]:

@@ -10,20 +10,24 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter1d
+from transformers import WhisperConfig, WhisperForAudioClassification
 
 from mggtalk.config import AudioPriorConfig
-from mggtalk.errors import OptionError
+from mggtalk.errors import OptionError, WeightsMissingError
 from mggtalk.face.face_model import FaceModel
 from mggtalk.media.sound import Sound, load_sound
 from mggtalk.motion.audio_prior import AudioPrior, Voice, mouth_region
-from mggtalk.motion.features import N_MELS
-from mggtalk.motion.listen import speech_to_blendshapes
+from mggtalk.motion.features import N_MELS, record
+from mggtalk.motion.hearing import understand
+from mggtalk.motion.speech_encoder import SpeechEncoder
+from mggtalk.motion.speech_inputs import CHANNELS
 from mggtalk.motion.visemes import LEAD
 from mggtalk.motion.voice_file import load_voice, save_voice
 from mggtalk.training.speech.augment import music, stretch, vary
 from mggtalk.training.speech.clips import SpeechClip, hear
 from mggtalk.training.speech.command import train_speech
 from mggtalk.training.speech.config import SpeechAugmentConfig, SpeechTrainConfig, SyncConfig
+from mggtalk.training.speech.listening import fit_ears
 from mggtalk.training.speech.scores import predicted, score, table
 from mggtalk.training.speech.speaker import VoiceConfig, fit_voice
 from mggtalk.training.speech.sync import best_lag, lip_gaps, synchronise
@@ -44,9 +48,9 @@ def hello() -> Sound:
 @pytest.fixture(scope="module")
 def clip(hello: Sound, face_model: FaceModel) -> SpeechClip:
     """Somebody whose lips open with the vowels' likelihoods, with the sound three frames late."""
-    curves = speech_to_blendshapes(hello)
-    assert curves.phones is not None
-    frames = len(curves.weights)
+    speech = understand(record(hello))
+    assert speech.track is not None
+    frames = round(25 * hello.seconds)
     rest = torch.zeros(64)
     blank = SpeechClip(
         name="made",
@@ -59,8 +63,8 @@ def clip(hello: Sound, face_model: FaceModel) -> SpeechClip:
         rest=rest,
         sources=rest[None],
         sound=hello,
-        phones=curves.phones.phones,
-        trust=curves.trust,
+        phones=speech.track.phones,
+        trust=speech.trust,
         heard=(),
         lag=float(LAG),
     )
@@ -93,6 +97,30 @@ def test_training_is_seeded(prior: AudioPrior, clip: SpeechClip, face_model: Fac
     assert all(torch.equal(a, b) for a, b in zip(prior.state_dict().values(), again.state_dict().values()))
 
 
+def test_the_law_is_learned_from_an_encoder(clip: SpeechClip, face_model: FaceModel, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    whisper = WhisperConfig(
+        d_model=32, encoder_layers=1, encoder_attention_heads=2, encoder_ffn_dim=32, max_source_positions=200
+    )
+    WhisperForAudioClassification(whisper).save_pretrained(tmp_path)
+    ears = fit_ears(SpeechEncoder(tmp_path, 1), [clip.sound], 24)
+    size = replace(SIZE, encoder=str(tmp_path), layer=1, hidden=32, places=200, sounds=24, taps=5)
+    heard = hear(clip, (), face_model, ears)
+    inputs = heard.heard[0].inputs
+    strongest = gaussian_filter1d(inputs.channels[:, CHANNELS], 2.0)
+    strongest = inputs.gate * (strongest - strongest.min())
+    place = np.clip(np.round((clip.moments() + LEAD) * 50.0).astype(int), 0, len(strongest) - 1)
+    opening = face_model.from_blendshapes(0.6 * torch.eye(52)[25])  # jawOpen
+    heard = replace(heard, expression=5.0 * torch.from_numpy(strongest[place])[:, None] * opening)
+    learned = train_prior([heard], [], face_model, SpeechTrainConfig(steps=2, batch=2, frames=50), size, ears)
+    rules, own = (score(heard, predicted(heard, lips)[0], face_model) for lips in (None, learned))
+    assert own.correlation > max(rules.correlation + 0.2, 0.6) and own.lmd < 0.7 * rules.lmd
+    again = learned.ears()
+    assert again is not None and torch.equal(again.basis, ears.basis)
+    voice = fit_voice(learned, heard, face_model, VoiceConfig(steps=2))
+    assert predicted(heard, learned, voice)[0].isfinite().all()
+
+
 def test_offsets_are_found_and_hopeless_clips_named(clip: SpeechClip, face_model: FaceModel) -> None:
     late = hear(replace(clip, lag=0.0), (), face_model)
     twin = replace(late, name="twin", speaker="somebody")
@@ -114,9 +142,11 @@ def test_a_voice_fits_its_speaker(prior: AudioPrior, clip: SpeechClip, face_mode
     before = score(shouting, predicted(shouting, prior)[0], face_model)
     after = score(shouting, predicted(shouting, prior, voice)[0], face_model)
     assert after.lmd < 0.85 * before.lmd
-    save_voice(voice, tmp_path / "voice.safetensors")
+    save_voice(voice, tmp_path / "voice.safetensors", prior.config)
     again = load_voice(tmp_path / "voice.safetensors", prior.config)
     assert all(torch.equal(a, b) for a, b in zip(voice, again))
+    with pytest.raises(WeightsMissingError, match="hears with likely phones, in use is one with other"):
+        load_voice(tmp_path / "voice.safetensors", replace(prior.config, encoder="other"))
     assert sum(value.numel() for value in Voice.average(AudioPriorConfig())) < 400
     with pytest.raises(OptionError, match="s to learn from"):
         fit_voice(prior, clip, face_model, share=0.01)
@@ -156,11 +186,16 @@ def test_varying_changes_the_length_by_the_speed(hello: Sound) -> None:
 
 
 def test_the_command_asks_for_clips(tmp_path: Path) -> None:
-    options = argparse.Namespace(clips=None, csv=None, tracks=None, weights=None, out=tmp_path, steps=None, set=())
+    options = argparse.Namespace(
+        clips=None, csv=None, tracks=None, weights=None, out=tmp_path, steps=None, set=(), encoder=None, speech=None
+    )
     with pytest.raises(OptionError, match="--clips"):
         train_speech(options, lambda *_: None)
     options.clips, options.steps = tmp_path, 0
     with pytest.raises(OptionError, match="steps"):
+        train_speech(options, lambda *_: None)
+    options.steps, options.encoder = 1, "nowhere"
+    with pytest.raises(OptionError, match="no speech encoder 'nowhere'"):
         train_speech(options, lambda *_: None)
 
 
