@@ -13,6 +13,7 @@ from demo.limits import LIMITS
 from demo.zerogpu import AVAILABLE, on_gpu
 from mggtalk.avatar import Avatar
 from mggtalk.explain import Explanation, explain, facing
+from mggtalk.face.warm import warm_up_tracking
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.render import warm_up
 from mggtalk.scene import Gaussians, Motion, MotionFrame
@@ -29,7 +30,7 @@ class Engine:
     def __init__(self, pipe: MGGTalkPipeline) -> None:
         self.pipe = copy.copy(pipe)
         self.pipe.config = replace(pipe.config, media=LIMITS)
-        self._warming = threading.Thread(target=warm_up, name="warm-up", daemon=True)
+        self._warming = threading.Thread(target=self._warm_up, name="warm-up", daemon=True)
         self._warming.start()
         self._build = on_gpu(self._prepare, lambda *_: 30)
         self._learned = on_gpu(self._load_adapter, lambda *_: 30)
@@ -37,6 +38,11 @@ class Engine:
         self.still = on_gpu(self._still, lambda *_: 10)
         self.splat = on_gpu(self._splat, lambda *_: 10)
         self.explain = on_gpu(self._explain, lambda *_: 10)
+
+    def _warm_up(self) -> None:
+        """Compile the kernels of splatting and tracking."""
+        warm_up()
+        warm_up_tracking(self.pipe.face_model)
 
     def ready(self) -> None:
         """Wait until the kernels are compiled."""

@@ -60,7 +60,7 @@ def talk(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     if options.voice is not None:
         check_readable(options.voice, "voice")
     pipe, avatar = open_portrait(options, on_progress)
-    voice = None if options.voice is None else load_voice(options.voice, pipe.config.audio_prior)
+    voice = None if options.voice is None else load_voice(options.voice, pipe.lip_prior()[0].config)
     performance = from_speech(
         pipe, options.audio, options.seed, options.language, options.motion, on_progress, avatar=avatar, voice=voice
     )

@@ -10,6 +10,7 @@ The same function with less work, for one map at a time and without gradients:
 
 from __future__ import annotations
 
+import copy
 from typing import Any, NamedTuple
 
 import torch
@@ -72,7 +73,8 @@ class FoldedUNet:
         entry: Any = unet.entry
         self.entry = entry[0].weight.detach()  # [width, inputs, 3, 3]
         self._entry_norm = entry[1:]
-        self._down = unet.down
+        down: Any = copy.deepcopy(unet.down)
+        self._down = down.to(memory_format=torch.channels_last)
         self._condition = unet.condition
         self._up: list[_Rise] = []
         stages: list[Any] = list(reversed(unet.up))

@@ -17,7 +17,9 @@ import torch
 from torch import Tensor
 
 from mggtalk.face import topology
+from mggtalk.face.pose_kernel import refine_poses
 from mggtalk.geometry import FLIP, head_to_camera, nearest_rotation
+from mggtalk.render.threads import run_ranges
 from mggtalk.scene import FaceTrack
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ IDENTITY_FRAMES = 96  # frames of a video that the identity is estimated from
 IDENTITY_ROUNDS = 4
 EXPRESSION_ROUNDS = 3
 CHUNK = 256  # frames solved at once
+FRAMES_PER_TASK = 16  # of one thread
 SOFT_POSE_WEIGHT = 0.02  # of vertices that move with the expression, in the pose
 
 
@@ -208,35 +211,11 @@ class _Solver:
 
     def refine_pose(self, sight: _Sight, pose: _Pose, shape: Tensor, steps: int = 2) -> _Pose:
         """Gauss-Newton steps on the residuals across and along the line of sight, for vertices ``[T, V, 3]``."""
-        flip = shape.new_tensor(FLIP)
-        w = self.pose_weights
-        for _ in range(steps):
-            turned = shape @ pose.rotation.mT * flip  # [T, V, 3] camera axes, about the head's origin
-            seen = turned + pose.translation[:, None]
-            distance = pose.translation[:, None, 2:]  # [T, 1, 1]
-            ray = seen[..., :2] / seen[..., 2:]
-            across = (ray - sight.rays) * distance  # [T, V, 2]
-            along = self._centred(seen[..., 2] - sight.depth * distance[..., 0]) * self.model.config.depth_weight
-            # Derivatives by (rotation about the camera's axes, translation): d seen = omega x turned + tau.
-            zero = torch.zeros_like(turned[..., 0])
-            x, y, z = turned.unbind(-1)
-            spin = torch.stack(
-                [torch.stack([zero, z, -y], -1), torch.stack([-z, zero, x], -1), torch.stack([y, -x, zero], -1)], -2
-            )  # [T, V, 3, 3]
-            by_point = torch.cat([spin, torch.eye(3).to(spin).expand_as(spin)], -1)  # [T, V, 3, 6]
-            rows = by_point[..., :2, :] - ray[..., None] * by_point[..., 2:, :]  # [T, V, 2, 6]
-            rows = rows * (distance / seen[..., 2:])[..., None]
-            depth_row = self._centred(by_point[..., 2, :]) * self.model.config.depth_weight  # [T, V, 6]
-            jacobian = torch.cat([rows, depth_row[..., None, :]], -2)  # [T, V, 3, 6]
-            residual = torch.cat([across, along[..., None]], -1)  # [T, V, 3]
-            weighted = jacobian * w[:, None, None]
-            matrix = torch.einsum("tvri,tvrj->tij", weighted, jacobian)  # [T, 6, 6]
-            gradient = torch.einsum("tvri,tvr->ti", weighted, residual)  # [T, 6]
-            damping = 1e-6 * torch.eye(6).to(matrix)
-            step = -torch.linalg.solve(matrix + damping, gradient)  # [T, 6]
-            turn = torch.linalg.matrix_exp(_cross(step[:, :3] * flip))  # [T, 3, 3] in head axes
-            pose = _Pose(turn @ pose.rotation, pose.translation + step[:, 3:])
-        return pose
+        rotation, translation = (part.double().contiguous().numpy() for part in pose)  # copies
+        seen = [tensor.contiguous().numpy() for tensor in (shape, sight.rays, sight.depth, self.pose_weights)]
+        weight = self.model.config.depth_weight
+        run_ranges(refine_poses, len(shape), FRAMES_PER_TASK, *seen, weight, steps, rotation, translation)
+        return _Pose(torch.from_numpy(rotation).float(), torch.from_numpy(translation).float())
 
     def normal_equations(self, sight: _Sight, pose: _Pose, shape: Tensor, part: slice) -> tuple[Tensor, Tensor]:
         """Matrix ``[T, n, n]`` and right side ``[T, n]`` of the regression of what is seen minus the mean."""
@@ -265,10 +244,3 @@ class _Solver:
     def _centred(self, values: Tensor) -> Tensor:
         """``[T, V, ...]`` minus its mean over the vertices, by the weights of the pose."""
         return values - torch.einsum("v,tv...->t...", self.pose_weights, values)[:, None]
-
-
-def _cross(vectors: Tensor) -> Tensor:
-    """Cross-product matrices ``[..., 3, 3]`` of vectors ``[..., 3]``."""
-    x, y, z = vectors.unbind(-1)
-    zero = torch.zeros_like(x)
-    return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).unflatten(-1, (3, 3))

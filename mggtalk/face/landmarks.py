@@ -10,6 +10,7 @@ from mggtalk.face import assets
 from mggtalk.face.network import Network
 from mggtalk.face.roi import Roi, resample
 from mggtalk.face.topology import BLENDSHAPE_INPUT, VERTICES
+from mggtalk.render.threads import thread_count
 
 INPUT = 256  # side of the landmark network's input
 
@@ -41,13 +42,14 @@ class LandmarkNetworks:
     """
 
     def __init__(self) -> None:
-        self._landmarks = Network(assets.LANDMARKS)
+        self._landmarks = Network(assets.LANDMARKS, thread_count())
         self._blendshapes = Network(assets.BLENDSHAPES)
 
     def __call__(self, image: np.ndarray, roi: Roi) -> Face:
         """Landmarks in ``image`` ``[H, W, 3]`` uint8; a low score means that the region shows no face."""
         pixels = resample(image, roi, INPUT)  # [256, 256, 3]
-        values, presence, _ = self._landmarks(pixels[None] / 255.0)  # [1, 1, 1, 1434], [1, 1, 1, 1]
+        pixels /= 255.0
+        values, presence, _ = self._landmarks(pixels[None])  # [1, 1, 1, 1434], [1, 1, 1, 1]
         points = roi.to_image(values.reshape(VERTICES, 3) / INPUT).astype(np.float32)  # [478, 3]
         weights = self._blendshapes(points[None, list(BLENDSHAPE_INPUT), :2])[0].reshape(-1)  # [52]
         score = 1.0 / (1.0 + np.exp(-float(presence.reshape(()))))

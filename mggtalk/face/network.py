@@ -11,18 +11,19 @@ from mggtalk.face import assets
 
 
 class Network:
-    """One TFLite network on one CPU thread; calls from several threads wait for each other.
+    """One TFLite network on the CPU; calls from several threads wait for each other.
 
     Args:
         member: File name inside the archive, one of the names in :mod:`mggtalk.face.assets`.
+        threads: Threads that share the work of a call; the outputs do not depend on their number.
 
     Raises:
         WeightsMissingError: If the archive is not available.
     """
 
-    def __init__(self, member: str) -> None:
+    def __init__(self, member: str, threads: int = 1) -> None:
         self._lock = threading.Lock()
-        self._interpreter = Interpreter(model_content=assets.members()[member], num_threads=1)
+        self._interpreter = Interpreter(model_content=assets.members()[member], num_threads=threads)
         self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._outputs = [details["index"] for details in self._interpreter.get_output_details()]

@@ -63,9 +63,11 @@ class CpuFinisher:
         residual, gate = np.zeros((0, 0, 3), np.float32), np.float32(0.0)
         if self._inpainter is not None:
             residual, gate = self._inpainter(*layers), np.float32(frame_gate(frame, self._source))
-        picture = np.empty(self._background.shape, np.uint8)
-        run_ranges(finish, len(picture), ROWS, *layers, residual, gate, picture)
-        return picture
+        side = len(self._background)
+        front, rest, behind = (layer.reshape(side, -1) for layer in layers)  # [S, 3 S], [S, S], [S, 3 S]
+        picture = np.empty((side, 3 * side), np.uint8)
+        run_ranges(finish, side, ROWS, front, rest, behind, residual, gate, picture)
+        return picture.reshape(side, side, 3)
 
     def plate(self, frame: MotionFrame) -> np.ndarray:
         """The frame without its head ``[S, S, 3]``."""

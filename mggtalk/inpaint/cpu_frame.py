@@ -6,7 +6,6 @@ compare the two. Pictures are ``[S, S, C]``: a pixel's channels lie together.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -17,11 +16,14 @@ from mggtalk.render.numba_compile import helper, kernel
 
 @helper
 def _cell(place: float, side: int) -> tuple[Any, Any, Any]:
-    """Lower and upper index and the share of the upper one, for a place in pixels (centres at +0.5), clamped."""
+    """Lower and upper index and the share of the upper one, for a place in pixels (centres at +0.5), clamped.
+
+    The indices are unsigned because signed ones would be tested for being negative wherever they are used.
+    """
     dt = type(place)
     place = min(max(place - dt(0.5), dt(0)), dt(side - 1))
-    low = np.int64(place)
-    return low, min(low + 1, side - 1), place - dt(low)
+    low = int(place)
+    return np.uint64(low), np.uint64(min(low + 1, side - 1)), place - dt(low)
 
 
 @helper
@@ -100,27 +102,34 @@ def draw_plate(
     one, half = dt(1), dt(0.5)
     side, grid = torso.shape[0], offsets.shape[0]
     scale = dt(grid) / dt(side)
+    moves, colour = np.empty((grid, 2), offsets.dtype), np.empty(4, torso.dtype)
+    horizontal, vertical = np.uint64(0), np.uint64(1)
     for y in range(first, last):
         top, bottom, down = _cell((dt(y) + half) * scale, grid)
+        for place in range(grid):  # the offsets of this row, in pixels
+            for axis in range(2):
+                upper, lower = offsets[top, place, axis], offsets[bottom, place, axis]
+                moves[place, axis] = (upper + down * (lower - upper)) * dt(side)
+        row = np.uint64(y)
         for x in range(side):
             left, right, along = _cell((dt(x) + half) * scale, grid)
-            a, b = (one - down) * (one - along), (one - down) * along
-            c, d = down * (one - along), down * along
-            move_x = a * offsets[top, left, 0] + b * offsets[top, right, 0]
-            move_x += c * offsets[bottom, left, 0] + d * offsets[bottom, right, 0]
-            move_y = a * offsets[top, left, 1] + b * offsets[top, right, 1]
-            move_y += c * offsets[bottom, left, 1] + d * offsets[bottom, right, 1]
-            place = dt(x) + half + move_x * dt(side)
+            column = np.uint64(x)
+            move_x = moves[left, horizontal] + along * (moves[right, horizontal] - moves[left, horizontal])
+            move_y = moves[left, vertical] + along * (moves[right, vertical] - moves[left, vertical])
+            place = dt(x) + half + move_x
             beyond = max(-place, place - dt(side), dt(0))
             place = min(max(place, -place), dt(2 * side) - place)
             x0, x1, part_x = _cell(place, side)
-            y0, y1, part_y = _cell(dt(y) + half + move_y * dt(side) - dt(SHOULDER) * beyond, side)
+            y0, y1, part_y = _cell(dt(y) + half + move_y - dt(SHOULDER) * beyond, side)
             a, b = (one - part_y) * (one - part_x), (one - part_y) * part_x
             c, d = part_y * (one - part_x), part_y * part_x
-            rest = one - (a * torso[y0, x0, 3] + b * torso[y0, x1, 3] + c * torso[y1, x0, 3] + d * torso[y1, x1, 3])
-            for k in range(3):
-                colour = a * torso[y0, x0, k] + b * torso[y0, x1, k] + c * torso[y1, x0, k] + d * torso[y1, x1, k]
-                plate[y, x, k] = colour + rest * background[y, x, k]
+            for channel in range(4):
+                k = np.uint64(channel)
+                colour[k] = a * torso[y0, x0, k] + b * torso[y0, x1, k] + c * torso[y1, x0, k] + d * torso[y1, x1, k]
+            rest = one - colour[3]
+            for channel in range(3):
+                k = np.uint64(channel)
+                plate[row, column, k] = colour[k] + rest * background[row, column, k]
 
 
 @kernel
@@ -166,30 +175,32 @@ def finish(
     Args:
         first: First row.
         last: One past the last row.
-        head: ``[S, S, 3]`` premultiplied.
+        head: ``[S, 3 S]`` premultiplied; a pixel's channels lie together.
         alpha: ``[S, S]``.
-        plate: ``[S, S, 3]``.
+        plate: ``[S, 3 S]``.
         residual: ``[R, R, 3]`` of the inpainter, read bilinearly where R differs from S; R is 0 without one.
         gate: How far it is let through.
-        frame: uint8 ``[S, S, 3]``, written.
+        frame: uint8 ``[S, 3 S]``, written.
     """
     dt = head.dtype.type
     zero, one, half, white = dt(0), dt(1), dt(0.5), dt(255)
-    side, grid = frame.shape[0], residual.shape[0]
+    side, grid = len(frame), residual.shape[0]
     scale = dt(grid) / dt(side)
+    rests, added = np.empty(3 * side, head.dtype), np.zeros(3 * side, head.dtype)
     for y in range(first, last):
-        top, bottom, down = _cell((dt(y) + half) * scale, max(grid, 1))
         for x in range(side):
-            rest = one - alpha[y, x]
-            left, right, along = _cell((dt(x) + half) * scale, max(grid, 1))
-            a, b = (one - down) * (one - along) * gate, (one - down) * along * gate
-            c, d = down * (one - along) * gate, down * along * gate
             for k in range(3):
-                value = head[y, x, k] + rest * plate[y, x, k]
-                if grid == side:
-                    value += gate * residual[y, x, k]
-                elif grid > 0:
-                    value += a * residual[top, left, k] + b * residual[top, right, k]
-                    value += c * residual[bottom, left, k] + d * residual[bottom, right, k]
-                value = min(max(value, zero), one)
-                frame[y, x, k] = np.uint8(math.floor(value * white + half))
+                rests[3 * x + k] = one - alpha[y, x]
+        if grid > 0:
+            top, bottom, down = _cell((dt(y) + half) * scale, grid)
+            for x in range(side):
+                left, right, along = _cell((dt(x) + half) * scale, grid)
+                a, b = (one - down) * (one - along) * gate, (one - down) * along * gate
+                c, d = down * (one - along) * gate, down * along * gate
+                for k in range(3):
+                    upper = a * residual[top, left, k] + b * residual[top, right, k]
+                    added[3 * x + k] = upper + c * residual[bottom, left, k] + d * residual[bottom, right, k]
+        front, behind, shown = head[y], plate[y], frame[y]
+        for i in range(3 * side):
+            value = min(max(front[i] + rests[i] * behind[i] + added[i], zero), one)
+            shown[i] = np.uint8(np.int32(value * white + half))

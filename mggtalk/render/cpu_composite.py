@@ -3,8 +3,9 @@
 A tile is worked on in one array ``work`` of planes of ``ROW * TILE`` numbers at constant offsets: the compiler then
 knows that they do not overlap, and turns the loops over LANES pixels into vector instructions. Rows are padded by
 LANES columns of finished pixels, so that a run of LANES pixels may start anywhere. Plane 0 is the transmittance; the
-minus sign marks a finished pixel. Indices are unsigned because signed ones would be tested for being negative. The
-loop over lanes is in two parts, and masks are factors, because the compiler makes a slow loop of one with both.
+minus sign marks a finished pixel. Indices are unsigned because signed ones would be tested for being negative. Masks
+are factors, and a loop over lanes is followed by others or by :mod:`mggtalk.render.cpu_lanes`, because the compiler
+makes slow loops of other forms.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from numba.cpython.unsafe.tuple import tuple_setitem
 from numba.extending import overload
 
 from mggtalk.render.constants import MAX_ALPHA, MIN_ALPHA, MIN_TRANSMITTANCE
+from mggtalk.render.cpu_lanes import LANES, add_scaled, any_positive
 from mggtalk.render.cpu_tiles import TILE
 from mggtalk.render.numba_compile import FAST_MATH, Numbers, helper, kernel
 
-LANES = 8
 ROW = TILE + LANES
 PLANE = ROW * TILE
 LOOK = 64
@@ -95,6 +96,13 @@ def composite(
     for tile in range(first, last):
         tile_top, tile_left = tile // tiles_x * TILE, tile % tiles_x * TILE
         tile_bottom, tile_right = min(height, tile_top + TILE), min(width, tile_left + TILE)
+        if offsets[tile] == offsets[tile + 1]:
+            for y in range(tile_top // block, tile_bottom // block):
+                for x in range(tile_left // block, tile_right // block):
+                    transmittance[y, x] = one
+                    for k in range(channels):
+                        image[y, x, k] = background[k]
+            continue
         work[:] = zero
         for y in range(tile_bottom - tile_top):
             for x in range(tile_right - tile_left):
@@ -114,10 +122,7 @@ def composite(
                 c_term, b_term = c * dy * dy, b * dy
                 for x in range(left, right, LANES):
                     start = np.uint64((y - tile_top) * ROW + (x - tile_left))
-                    live = False
-                    for lane in range(LANES):
-                        live |= work[start + np.uint64(lane)] > zero
-                    if not live:
+                    if not any_positive(work, start):
                         continue
                     dx_start = centre_x - dt(x)
                     for lane in range(LANES):
@@ -132,30 +137,29 @@ def composite(
                         stop = seen & (after <= stop_at)
                         work[q] = -before if stop else after
                         work[q + weights] = zero if stop else alpha * before
-                    for lane in range(LANES):
-                        q = start + np.uint64(lane)
-                        for k in range(channels):
-                            work[q + np.uint64((k + 1) * PLANE)] += work[q + weights] * colour[k]
+                    for k in range(channels):
+                        add_scaled(work, start + np.uint64((k + 1) * PLANE), start + weights, colour[k])
             if (place - offsets[tile]) % LOOK == LOOK - 1:
                 live = False
                 for cell in range(PLANE):
                     live |= work[cell] > zero
                 if not live:
                     break
-        for y in range(tile_top, tile_bottom, block):
-            for x in range(tile_left, tile_right, block):
-                total, rest = background, zero
+        for y in range(tile_top // block, tile_bottom // block):
+            for x in range(tile_left // block, tile_right // block):
+                start = np.uint64((y * block - tile_top) * ROW + x * block - tile_left)
+                rest = zero
+                for cell_y in range(block):
+                    for cell_x in range(block):
+                        rest += abs(work[start + np.uint64(cell_y * ROW + cell_x)])
+                rest *= share
+                transmittance[y, x] = rest
                 for k in range(channels):
-                    total = tuple_setitem(total, k, zero)  # type: ignore[call-arg]
-                for cell_y in range(y - tile_top, y - tile_top + block):
-                    for cell_x in range(x - tile_left, x - tile_left + block):
-                        cell = cell_y * ROW + cell_x
-                        rest += abs(work[cell])
-                        for k in range(channels):
-                            total = tuple_setitem(total, k, total[k] + work[(k + 1) * PLANE + cell])  # type: ignore[call-arg]
-                transmittance[y // block, x // block] = rest * share
-                for k in range(channels):
-                    image[y // block, x // block, k] = (total[k] + rest * background[k]) * share
+                    total = zero
+                    for cell_y in range(block):
+                        for cell_x in range(block):
+                            total += work[start + np.uint64((k + 1) * PLANE + cell_y * ROW + cell_x)]
+                    image[y, x, k] = total * share + rest * background[k]
 
 
 @kernel

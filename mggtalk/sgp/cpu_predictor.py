@@ -35,7 +35,7 @@ from mggtalk.sgp.cpu_kernels import (
 )
 from mggtalk.sgp.densify import CLOSED, SHARE
 from mggtalk.sgp.footprint import LEAST_STEP, MOST_STEP, THICKNESS
-from mggtalk.sgp.mouth import as_maps, limited
+from mggtalk.sgp.mouth import as_maps, hidden, limited
 from mggtalk.sgp.parameters import GaussianParameters
 from mggtalk.sgp.predictor import SPREAD, SymmetricGaussianPredictor
 from mggtalk.sgp.sym_decoder import COARSENESS, SymGaussianDecoder
@@ -55,12 +55,13 @@ class Residuals(NamedTuple):
 
     visible: np.ndarray  # [pixels of the window, 20]; no rows without a trained decoder, here and below
     mirrored: np.ndarray  # [coarse pixels, 20]
-    mouth: np.ndarray  # [R*C, 3]
+    mouth: np.ndarray  # [R*C, 3]; no rows either where closed lips hid it, and nothing was asked
 
     @staticmethod
     def between(first: Residuals, second: Residuals, share: float) -> Residuals:
-        """Linear interpolation; ``share`` is that of the second."""
-        return Residuals(*(a + np.float32(share) * (b - a) for a, b in zip(first, second)))
+        """Linear interpolation; ``share`` is that of the second. What one of them lacks is left out."""
+        pairs = zip(first, second)
+        return Residuals(*(a + np.float32(share) * (b - a) if len(a) == len(b) else NONE for a, b in pairs))
 
 
 class CpuPredictor:
@@ -276,11 +277,13 @@ class _Mouth:
     def __call__(
         self, vertices: Tensor, expression: Tensor, colours: np.ndarray | None, touch: Tensor | None
     ) -> tuple[Gaussians, np.ndarray]:
-        """Gaussians of the sheet, and what the decoder said of their colours."""
+        """Gaussians of the sheet, and what the decoder said of their colours; there are none where lips hide it."""
+        if touch is None and hidden(self._sheet, vertices):
+            return Gaussians(*(torch.zeros(0, *shape) for shape in ((3,), (4,), (3,), (), (4, 3)))), NONE
         estimate = self._decoder.estimate(self._sheet, vertices, touch)
         if self._unet is None:
             return estimate.parameters.activate(estimate.points), NONE
-        if colours is None:
+        if colours is None or not len(colours):
             entered = F.conv2d(as_maps(estimate.inputs), self._unet.entry, padding=1)
             colours = self._unet(entered, expression[None]).numpy()  # [R*C, 3]
         residual = limited(torch.from_numpy(colours), self._sheet, estimate)

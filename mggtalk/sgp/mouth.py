@@ -87,6 +87,12 @@ def sheet_points(vertices: Tensor) -> tuple[Tensor, Tensor]:
     return points.flatten(-3, -2), gap.flatten(-2)  # [..., R*C, 3], [..., R*C]
 
 
+def hidden(sheet: MouthSheet, vertices: Tensor) -> bool:
+    """Whether the lips of a driven mesh ``[V, 3]`` are so close that no Gaussian of the sheet can be seen."""
+    upper, lower = (vertices[indices(lip, vertices), 1] for lip in (LIPS_INNER_UPPER, LIPS_INNER_LOWER))
+    return bool((upper - lower).max() <= sheet.closed_gap)
+
+
 def under_the_lip(colour: Tensor, gap: Tensor) -> tuple[Tensor, Tensor]:
     """What an open mouth of a portrait shows just under the upper lip: teeth, gum or darkness.
 

@@ -7,11 +7,13 @@ import torch
 
 from mggtalk.avatar import Avatar
 from mggtalk.config import SGPConfig
-from mggtalk.face.topology import LEFT_EYE_UPPER, LIPS_INNER_LOWER
+from mggtalk.face.topology import LEFT_EYE_UPPER, LIPS_INNER_LOWER, LIPS_INNER_UPPER
 from mggtalk.geometry import mirror_points
 from mggtalk.motion.deformation import Binding, Part
+from mggtalk.render.constants import MIN_ALPHA
 from mggtalk.sgp.cpu_predictor import CpuPredictor, Residuals
 from mggtalk.sgp.footprint import Neighbours
+from mggtalk.sgp.mouth import COLUMNS, ROWS
 from mggtalk.sgp.predictor import SymmetricGaussianPredictor, drive_points
 from mggtalk.sgp.window import MovingWindow
 
@@ -133,3 +135,20 @@ def test_residuals_given_are_taken(lively: Avatar) -> None:
     assert not torch.equal(own.opacities, without.opacities)
     halfway = Residuals.between(nothing, residuals, 0.5)
     assert all(abs(half - 0.5 * whole).max() < 1e-6 for half, whole in zip(halfway, residuals))
+
+
+def test_closed_lips_hide_the_sheet_and_nothing_is_asked(lively: Avatar) -> None:
+    sgp = predictor()
+    fast = CpuPredictor(sgp, lively, sgp.features(lively))
+    vertices, expression = opened(lively)
+    whole, said = fast(vertices, expression)
+    closed = vertices.clone()
+    closed[list(LIPS_INNER_LOWER), 1] = closed[list(LIPS_INNER_UPPER), 1] - float(lively.mouth.closed_gap)
+    less, residuals = fast(closed, expression)
+    assert len(whole.means) - len(less.means) == ROWS * COLUMNS and not len(residuals.mouth)
+    sheet = sgp.mouth_decoder(lively.mouth, closed, expression)
+    assert sheet.opacities.max() < MIN_ALPHA, "what is left out would not be drawn"
+    between = Residuals.between(residuals, said, 0.5)
+    assert not len(between.mouth) and len(between.visible) == len(said.visible)
+    asked, _ = fast(vertices, expression, said._replace(mouth=between.mouth))
+    assert all(torch.equal(a, b) for a, b in zip(asked, whole))
