@@ -23,7 +23,7 @@ from mggtalk.geometry import camera_to_head, head_to_camera, mirror_points, proj
 REACH = 24
 """Pixels of the position map over which a mirrored point is pulled back to the silhouette."""
 
-RIM_DEPTH = 0.4
+RIM_DEPTH = 0.15
 """Decimetres by which a point that was pulled to the silhouette may lie before the portrait's surface there."""
 
 SMOOTH, INSET = 9, 3
@@ -35,6 +35,9 @@ SPECK = 7
 depth, and so are pinholes."""
 
 SHARE = 0.4
+
+LEAST = 100
+"""Pixels of the smallest part that is kept: less is no side of a head, but a slip of the pose."""
 
 
 class MirroredHalf(NamedTuple):
@@ -71,6 +74,8 @@ def mirrored_half(
         chosen[mask] = kept
         around = F.avg_pool2d(chosen.float()[None, None], SPECK, stride=1, padding=SPECK // 2)[0, 0]
         chosen[mask] = agrees & (around > SHARE)[mask]
+        labels, _ = ndimage.label(chosen.numpy())
+        chosen &= torch.from_numpy(np.bincount(labels.ravel())[labels] >= LEAST)
     return MirroredHalf(chosen, mirrored[chosen[mask]])
 
 

@@ -2,9 +2,11 @@
 
 A soft pixel mixes the person's colour with the background's, ``I = alpha F + (1 - alpha) B``. Both colours are known
 nearby, F where the person is solid and B where there is none, and are carried to the edge with their variance. With
-independent errors of these colours and of the network's alpha, the most likely alpha is ::
+independent errors of these colours and of the network's alpha, whose variance is taken as that of a coin that shows
+"person" so often, the most likely alpha is ::
 
-    alpha = (lambda alpha_0 + (I - B).(F - B)) / (lambda + |F - B|^2),   lambda = (s^2 + var F + var B) / s_alpha^2
+    alpha = (lambda alpha_0 + (I - B).(F - B)) / (lambda + |F - B|^2),
+    lambda = (s^2 + var F + var B) / (alpha_0 (1 - alpha_0))
 
 Where person and background look alike, or are themselves of many colours, the network's alpha stays.
 """
@@ -20,12 +22,6 @@ from mggtalk.networks import fill
 
 NOISE = 0.005
 """Variance ``s^2`` of a pixel's colour, all channels together."""
-
-DOUBT = 0.25
-"""Variance ``s_alpha^2`` of the network's alpha at a soft edge."""
-
-SOFT = 1 / 32
-"""Alpha, or one less alpha, from which on a pixel counts as a soft edge entirely."""
 
 
 def sharpen_edges(picture: NDArray[np.uint8], alpha: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -50,9 +46,9 @@ def sharpen_edges(picture: NDArray[np.uint8], alpha: NDArray[np.float32]) -> NDA
     background, background_square = fill(moments, outside).split(3, dim=1)
     person, person_square = fill(moments, inside).split(3, dim=1)
     variance = (person_square - person.square() + background_square - background.square()).clamp(min=0)
-    trust = (NOISE + variance.sum(1, keepdim=True)) / DOUBT  # lambda, [1, 1, S, S]
+    doubt = (matte * (1.0 - matte)).clamp(min=1e-6)
+    trust = (NOISE + variance.sum(1, keepdim=True)) / doubt  # lambda, [1, 1, S, S]
     contrast = person - background
     shown = ((colour - background) * contrast).sum(1, keepdim=True)  # [1, 1, S, S]
     likely = (trust * matte + shown) / (trust + contrast.square().sum(1, keepdim=True))
-    soft = (torch.minimum(matte, 1.0 - matte) / SOFT).clamp(0, 1)
-    return (matte + soft * (likely.clamp(0, 1) - matte))[0, 0].numpy()
+    return torch.where((matte > 0) & (matte < 1), likely.clamp(0, 1), matte)[0, 0].numpy()
