@@ -16,11 +16,12 @@ from mggtalk.errors import MediaError
 from mggtalk.inpaint.plates import Plates
 from mggtalk.motion.deformation import Binding, inner_points
 from mggtalk.scene import Gaussians, MotionFrame
+from mggtalk.sgp.folds import Folds
 from mggtalk.sgp.footprint import Neighbours
 from mggtalk.sgp.mouth import MouthSheet
 from mggtalk.sgp.window import MovingWindow
 
-FORMAT = "mggtalk-avatar-4"
+FORMAT = "mggtalk-avatar-5"
 
 GROUPS: dict[str, type] = {
     "neighbours": Neighbours,
@@ -28,6 +29,7 @@ GROUPS: dict[str, type] = {
     "mirrored_binding": Binding,
     "back": Gaussians,
     "mouth": MouthSheet,
+    "folds": Folds,
     "plates": Plates,
     "window": MovingWindow,
 }
@@ -58,6 +60,7 @@ class Avatar:
     mirrored_binding: Binding
     back: Gaussians  # the back of the head; moves with the pose alone
     mouth: MouthSheet
+    folds: Folds
     head_image: Tensor  # [1, 4, H, W] I_s^h on the position map: RGB premultiplied by the head mask, and the mask
     window: MovingWindow  # the part of the position map that expressions move
     plates: Plates

@@ -27,6 +27,8 @@ from mggtalk.motion.deformation import Part, bind
 from mggtalk.networks import fill
 from mggtalk.render.harmonics import harmonics_from_colour
 from mggtalk.scene import FaceTrack, Gaussians
+from mggtalk.sgp.find_folds import MapView, find_folds
+from mggtalk.sgp.folds import Folds
 from mggtalk.sgp.footprint import Neighbours, footprint, scales_and_rotation
 from mggtalk.sgp.mouth import COLUMNS, ROWS, TEETH_EDGE, MouthSheet, sheet_points, under_the_lip
 from mggtalk.sgp.parameters import GaussianParameters
@@ -197,7 +199,12 @@ class PortraitBuilder:
         on_progress("symmetry", 2, 3)
         half = mirrored_half(cloud, mask & (self.head > 0.9), self.camera, self.rotation, self.translation, config)
         binding = bind(
-            self.raster, self.face_model.triangles.numpy(), mask.numpy(), self.pixels, FALLOFF / self.pixel_size
+            self.raster,
+            self.face_model.triangles.numpy(),
+            mask.numpy(),
+            self.pixels,
+            FALLOFF / self.pixel_size,
+            colour.permute(1, 2, 0).numpy(),
         )
         points = self._set_back(cloud[:, mask].T.contiguous(), binding.part)  # [N, 3]
         mirrored = torch.nonzero(half.kept[mask]).squeeze(-1)  # [M]
@@ -223,6 +230,7 @@ class PortraitBuilder:
             mirrored_binding=binding.select(mirrored).mirrored(self.face_model.mirror),
             back=self._back(cloud, colour),
             mouth=self._mouth(points, own, binding.part),
+            folds=self._folds(colour, mask, binding.part == Part.SKIN),
             head_image=torch.cat([head_image.cpu(), self.head[None, None]], dim=1),
             window=MovingWindow.of(mask, binding.weights.sum(-1)),
             plates=make_plates(self.image, self.masks, self.matte),
@@ -275,6 +283,10 @@ class PortraitBuilder:
             edge=torch.minimum(neutral[LIPS_MIDDLE[0], 1] - TEETH_EDGE, middle),
             closed_gap=torch.tensor(0.015),
         )
+
+    def _folds(self, colour: Tensor, mask: Tensor, skin: Tensor) -> Folds:
+        """What the portrait's closed lips and open eyes hide."""
+        return find_folds(MapView(colour, mask, skin, torch.from_numpy(self.pixels), self.vertices, self.pixel_size))
 
     def _at(self, points: Tensor) -> Tensor:
         """Colours ``[N, 3]`` of the portrait where head points ``[N, 3]`` project."""

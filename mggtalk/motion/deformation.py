@@ -37,6 +37,7 @@ from mggtalk.face.topology import (
 )
 from mggtalk.gates import expression_gate
 from mggtalk.geometry import indices
+from mggtalk.motion.teeth_border import teeth_border
 from mggtalk.networks import is_zero, zero_init
 
 UPPER_LIDS = (*RIGHT_EYE_UPPER[1:-1], *LEFT_EYE_UPPER[1:-1])
@@ -52,10 +53,7 @@ RETREAT = 1.5
 LASH_BAND = 2.0
 """How much faster than linear the lid's motion sets in above its rim; 2: its lower half moves as one piece."""
 
-LOWER_TEETH = 0.75
-"""Share of the open mouth's height that belongs to the skull: what a smile shows is mostly the upper teeth."""
-
-CLOSED_MOUTH = 0.008
+CLOSED_MOUTH = 0.014
 """Gap between the lips, over the side of the map, under which a mouth counts as closed."""
 
 
@@ -101,7 +99,12 @@ def triangle_parts(triangles: np.ndarray) -> np.ndarray:
 
 
 def bind(
-    raster: MeshRaster, triangles: np.ndarray, mask: np.ndarray, pixels: np.ndarray, falloff_pixels: float
+    raster: MeshRaster,
+    triangles: np.ndarray,
+    mask: np.ndarray,
+    pixels: np.ndarray,
+    falloff_pixels: float,
+    image: np.ndarray,
 ) -> Binding:
     """Bind the pixels of the head to the mesh that was rasterised over them.
 
@@ -112,6 +115,7 @@ def bind(
         pixels: ``[V, 2]`` vertices in crop pixels.
         falloff_pixels: Outside the mesh a pixel takes the displacement of the nearest mesh pixel, times a Gaussian of
             its distance with this standard deviation.
+        image: The portrait on the crop ``[H, W, 3]``, which tells upper from lower teeth.
 
     Returns:
         The binding of the N pixels in row-major order.
@@ -125,7 +129,8 @@ def bind(
     weights = raster.barycentric[rows, columns] * share[:, None]  # [N, 3]
     part = np.where(distance[mask] == 0, triangle_parts(triangles)[triangle], int(Part.SKIN))
     lower_lip = np.isin(vertices, LIPS_INNER_LOWER[1:-1])  # [N, 3]
-    on_lower = (weights * lower_lip).sum(1) > 0.5 * weights.sum(1)
+    down = (weights * lower_lip).sum(1) / np.maximum(weights.sum(1), 1e-9)  # [N] from the upper lip to the lower
+    on_lower = down > 0.5
     inside = part == Part.UPPER_MOUTH
     if np.linalg.norm(pixels[LIPS_INNER_UPPER[5]] - pixels[LIPS_INNER_LOWER[5]]) < CLOSED_MOUTH * len(mask):
         # Nothing of the inside shows: what lies between the lips belongs to one of them, never to both.
@@ -133,8 +138,9 @@ def bind(
         one_side *= weights.sum(1, keepdims=True) / np.maximum(one_side.sum(1, keepdims=True), 1e-6)
         weights = np.where(inside[:, None] & (one_side.sum(1, keepdims=True) > 0), one_side, weights)
         part = np.where(inside, int(Part.SKIN), part)
-    near_lower = (weights * lower_lip).sum(1) > LOWER_TEETH * weights.sum(1)
-    part = np.where((part == Part.UPPER_MOUTH) & near_lower, int(Part.LOWER_MOUTH), part)
+    open_mouth = part == Part.UPPER_MOUTH
+    border = teeth_border(down[open_mouth], image[mask][open_mouth])
+    part = np.where(open_mouth & (down > border), int(Part.LOWER_MOUTH), part)
     grid = np.argwhere(mask)[:, ::-1] + 0.5  # [N, 2] x, y
     gaze = np.zeros(len(grid))
     for eye, iris in ((Part.RIGHT_EYE, RIGHT_IRIS), (Part.LEFT_EYE, LEFT_IRIS)):

@@ -23,6 +23,7 @@ from mggtalk.render.harmonics import harmonics_from_colour
 from mggtalk.scene import Gaussians
 from mggtalk.sgp.footprint import Neighbours, footprint, scales_and_rotation
 from mggtalk.sgp.parameters import GaussianParameters
+from mggtalk.sgp.teeth import Teeth, teeth_at
 
 ROWS, COLUMNS = 32, 64
 """Size of the sheet."""
@@ -108,7 +109,7 @@ def under_the_lip(colour: Tensor, gap: Tensor) -> tuple[Tensor, Tensor]:
     below = (LIP_EDGE / gaps.clamp(min=1e-3)).clamp(0.1, 0.4)  # [1, C] of the opening
     weight = torch.exp(-(((rows - below) / 0.08) ** 2))  # [R, C]
     own = (weight[..., None] * colour.view(ROWS, COLUMNS, 3)).sum(0) / weight.sum(0)[:, None]  # [C, 3]
-    apart = ((gaps - 0.03) / 0.03).clamp(0, 1)  # what less shows is lip
+    apart = ((gaps - 0.045) / 0.03).clamp(0, 1)  # what less shows is lip
     return own.repeat(ROWS, 1), apart.repeat(ROWS, 1).flatten()
 
 
@@ -128,21 +129,24 @@ def paints(sheet: MouthSheet, estimate: SheetEstimate) -> Tensor:
     Teeth, dark and tongue, in this portrait's light: whatever a network says, nothing gets a colour that no mouth has.
     One unit replaces the colour by the paint's; none where the portrait tells the colour.
     """
-    colours = torch.stack([sheet.teeth * WARM, sheet.cavity * DARK, sheet.cavity * TONGUE])  # [3, 3]
+    teeth = WARM * sheet.teeth * estimate.teeth.light[..., None]  # [..., R*C, 3]
+    dark, tongue = (part.expand_as(teeth) for part in (DARK * sheet.cavity, TONGUE * sheet.cavity))
+    colours = torch.stack([teeth, dark, tongue], dim=-2)  # [..., R*C, 3 paints, 3]
     return (1.0 - estimate.trusted)[..., None, None] * (colours - estimate.colour[..., None, :])
 
 
-def above_edge(sheet: MouthSheet, points: Tensor) -> Tensor:
+def above_edge(sheet: MouthSheet, points: Tensor, teeth: Teeth) -> Tensor:
     """Where upper teeth may be: ``[..., R*C]`` in [0, 1] for points of the driven sheet ``[..., R*C, 3]``."""
-    return torch.sigmoid((points[..., 1] - sheet.edge) / 0.012)
+    return torch.sigmoid((points[..., 1] - sheet.edge - teeth.lift) / 0.012)
 
 
-def sheet_colour(sheet: MouthSheet, points: Tensor) -> Tensor:
+def sheet_colour(sheet: MouthSheet, points: Tensor, teeth: Teeth) -> Tensor:
     """Analytic colour of the sheet: dark below, above what the portrait shows there, or invented upper teeth.
 
     Args:
         sheet: What is known of this mouth.
         points: Driven sheet ``[..., R*C, 3]``.
+        teeth: Teeth there.
 
     Returns:
         ``[..., R*C, 3]``.
@@ -151,10 +155,11 @@ def sheet_colour(sheet: MouthSheet, points: Tensor) -> Tensor:
     across = torch.linspace(-1.0, 1.0, COLUMNS, device=points.device).repeat(ROWS)
     arch = (1 - across.abs().pow(3)).clamp(min=0)
     solid = 0.85 * arch + sheet.known * (1 - 0.85 * arch)
-    tooth = (solid * above_edge(sheet, points))[..., None]
-    teeth = sheet.teeth + sheet.known[:, None] * (sheet.colour - sheet.teeth)
+    tooth = (solid * above_edge(sheet, points, teeth))[..., None]
+    invented = sheet.teeth * teeth.light[..., None]
+    white = invented + sheet.known[:, None] * (sheet.colour - invented)
     shade = (0.55 + 0.45 * rows.clamp(0, 1))[:, None]  # the roof of the mouth is darkest
-    return sheet.cavity * shade * (1 - tooth) + teeth * tooth
+    return sheet.cavity * shade * (1 - tooth) + white * tooth
 
 
 class SheetEstimate(NamedTuple):
@@ -165,6 +170,7 @@ class SheetEstimate(NamedTuple):
     inputs: Tensor  # [..., R*C, INPUTS] what the decoder sees
     trusted: Tensor  # [..., R*C] how far the portrait tells what is there, and nothing is to be painted
     colour: Tensor  # [..., R*C, 3] RGB
+    teeth: Teeth  # [..., R*C]
 
 
 class MouthDecoder(nn.Module):
@@ -226,19 +232,27 @@ class MouthDecoder(nn.Module):
             touch: What an adapter adds to place (decimetres), RGB and logit of each Gaussian, ``[..., R*C, 7]``.
         """
         points, gap = sheet_points(vertices)
-        trusted = sheet.known * above_edge(sheet, points)
-        colour = sheet_colour(sheet, points)
+        teeth = teeth_at(points)
+        trusted = sheet.known * above_edge(sheet, points, teeth)
+        colour = sheet_colour(sheet, points, teeth)
         log_scales, quaternions = scales_and_rotation(footprint(points.detach(), self.neighbours, SPACING), spread=0.7)
         opacity = ((gap - sheet.closed_gap) / 0.04).clamp(0.0, 0.99)
         logits = torch.logit(opacity, eps=1e-4)
         if touch is not None:
             points, colour, logits = points + touch[..., :3], colour + touch[..., 3:6], logits + touch[..., 6]
         parameters = GaussianParameters(log_scales, quaternions, harmonics_from_colour(colour), logits)
-        inputs = self._inputs(sheet, vertices, points, gap, trusted, colour)
-        return SheetEstimate(points, parameters, inputs, trusted, colour)
+        inputs = self._inputs(sheet, vertices, points, gap, trusted, colour, teeth)
+        return SheetEstimate(points, parameters, inputs, trusted, colour, teeth)
 
     def _inputs(
-        self, sheet: MouthSheet, vertices: Tensor, points: Tensor, gap: Tensor, trusted: Tensor, colour: Tensor
+        self,
+        sheet: MouthSheet,
+        vertices: Tensor,
+        points: Tensor,
+        gap: Tensor,
+        trusted: Tensor,
+        colour: Tensor,
+        teeth: Teeth,
     ) -> Tensor:
         """What the decoder sees of a frame ``[..., R*C, INPUTS]``, in centimetres and in units of the teeth."""
         height = points[..., 1:2]
@@ -246,7 +260,7 @@ class MouthDecoder(nn.Module):
         return torch.cat(
             [
                 10.0 * (points - points.mean(-2, keepdim=True)),  # 3
-                10.0 * (height - sheet.edge),  # 1: above the edge of the upper teeth of a skull that is at rest
+                10.0 * (height - sheet.edge - teeth.lift[..., None]),  # 1: above the edge of the upper teeth
                 colour / sheet.teeth,  # 3
                 trusted[..., None],  # 1
                 10.0 * gap[..., None],  # 1

@@ -119,7 +119,8 @@ class SymmetricGaussianPredictor(nn.Module):
         surface = footprint(driven.points.detach(), avatar.neighbours, float(avatar.pixel_size))
         moved = (driven.points - avatar.points).detach()  # [..., N, 3]
         gate = change_gate(moved, surface, float(avatar.pixel_size))
-        visible = self._visible(avatar, driven, surface, gate, features)
+        colour, colour_step = self._colours(avatar, driven)
+        visible = self._visible(avatar, driven, surface, gate, features, colour)
         mirrored = self._mirrored(avatar, driven, visible, features)
         touch = driven.touch
         sheet = None if touch is None else touch.sheet
@@ -129,7 +130,7 @@ class SymmetricGaussianPredictor(nn.Module):
             parameters=visible.followed_by(mirrored),
             surface=surface,
             gate=gate,
-            colour_step=avatar.colour_step if touch is None else avatar.colour_step + touch.colour_step,
+            colour_step=colour_step,
             rest=(avatar.back, mouth),
         )
 
@@ -149,14 +150,27 @@ class SymmetricGaussianPredictor(nn.Module):
         )
         return concatenate([parents, children, *parts.rest])
 
-    def _visible(
-        self, avatar: Avatar, driven: Driven, surface: Footprint, gate: Tensor, features: Tensor | None
-    ) -> GaussianParameters:
-        """Eq. 4: parameters ``G_d`` of the visible points."""
-        log_scales, quaternions = scales_and_rotation(surface, SPREAD)
-        colour, logits = avatar.colour, torch.logit(avatar.opacity, eps=4e-3)
+    def _colours(self, avatar: Avatar, driven: Driven) -> tuple[Tensor, Tensor]:
+        """RGB of the visible points ``[..., N, 3]``, and of their children less that of their parents."""
+        colour, step = avatar.colour, avatar.colour_step
         if driven.touch is not None:
-            colour, logits = colour + driven.touch.colour, logits + driven.touch.logits
+            colour, step = colour + driven.touch.colour, step + driven.touch.colour_step
+        return avatar.folds.unfolded(colour, step, driven.vertices)
+
+    def _visible(
+        self,
+        avatar: Avatar,
+        driven: Driven,
+        surface: Footprint,
+        gate: Tensor,
+        features: Tensor | None,
+        colour: Tensor,
+    ) -> GaussianParameters:
+        """Eq. 4: parameters ``G_d`` of the visible points, of a colour ``[..., N, 3]``."""
+        log_scales, quaternions = scales_and_rotation(surface, SPREAD)
+        logits = torch.logit(avatar.opacity, eps=4e-3)
+        if driven.touch is not None:
+            logits = logits + driven.touch.logits
         points = driven.points
         harmonics = harmonics_from_colour(colour.expand_as(points))
         base = GaussianParameters(log_scales, quaternions, harmonics, logits.expand(points.shape[:-1]))

@@ -41,7 +41,10 @@ def face() -> tuple[Binding, np.ndarray, np.ndarray]:
     raster = rasterize_mesh(pixels, -vertices[:, 2], triangles(), SIZE)
     y, x = np.mgrid[0:SIZE, 0:SIZE] + 0.5
     mask = np.hypot(x - SIZE / 2, (y - SIZE / 2) * 0.8) < 76
-    return bind(raster, triangles(), mask, pixels, falloff_pixels=8.0), mask, pixels
+    upper, lower = pixels[LIPS_INNER_UPPER[5], 1], pixels[LIPS_INNER_LOWER[5], 1]
+    between_rows = np.abs(y - (0.35 * upper + 0.65 * lower)) < 0.1 * (lower - upper)  # of upper and lower teeth
+    image = np.where(between_rows, 0.1, 0.9)[..., None].repeat(3, axis=-1)
+    return bind(raster, triangles(), mask, pixels, falloff_pixels=8.0, image=image), mask, pixels
 
 
 def moved(indices: tuple[int, ...], shift: tuple[float, float, float]) -> Tensor:

@@ -14,6 +14,7 @@ from mggtalk.geometry import mirror_points
 from mggtalk.inpaint.plates import Plates
 from mggtalk.motion.deformation import Binding, Part
 from mggtalk.scene import Gaussians
+from mggtalk.sgp.folds import RIGHT_LIDS, Folds, gaps_of
 from mggtalk.sgp.footprint import Neighbours
 from mggtalk.sgp.mouth import COLUMNS, ROWS, MouthSheet
 from mggtalk.sgp.window import MovingWindow
@@ -41,6 +42,17 @@ def sheet() -> MouthSheet:
         teeth=torch.tensor((0.9, 0.88, 0.8)),
         edge=torch.tensor(-0.43),
         closed_gap=torch.tensor(0.015),
+    )
+
+
+def folds() -> Folds:
+    """The line between closed lips along one row of the plane, and the lid of one eye along another."""
+    return Folds(
+        points=torch.arange(80, 112),
+        weight=torch.linspace(0.2, 1.0, 32),
+        colour=torch.full((32, 3), 0.7),
+        place=torch.cat([torch.linspace(1.0, 9.0, 16), torch.full((16,), float(RIGHT_LIDS))]),
+        gaps=gaps_of(lips(0.0)),
     )
 
 
@@ -78,6 +90,7 @@ def small_avatar() -> Avatar:
         mirrored_binding=binding.select(mirrored),
         back=Gaussians(torch.zeros(2, 3), torch.eye(4)[:2], torch.ones(2, 3), torch.ones(2), torch.zeros(2, 4, 3)),
         mouth=sheet(),
+        folds=folds(),
         head_image=torch.rand(1, 4, 16, 16, generator=generator),
         window=MovingWindow.of(mask, binding.weights.sum(-1)),
         plates=Plates(torch.zeros(3, 8, 8), torch.zeros(4, 8, 8), torch.zeros(1, 8, 8)),

@@ -1,0 +1,129 @@
+"""What folds of the skin hide in a portrait, and show when they open.
+
+Where closed lips meet there is a dark line, a shadow between them, which goes when they part; over an open eye the lid
+is rolled up under lashes and shadow, and smooth when it closes. A portrait shows both as if they were painted on the
+skin: stretched with it they would be black smears. So their points get the colour of the skin beside them as the fold
+opens.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mggtalk.face.topology import (
+    LEFT_EYE_LOWER,
+    LEFT_EYE_UPPER,
+    LIPS_INNER_LOWER,
+    LIPS_INNER_UPPER,
+    RIGHT_EYE_LOWER,
+    RIGHT_EYE_UPPER,
+)
+from mggtalk.geometry import indices
+
+LIPS = len(LIPS_INNER_UPPER)
+"""Gaps between the lips, from the right corner to the left; those between the lids of the two eyes follow."""
+
+RIGHT_LIDS, LEFT_LIDS = LIPS, LIPS + 1
+"""Places of the lids' gaps."""
+
+APART = 0.02
+"""Decimetres by which lips part until nothing is left of the line between them."""
+
+LID_STARTS, LID_ENDS = 0.25, 0.75
+"""Shares of an eye's own opening by which it has closed when its lid begins to unroll, and when it is smooth."""
+
+
+class Folds(NamedTuple):
+    """The S visible points in folds."""
+
+    points: Tensor  # [S] int64 indices among the visible points, each one once
+    weight: Tensor  # [S] in (0, 1]: how much of what they show is the fold's
+    colour: Tensor  # [S, 3] RGB of the skin beside it
+    place: Tensor  # [S] which of the gaps opens the fold; between two of them, both do
+    gaps: Tensor  # [G] the portrait's gaps, decimetres, see :func:`gaps_of`
+
+    def shares(self, vertices: Tensor) -> Tensor:
+        """How far the fold at each point is open ``[..., S]`` in [0, 1], on a driven mesh ``[..., V, 3]``.
+
+        Nothing is while lips are no further apart and lids no closer than the portrait's.
+        """
+        change = gaps_of(vertices) - self.gaps  # [..., G]
+        closing = -change[..., LIPS:] / self.gaps[LIPS:].clamp(min=1e-3)  # [..., 2]
+        unrolled = (closing - LID_STARTS) / (LID_ENDS - LID_STARTS)
+        opened = torch.cat([change[..., :LIPS] / APART, unrolled], dim=-1).clamp(0.0, 1.0)  # [..., G]
+        low = self.place.long().clamp(max=len(self.gaps) - 2)  # [S]
+        along = self.place - low
+        return self.weight * (opened[..., low] * (1 - along) + opened[..., low + 1] * along)  # [..., S]
+
+    def unfolded(self, colour: Tensor, step: Tensor, vertices: Tensor) -> tuple[Tensor, Tensor]:
+        """Colours with folds as open as a driven mesh has them.
+
+        Args:
+            colour: RGB of the visible points ``[..., N, 3]``.
+            step: RGB of their children less their own ``[..., N, 3]``.
+            vertices: The mesh ``[..., V, 3]``.
+
+        Returns:
+            Both, ``[..., N, 3]``.
+        """
+        shares = self.shares(vertices)[..., None]  # [..., S, 1]
+        own, own_step = colour[..., self.points, :], step[..., self.points, :]  # [..., S, 3]
+        change, less = shares * (self.colour - own), -shares * own_step  # [..., S, 3]
+        colour, step = (part.expand(*change.shape[:-2], *part.shape[-2:]) for part in (colour, step))  # [..., N, 3]
+        return colour.index_add(-2, self.points, change), step.index_add(-2, self.points, less)
+
+    def and_(self, other: Folds) -> Folds:
+        """Both; points that are in both are the first one's."""
+        new = ~torch.isin(other.points, self.points)
+        return Folds(
+            points=torch.cat([self.points, other.points[new]]),
+            weight=torch.cat([self.weight, other.weight[new]]),
+            colour=torch.cat([self.colour, other.colour[new]]),
+            place=torch.cat([self.place, other.place[new]]),
+            gaps=self.gaps,
+        )
+
+
+def gaps_of(vertices: Tensor) -> Tensor:
+    """Gaps ``[..., G]`` of a mesh ``[..., V, 3]``: of its inner lips from corner to corner, and of its lids."""
+
+    def gap(upper: tuple[int, ...], lower: tuple[int, ...]) -> Tensor:
+        ends = (vertices[..., indices(rim, vertices), :] for rim in (upper, lower))
+        return torch.sub(*ends).norm(dim=-1)
+
+    lids = ((RIGHT_EYE_UPPER, RIGHT_EYE_LOWER), (LEFT_EYE_UPPER, LEFT_EYE_LOWER))
+    eyes = [gap(upper[2:-2], lower[2:-2]).mean(-1, keepdim=True) for upper, lower in lids]  # [..., 1]
+    return torch.cat([gap(LIPS_INNER_UPPER, LIPS_INNER_LOWER), *eyes], dim=-1)
+
+
+def along_line(line: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    """Where points stand along a line, and how far beside it.
+
+    Args:
+        line: ``[P, 2]`` pixels.
+        points: ``[N, 2]``.
+
+    Returns:
+        ``[N]`` in [0, P - 1], and the distance ``[N]`` in pixels, negative above the line (y down).
+    """
+    start, step = line[:-1], line[1:] - line[:-1]  # [P - 1, 2]
+    share = ((points[:, None] - start) * step).sum(-1) / step.square().sum(-1).clamp(min=1e-6)  # [N, P - 1]
+    share = share.clamp(0.0, 1.0)
+    away = points[:, None] - start - share[..., None] * step  # [N, P - 1, 2]
+    distance, nearest = away.norm(dim=-1).min(dim=1)  # [N]
+    above = away[torch.arange(len(points)), nearest, 1] < 0
+    return nearest + share.gather(1, nearest[:, None])[:, 0], torch.where(above, -distance, distance)
+
+
+def beside_line(colour: Tensor, line: Tensor, place: Tensor, below: Tensor) -> Tensor:
+    """Colours of a map ``[3, H, W]`` below places ``[S]`` of a line ``[P, 2]``, by pixels ``[S]``: ``[S, 3]``."""
+    low = place.long().clamp(max=len(line) - 2)
+    points = line[low] + (place - low)[:, None] * (line[low + 1] - line[low])  # [S, 2]
+    points = points + torch.stack([torch.zeros_like(below), below], dim=-1)
+    size = torch.tensor(colour.shape[:0:-1])  # W, H
+    grid = (points / size * 2 - 1)[None, None]  # [1, 1, S, 2]
+    return F.grid_sample(colour[None], grid, padding_mode="border", align_corners=False)[0, :, 0].T  # [S, 3]

@@ -1,0 +1,131 @@
+"""What folds of the skin hide: the line between closed lips, and lids over open eyes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from mggtalk.face.topology import (
+    LIPS_INNER_LOWER,
+    LIPS_INNER_UPPER,
+    RIGHT_EYE_LOWER,
+    RIGHT_EYE_UPPER,
+    VERTICES,
+)
+from mggtalk.sgp.find_folds import MapView, find_folds, lid
+from mggtalk.sgp.folds import LIPS, RIGHT_LIDS, Folds, gaps_of
+
+Lips = Callable[[float], Tensor]
+SIDE, PIXEL = 64, 0.0125
+LINE_ROW, RIM_ROW = 46, 20
+SKIN, LIP, LASH = (torch.tensor(colour) for colour in ((0.8, 0.6, 0.5), (0.7, 0.3, 0.3), (0.5, 0.35, 0.3)))
+
+
+def face(make_lips: Lips, gap: float, opening: float = 0.1) -> Tensor:
+    """A mesh with lips that are ``gap`` and a right eye whose lids are ``opening`` decimetres apart."""
+    vertices = make_lips(gap).clone()
+    across = torch.linspace(-0.5, -0.3, len(RIGHT_EYE_UPPER))
+    for rim, height in ((RIGHT_EYE_UPPER, opening), (RIGHT_EYE_LOWER, 0.0)):
+        vertices[list(rim)] = torch.stack([across, torch.full_like(across, height), torch.full_like(across, 0.9)], -1)
+    return vertices
+
+
+def portrait(make_lips: Lips, gap: float = 0.0) -> MapView:
+    """Skin with lips, a dark line between them that goes on beyond the corners, and a lid under lashes."""
+    colour = SKIN[:, None, None].repeat(1, SIDE, SIDE)
+    colour[:, LINE_ROW - 6 : LINE_ROW + 6, 16:48] = LIP[:, None, None]
+    colour[:, LINE_ROW - 1 : LINE_ROW + 1, 10:54] = 0.1
+    colour[:, RIM_ROW - 4 : RIM_ROW, 10:30] = LASH[:, None, None]
+    pixels = torch.zeros(VERTICES, 2)
+    for curves, ends, row in (
+        ((LIPS_INNER_UPPER, LIPS_INNER_LOWER), (13.0, 51.0), LINE_ROW),
+        ((RIGHT_EYE_UPPER,), (10.0, 30.0), RIM_ROW),
+    ):
+        for curve in curves:
+            across = torch.linspace(*ends, len(curve))
+            pixels[list(curve)] = torch.stack([across, torch.full_like(across, row)], dim=-1)
+    return MapView(
+        colour=colour,
+        mask=torch.ones(SIDE, SIDE, dtype=torch.bool),
+        skin=torch.ones(SIDE * SIDE, dtype=torch.bool),
+        pixels=pixels,
+        vertices=face(make_lips, gap),
+        pixel_size=PIXEL,
+    )
+
+
+def shown(view: MapView, folds: Folds, vertices: Tensor) -> Tensor:
+    """The map ``[H, W, 3]`` with the folds as open as these vertices have them."""
+    own = view.colour.flatten(1).T
+    return folds.unfolded(own, torch.zeros_like(own), vertices)[0].view(SIDE, SIDE, 3)
+
+
+def test_the_line_goes_when_the_lips_part(make_lips: Lips) -> None:
+    view = portrait(make_lips)
+    rows = shown(view, find_folds(view), face(make_lips, 0.3))
+    middle = rows[LINE_ROW - 1 : LINE_ROW + 1, 24:40]
+    assert torch.allclose(middle, LIP.expand_as(middle), atol=0.15)  # lips, no line
+    assert rows[LINE_ROW - 1 : LINE_ROW + 1, 10:13].mean() > 0.3  # nor over the skin beside them
+    assert torch.equal(rows[RIM_ROW : LINE_ROW - 6], view.colour.permute(1, 2, 0)[RIM_ROW : LINE_ROW - 6])
+
+
+def test_a_lid_is_smooth_when_it_closes_and_keeps_its_lashes(make_lips: Lips) -> None:
+    view = portrait(make_lips)
+    folds = find_folds(view)
+    rows = shown(view, folds, face(make_lips, 0.0, opening=0.0))
+    upper_lid = rows[RIM_ROW - 4 : RIM_ROW - 2, 14:26]
+    assert torch.allclose(upper_lid, SKIN.expand_as(upper_lid), atol=0.1)
+    assert torch.equal(rows[RIM_ROW - 1], view.colour.permute(1, 2, 0)[RIM_ROW - 1])  # lashes
+    half = shown(view, folds, face(make_lips, 0.0, opening=0.05))[RIM_ROW - 3, 20]
+    assert (half > LASH).all() and (half < upper_lid[1, 6]).all()
+
+
+def test_a_frame_of_glasses_stays(make_lips: Lips) -> None:
+    view = portrait(make_lips)
+    view.colour[:, RIM_ROW - 4] = 0.05
+    rows = shown(view, find_folds(view), face(make_lips, 0.0, opening=0.0))
+    assert torch.equal(rows[RIM_ROW - 4], view.colour.permute(1, 2, 0)[RIM_ROW - 4])
+
+
+def test_the_portrait_itself_is_not_changed(make_lips: Lips) -> None:
+    view = portrait(make_lips)
+    own, step = view.colour.flatten(1).T, torch.full((SIDE * SIDE, 3), 0.05)
+    same = find_folds(view).unfolded(own, step, view.vertices)
+    assert torch.equal(same[0], own) and torch.equal(same[1], step)
+    wider = find_folds(view).unfolded(own, step, face(make_lips, 0.0, opening=0.15))
+    assert torch.equal(wider[0], own)
+
+
+def test_an_open_mouth_has_no_line(make_lips: Lips) -> None:
+    folds = find_folds(portrait(make_lips, gap=0.4))
+    assert len(folds.points) and (folds.place >= LIPS).all()
+
+
+def test_a_point_is_in_one_fold_only(make_lips: Lips) -> None:
+    folds = find_folds(portrait(make_lips))
+    assert len(folds.points.unique()) == len(folds.points)
+    twice = folds.and_(folds)
+    assert all(torch.equal(a, b) for a, b in zip(twice, folds))
+    lids = lid(portrait(make_lips), RIGHT_EYE_UPPER, RIGHT_LIDS)
+    assert torch.isin(lids.points, folds.points).all() and (lids.place == RIGHT_LIDS).all()
+
+
+@pytest.mark.parametrize("batch", [(), (1,), (3,)])
+def test_frames_of_a_batch_are_those_drawn_alone(batch: tuple[int, ...], make_lips: Lips) -> None:
+    view = portrait(make_lips)
+    folds = find_folds(view)
+    own, step = view.colour.flatten(1).T, torch.full((SIDE * SIDE, 3), 0.05)
+    vertices = face(make_lips, 0.02, opening=0.03)
+    many, steps = folds.unfolded(own, step, vertices.expand(*batch, -1, -1))
+    alone, alone_step = folds.unfolded(own, step, vertices)
+    assert many.shape == (*batch, SIDE * SIDE, 3)
+    assert torch.allclose(many, alone.expand_as(many)) and torch.allclose(steps, alone_step.expand_as(steps))
+
+
+def test_gaps_are_those_of_lips_and_lids(make_lips: Lips) -> None:
+    gaps = gaps_of(face(make_lips, 0.2, opening=0.08))
+    assert abs(float(gaps[5]) - 0.2) < 1e-6 and gaps[[0, 10]].max() < 1e-6
+    assert abs(float(gaps[RIGHT_LIDS]) - 0.08) < 1e-6 and float(gaps[-1]) == 0
