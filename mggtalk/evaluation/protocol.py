@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,9 +21,11 @@ from mggtalk.errors import MGGTalkError, NoFaceError, OptionError, WeightsMissin
 from mggtalk.evaluation import metrics
 from mggtalk.evaluation.clips import find_clips, other_person
 from mggtalk.evaluation.comparison import Comparison
+from mggtalk.evaluation.foreign import FID, NOBODY, Judges, load_judges
 from mggtalk.evaluation.frames import FrameStore, resized
+from mggtalk.evaluation.identity import SFace, csim
 from mggtalk.evaluation.report import write_report
-from mggtalk.evaluation.scores import PRIOR, STILL, TRAINED, ClipScore, Evaluation, Scores
+from mggtalk.evaluation.scores import PRIOR, REAL, STILL, TRAINED, ClipScore, Evaluation, Scores
 from mggtalk.evaluation.sheets import Moment, save_sheet
 from mggtalk.evaluation.tasks import MODES, Mode, Reenactor, Task, make_task
 from mggtalk.motion.retarget import retarget
@@ -34,14 +37,6 @@ logger = logging.getLogger(__name__)
 
 LANDMARK_SIDE = 256
 """Side of the picture in whose pixels landmark distances are given, at every frame size."""
-
-FOREIGN: dict[str, tuple[str, tuple[Mode, ...]]] = {
-    "FID": ("weights Inception-v3 (pt_inception-2015-12-05) missing", MODES),
-    "CSIM": ("weights ArcFace missing", MODES),
-    "LSE-C": ("weights SyncNet (syncnet_v2) missing", ("audio", "fixed-pose")),
-    "LSE-D": ("weights SyncNet (syncnet_v2) missing", ("audio", "fixed-pose")),
-}
-"""Metrics that need networks which no package carries: why they are not given, and in which modes they would be."""
 
 
 class Method(NamedTuple):
@@ -61,6 +56,7 @@ def evaluate(
     on_progress: Progress = no_progress,
     split: str = "val",
     mode: Mode = "self",
+    foreign: Iterable[str] = (),
 ) -> Evaluation:
     """Evaluate methods on a folder of clips.
 
@@ -74,6 +70,8 @@ def evaluate(
         on_progress: Called with ``"evaluate"``, steps done and steps in all; a step is a clip under a method.
         split: Which rows of the table.
         mode: What drives the portrait, see :mod:`mggtalk.evaluation.tasks`.
+        foreign: Metrics that need networks of others, of :data:`mggtalk.evaluation.foreign.FOREIGN`, which are fetched
+            once.
 
     Returns:
         The scores. Clips that cannot be measured are named with the reason, and so are metrics.
@@ -87,7 +85,7 @@ def evaluate(
     if mode not in MODES:
         raise OptionError(f"The mode is {mode!r}.", f"Choose one of {', '.join(MODES)}.")
     found = find_clips(clips, csv, split)
-    not_computed = {name: f"not computed: {why}" for name, (why, modes) in FOREIGN.items() if mode in modes}
+    judges, not_computed = load_judges(foreign, mode in ("audio", "fixed-pose"))
     lpips = _load_lpips(mode, not_computed)
     scores: list[ClipScore] = []
     skipped: dict[str, str] = {}
@@ -96,7 +94,7 @@ def evaluate(
         try:
             source = other_person(found, index) if mode == "cross" else clip
             task = make_task(next(iter(methods.values())).pipe, clip, source, mode, every, size)
-            score, moments = score_task(task, methods, size, lpips)
+            score, moments = score_task(task, methods, size, lpips, judges)
         except MGGTalkError as error:
             logger.warning("%s is left out: %s", clip.path.name, error)
             skipped[clip.path.name] = str(error)
@@ -108,14 +106,20 @@ def evaluate(
     if not scores:
         first = next(iter(skipped.values()))
         raise MGGTalkError(f"None of {len(found)} clips could be measured. The first: {first}", "Give other clips.")
-    evaluation = Evaluation(mode, size, every, tuple(scores), skipped, not_computed)
+    fid = {}
+    if judges.fid is not None:
+        try:
+            fid = judges.fid.distances()
+        except OptionError as error:
+            not_computed[FID] = f"not computed: {error}"
+    evaluation = Evaluation(mode, size, every, tuple(scores), skipped, not_computed, fid)
     if out is not None:
         write_report(evaluation, out)
     return evaluation
 
 
 def score_task(
-    task: Task, methods: Mapping[str, Method], size: int, lpips: LPIPS | None = None
+    task: Task, methods: Mapping[str, Method], size: int, lpips: LPIPS | None = None, judges: Judges = NOBODY
 ) -> tuple[ClipScore, list[Moment]]:
     """Evaluate all methods on one task.
 
@@ -124,30 +128,38 @@ def score_task(
         methods: Name to method.
         size: Side of the compared frames.
         lpips: The perceptual network, if there is one.
+        judges: Networks of others; FID is gathered there.
 
     Returns:
         The scores, and the moments that a contact sheet shows.
     """
     made: dict[str, FrameStore] = {}
+    tracks: dict[str, Motion | None] = {}
     motion_scores = {STILL: _motion_scores(task.still, min(task.still.frame_size or task.portrait.shape[:2]), task)}
     for name, method in methods.items():
         made[name] = FrameStore(_animate(task, method, size), len(task.real), size)
-        motion_scores[name] = _motion_scores(_track_again(method.pipe, made[name], task), size, task)
+        tracks[name] = _track_again(method.pipe, made[name], task)
+        motion_scores[name] = _motion_scores(tracks[name], size, task)
     comparison = Comparison(_landmarks(task.reference) * (size / task.side), lpips)
+    still = resized(task.portrait, size)
     if task.same_person:
-        still = resized(task.portrait, size)
         for index, truth in enumerate(task.real):
             comparison.watch(truth, {STILL: still} | {name: frames[index] for name, frames in made.items()}, index)
     scores = {}
     for name, motion in motion_scores.items():
         pictures = comparison.scores(name) if task.same_person else Scores()
         scores[name] = Scores(**(vars(pictures) | motion))
+    if judges.identity is not None:
+        for name, value in _resemblance(judges.identity, task, size, made, tracks).items():
+            scores[name] = replace(scores.get(name, Scores()), csim_sface=value)
     score = ClipScore(task.name, len(task.real), comparison.hard_frames, scores)
     chosen = _choose_moments(task, comparison, tuple(methods))
     moments = [
         Moment(caption, task.real[index], {name: frames[index] for name, frames in made.items()})
         for index, caption in chosen.items()
     ]
+    if judges.fid is not None:
+        judges.fid.watch(task.real, still, made)
     return score, moments
 
 
@@ -207,6 +219,25 @@ def _motion_scores(tracked: Motion | None, side: int, task: Task) -> dict[str, f
         scores["lmd_uncentred"] = metrics.lmd(points, wanted, centred=False)
         scores["lip_gap"] = metrics.lip_gap_error(points, wanted)
     return scores
+
+
+def _resemblance(
+    identity: SFace, task: Task, size: int, made: Mapping[str, FrameStore], tracks: Mapping[str, Motion | None]
+) -> dict[str, float]:
+    """CSIM with the portrait: of itself, of the methods, and of the real frames where they show the same person.
+
+    Frames in which the face was lost count, with landmarks between those of their neighbours; a method without any
+    face has no score.
+    """
+    side = min(task.still.frame_size or task.portrait.shape[:2])
+    still = identity.embed([resized(task.portrait, size)], _landmarks(task.still)[:1] * (size / side))  # [1, 128]
+    faces = {STILL: still}
+    for name, track in tracks.items():
+        if track is not None:
+            faces[name] = identity.embed(made[name], _landmarks(track))  # [T, 128]
+    if task.same_person:
+        faces[REAL] = identity.embed(task.real, _landmarks(task.reference) * (size / task.side))  # [T, 128]
+    return {name: csim(directions, still[0]) for name, directions in faces.items()}
 
 
 def _choose_moments(task: Task, comparison: Comparison, methods: tuple[str, ...]) -> dict[int, str]:

@@ -30,12 +30,15 @@ COLUMNS: dict[str, tuple[str, int]] = {
     "aed": ("AED ↓", 3),
     "apd": ("APD ↓", 4),
     "jitter": ("jitter", 3),
+    "csim_sface": ("CSIM (SFace) ↑", 3),
+    "fid": ("FID ↓", 2),
     "psnr_wrapped": ("8-bit wrapped PSNR (not PSNR)", 2),
 }
 """Heading and decimals of every score."""
 
 CLIP_COLUMNS = (
     "psnr_face", "lpips_face", "psnr_mouth", "lpips_mouth", "lmd", "lip_gap_correlation", "lip_offset", "aed", "apd",
+    "csim_sface",
 )  # fmt: skip
 """Scores that are given clip by clip."""
 
@@ -67,7 +70,13 @@ def from_json(text: str) -> Evaluation:
         content = json.loads(text)
         clips = tuple(_clip_from(entry) for entry in content["clips"])
         return Evaluation(
-            content["mode"], content["size"], content["every"], clips, content["skipped"], content["not_computed"]
+            content["mode"],
+            content["size"],
+            content["every"],
+            clips,
+            content["skipped"],
+            content["not_computed"],
+            content.get("fid", {}),
         )
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise OptionError(f"This is not a saved evaluation ({error!r}).", "Give an evaluation.json.") from error
@@ -138,6 +147,16 @@ def markdown(evaluation: Evaluation) -> str:
             f"{mean.hard_frames} frames are hard: there the prior's mouth has less than 19 dB. Hard and easy frames "
             "are pooled over clips."
         )
+    if any(not math.isnan(row.csim_sface) for row in mean.scores.values()):
+        remarks.append(
+            "CSIM is the mean cosine between SFace's directions of a frame and of the portrait; it cannot be compared "
+            "with that of ArcFace."
+        )
+    if evaluation.fid:
+        remarks.append(
+            f"FID is between the {mean.frames} frames of all clips together and as many real ones, by the 2048 "
+            "features of Inception-v3 (2015-12-05)."
+        )
     parts = [
         f"# {TITLES[evaluation.mode]}",
         " ".join(remarks),
@@ -188,8 +207,8 @@ def _clip_from(entry: dict) -> ClipScore:
 
 
 def _scores_from(entry: dict) -> Scores:
-    """Scores of the JSON; null is NaN."""
-    values = {column.name: entry[column.name] for column in fields(Scores)}
+    """Scores of the JSON; null is NaN, and so is what nobody measured when it was written."""
+    values = {column.name: entry.get(column.name) for column in fields(Scores)}
     return Scores(**{name: math.nan if value is None else float(value) for name, value in values.items()})
 
 

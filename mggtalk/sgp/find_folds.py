@@ -27,6 +27,9 @@ CLOSED = (0.04, 0.06)
 """Gaps of the portrait's lips, decimetres, up to which there is nothing between them but the line or a sliver of what
 is behind, and from which they are open."""
 
+WHITE = 0.1
+"""By how much the least channel of teeth is above that of a lip."""
+
 LASHES = (0.008, 0.02)
 """Decimetres above the rim of the upper lid where lashes end for good, and where the lid is all lid."""
 
@@ -88,7 +91,13 @@ def lip_line(view: MapView) -> Folds:
     lip = beside_line(view.colour, line, place.clamp(1.0 + THIN, LIPS - THIN), aside)
     cheek = beside_line(view.colour, line, place, side * (breadth + 1.0))
     share = ((0.4 - outside) / 0.4).clamp(0.0, 1.0)[:, None]  # [S, 1] lips end a little beside the corner
-    return Folds(chosen, weight, cheek + share * (lip - cheek), nearest[chosen], gaps)
+    skin = cheek + share * (lip - cheek)
+    # In the middle the line is the shadow of lips that are open as well; a sliver of teeth there is not.
+    own = view.colour[:, view.mask].T[chosen]  # [S, 3]
+    white = ((own.amin(-1) - skin.amin(-1)) / WHITE).clamp(0.0, 1.0)
+    weight = weight * torch.maximum(outward[chosen], white)
+    seen = weight > 0
+    return Folds(chosen[seen], weight[seen], skin[seen], nearest[chosen][seen], gaps)
 
 
 def lid(view: MapView, rim: tuple[int, ...], place: int) -> Folds:

@@ -27,11 +27,18 @@ from mggtalk.geometry import indices
 LIPS = len(LIPS_INNER_UPPER)
 """Gaps between the lips, from the right corner to the left; those between the lids of the two eyes follow."""
 
-RIGHT_LIDS, LEFT_LIDS = LIPS, LIPS + 1
-"""Places of the lids' gaps."""
+RIGHT_LIDS, LEFT_LIDS, WIDTH = LIPS, LIPS + 1, LIPS + 2
+"""Places of the lids' gaps and of the mouth's width."""
 
-APART = 0.02
-"""Decimetres by which lips part until nothing is left of the line between them."""
+CORNERS = (0, 1, LIPS - 2, LIPS - 1)
+"""Gaps at the corners of the mouth."""
+
+APART = (0.015, 0.07)
+"""Decimetres by which lips are further apart when the line between them begins to go, and when it is gone."""
+
+NARROWER = (0.03, 0.2)
+"""Shares of its width by which the mouth is narrower when its corners begin to be lips all around, as in an O, and when
+they are. The corners of a smile stay dark."""
 
 LID_STARTS, LID_ENDS = 0.25, 0.75
 """Shares of an eye's own opening by which it has closed when its lid begins to unroll, and when it is smooth."""
@@ -52,10 +59,13 @@ class Folds(NamedTuple):
         Nothing is while lips are no further apart and lids no closer than the portrait's.
         """
         change = gaps_of(vertices) - self.gaps  # [..., G]
-        closing = -change[..., LIPS:] / self.gaps[LIPS:].clamp(min=1e-3)  # [..., 2]
-        unrolled = (closing - LID_STARTS) / (LID_ENDS - LID_STARTS)
-        opened = torch.cat([change[..., :LIPS] / APART, unrolled], dim=-1).clamp(0.0, 1.0)  # [..., G]
-        low = self.place.long().clamp(max=len(self.gaps) - 2)  # [S]
+        shrunk = -change[..., LIPS:] / self.gaps[LIPS:].clamp(min=1e-3)  # [..., 3] of its own size
+        unrolled = (shrunk[..., :2] - LID_STARTS) / (LID_ENDS - LID_STARTS)
+        rounded = ((shrunk[..., 2:] - NARROWER[0]) / (NARROWER[1] - NARROWER[0])).clamp(0.0, 1.0)  # [..., 1]
+        parted = ((change[..., :LIPS] - APART[0]) / (APART[1] - APART[0])).clamp(0.0, 1.0)
+        parted = parted.index_copy(-1, indices(CORNERS, parted), parted[..., indices(CORNERS, parted)] * rounded)
+        opened = torch.cat([parted, unrolled.clamp(0.0, 1.0)], dim=-1)  # [..., G - 1]
+        low = self.place.long().clamp(max=WIDTH - 2)  # [S]
         along = self.place - low
         return self.weight * (opened[..., low] * (1 - along) + opened[..., low + 1] * along)  # [..., S]
 
@@ -89,7 +99,10 @@ class Folds(NamedTuple):
 
 
 def gaps_of(vertices: Tensor) -> Tensor:
-    """Gaps ``[..., G]`` of a mesh ``[..., V, 3]``: of its inner lips from corner to corner, and of its lids."""
+    """Gaps ``[..., G]`` of a mesh ``[..., V, 3]``, decimetres.
+
+    Those between the inner lips from corner to corner, those between the lids, and the mouth's width.
+    """
 
     def gap(upper: tuple[int, ...], lower: tuple[int, ...]) -> Tensor:
         ends = (vertices[..., indices(rim, vertices), :] for rim in (upper, lower))
@@ -97,7 +110,8 @@ def gaps_of(vertices: Tensor) -> Tensor:
 
     lids = ((RIGHT_EYE_UPPER, RIGHT_EYE_LOWER), (LEFT_EYE_UPPER, LEFT_EYE_LOWER))
     eyes = [gap(upper[2:-2], lower[2:-2]).mean(-1, keepdim=True) for upper, lower in lids]  # [..., 1]
-    return torch.cat([gap(LIPS_INNER_UPPER, LIPS_INNER_LOWER), *eyes], dim=-1)
+    width = gap(LIPS_INNER_UPPER[:1], LIPS_INNER_UPPER[-1:])  # [..., 1]
+    return torch.cat([gap(LIPS_INNER_UPPER, LIPS_INNER_LOWER), *eyes, width], dim=-1)
 
 
 def along_line(line: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:

@@ -43,8 +43,8 @@ LIP_EDGE = 0.02
 CHIN_TO_LIPS = 0.7
 """Decimetres from the chin up to lips that are closed, roughly: the zero of one of the decoder's inputs."""
 
-WARM, DARK, TONGUE = 1.1, 0.6, 2.6
-"""The decoder's paints: the brightest teeth over the estimate's, the darkest inside and the tongue over its cavity."""
+DARK, TONGUE = 0.6, 2.6
+"""Two of the decoder's paints: the darkest inside and the tongue, over the estimate's cavity."""
 
 INPUTS = 12
 """Numbers that the decoder sees of each Gaussian."""
@@ -129,7 +129,7 @@ def paints(sheet: MouthSheet, estimate: SheetEstimate) -> Tensor:
     Teeth, dark and tongue, in this portrait's light: whatever a network says, nothing gets a colour that no mouth has.
     One unit replaces the colour by the paint's; none where the portrait tells the colour.
     """
-    teeth = WARM * sheet.teeth * estimate.teeth.light[..., None]  # [..., R*C, 3]
+    teeth = sheet.teeth * estimate.teeth.light[..., None]  # [..., R*C, 3]
     dark, tongue = (part.expand_as(teeth) for part in (DARK * sheet.cavity, TONGUE * sheet.cavity))
     colours = torch.stack([teeth, dark, tongue], dim=-2)  # [..., R*C, 3 paints, 3]
     return (1.0 - estimate.trusted)[..., None, None] * (colours - estimate.colour[..., None, :])

@@ -23,10 +23,10 @@ LIFT = (0.0, 0.007, 0.001, 0.006, 0.009)
 CORNER = 0.006
 """Decimetres by which a tooth's edge rises towards its sides."""
 
-CREASES, CREASE_WIDTH = (0.15, 0.22, 0.25, 0.25, 0.25, 0.25), 0.007
+CREASES, CREASE_WIDTH = (0.10, 0.14, 0.16, 0.16, 0.16, 0.16), 0.007
 """How much of the light is lost at each border, and the breadth of that line (standard deviation, decimetres)."""
 
-ROUND = 0.10
+ROUND = 0.06
 """How much darker a tooth is at its sides than in its middle."""
 
 

@@ -9,12 +9,17 @@ import torch
 from mggtalk.errors import MGGTalkError, NoFaceError, OptionError
 from mggtalk.evaluation import PRIOR, STILL, TRAINED, Method, from_json
 from mggtalk.evaluation.clips import Clip, find_clips, other_person
+from mggtalk.evaluation.fid import InceptionDistance
+from mggtalk.evaluation.foreign import FOREIGN, NOBODY, Foreign, Judges, load_judges
 from mggtalk.evaluation.frames import FrameStore, centre_square, resized
+from mggtalk.evaluation.identity import SFace
 from mggtalk.evaluation.protocol import evaluate, score_task
+from mggtalk.evaluation.scores import REAL
 from mggtalk.evaluation.tasks import make_task
 from mggtalk.media.writer import VideoWriter
 from mggtalk.perceptual import LPIPS
 from mggtalk.scene import Motion
+from tests.evaluation.colours import Colours
 from tests.unmarked import UNMARKED
 
 RADIUS = 0.18  # of the disc, over the side of the picture
@@ -110,12 +115,12 @@ def clips(tmp_path_factory):
     return folder
 
 
-def score(clips, every=1, lpips=None, **pipes):
+def score(clips, every=1, lpips=None, judges=NOBODY, **pipes):
     """Score the disc video with some pipes, by name."""
     methods = {name: Method(pipe) for name, pipe in pipes.items()}
     clip = Clip(clips / "disc.mp4", "disc", None)
     task = make_task(next(iter(pipes.values())), clip, clip, "self", every, 64)
-    return score_task(task, methods, 64, lpips)
+    return score_task(task, methods, 64, lpips, judges)
 
 
 def test_a_method_that_stands_still_equals_the_still_portrait(clips):
@@ -166,6 +171,41 @@ def test_perceptual_distances_see_the_difference(clips):
     assert math.isnan(result.scores[STILL].lpips)
 
 
+def test_foreign_networks_judge_methods_and_the_real_frames(clips):
+    judges = Judges(SFace(), InceptionDistance(Colours()))
+    result, _ = score(clips, every=3, judges=judges, prior=StillPipe(), trained=DiscPipe(), black=BlackPipe())
+    seen = {name: scores.csim_sface for name, scores in result.scores.items()}
+    assert list(seen) == [STILL, PRIOR, TRAINED, "black", REAL]
+    assert seen[STILL] == pytest.approx(1.0) and seen[PRIOR] == pytest.approx(1.0, abs=1e-3)
+    assert seen[TRAINED] == pytest.approx(seen[REAL], abs=1e-2)
+    assert math.isnan(seen["black"])  # no face
+    distances = judges.fid.distances()
+    assert list(distances) == [STILL, PRIOR, TRAINED, "black"]
+    assert distances["black"] > 100 * distances[TRAINED] >= 0
+
+
+def test_too_few_frames_for_fid_are_counted(clips, monkeypatch):
+    monkeypatch.setitem(FOREIGN, "fid", Foreign("FID", "Colours", Colours))
+    few = evaluate({PRIOR: Method(DiscPipe())}, clips, every=6, size=64, foreign=["fid"])
+    assert few.not_computed["FID"].startswith("not computed: 2 frames are too few")
+    assert not few.fid
+    enough = evaluate({PRIOR: Method(DiscPipe())}, clips, every=3, size=64, foreign=["fid"])
+    assert "FID" not in enough.not_computed and enough.mean.scores[PRIOR].fid == enough.fid[PRIOR] >= 0.0
+
+
+def test_foreign_networks_that_cannot_be_had_are_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("MGGTALK_OFFLINE", "1")
+    monkeypatch.setenv("MGGTALK_CACHE", str(tmp_path))
+    judges, not_computed = load_judges(["fid", "csim"], heard=True)
+    assert judges == NOBODY
+    assert not_computed["FID"].startswith("not computed: The weights of Inception-v3 (2015-12-05) are not here")
+    assert not_computed["CSIM (SFace)"].startswith("not computed: The weights of SFace are not here")
+    assert not_computed["LSE-C"] == not_computed["LSE-D"] == "not computed: weights SyncNet (syncnet_v2) missing"
+    assert load_judges([], heard=False)[1].keys() == {"FID", "CSIM (SFace)"}
+    with pytest.raises(OptionError, match=r"\['lse'\] are not known"):
+        load_judges(["csim", "lse"], heard=True)
+
+
 def test_stride_and_moments(clips):
     result, moments = score(clips, every=4, prior=DiscPipe(), trained=StillPipe())
     assert result.frames == 3
@@ -194,8 +234,9 @@ def test_evaluate_writes_a_report_and_names_what_it_left_out(clips, tmp_path):
     )
     assert [clip.clip for clip in result.clips] == ["disc.mp4"]
     assert "No disc" in result.skipped["empty.mp4"]
-    assert result.not_computed.keys() == {"FID", "CSIM"}
+    assert result.not_computed.keys() == {"FID", "CSIM (SFace)"}
     assert all(why.startswith("not computed: weights") for why in result.not_computed.values())
+    assert not result.fid and math.isnan(result.mean.scores[STILL].csim_sface)
     assert steps == [("evaluate", 0, 2), ("evaluate", 1, 2), ("evaluate", 2, 2)]
     assert str(from_json((tmp_path / "evaluation.json").read_text(encoding="utf-8"))) == str(result)
     assert (tmp_path / "evaluation.md").exists() and (tmp_path / "sheets" / "disc.png").exists()
@@ -226,6 +267,7 @@ def test_cross_reenactment_measures_motion_and_no_pictures(clips, tmp_path):
     made = result.mean.scores[PRIOR]
     assert [clip.clip for clip in result.clips] == ["a.mp4", "b.mp4"]
     assert math.isnan(made.psnr) and math.isnan(made.lmd) and math.isnan(made.lpips)
+    assert list(result.mean.scores) == [STILL, PRIOR]
     assert made.aed < result.mean.scores[STILL].aed
 
 

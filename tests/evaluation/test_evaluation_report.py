@@ -1,5 +1,6 @@
 """Reports: what is written can be read again, tables say what was measured."""
 
+import json
 import math
 from dataclasses import fields, replace
 
@@ -9,7 +10,7 @@ from PIL import Image
 
 from mggtalk.errors import OptionError
 from mggtalk.evaluation.report import clip_table, from_json, markdown, mean_table, to_json, verdict, write_report
-from mggtalk.evaluation.scores import PRIOR, STILL, TRAINED, ClipScore, Evaluation, Scores
+from mggtalk.evaluation.scores import PRIOR, REAL, STILL, TRAINED, ClipScore, Evaluation, Scores
 from mggtalk.evaluation.sheets import TITLE, Moment, contact_sheet, save_sheet
 
 
@@ -76,6 +77,35 @@ def test_columns_that_nobody_has_are_left_out():
     table = mean_table(Evaluation("cross", 256, 1, (bare,)))
     assert table.splitlines()[0] == "|  | AED ↓ |"
     assert "PSNR" not in clip_table(Evaluation("cross", 256, 1, (bare,)))
+
+
+def test_foreign_metrics_stand_in_the_report_when_they_are_computed():
+    whole = replace(evaluation(), fid={STILL: 30.0, PRIOR: 12.345, TRAINED: 10.0}, not_computed={})
+    assert mean_table(whole).splitlines()[0].endswith("| CSIM (SFace) ↑ | FID ↓ | 8-bit wrapped PSNR (not PSNR) |")
+    assert "| 12.35 |" in mean_table(whole).splitlines()[3]
+    assert "CSIM (SFace) ↑" in clip_table(whole) and "FID" not in clip_table(whole)
+    assert "FID is between the 40 frames" in markdown(whole) and "that of ArcFace" in markdown(whole)
+    assert from_json(to_json(whole)).fid == whole.fid
+    scores = {name: replace(entry, csim_sface=math.nan) for name, entry in whole.clips[0].scores.items()}
+    without = replace(whole, clips=(replace(whole.clips[0], scores=scores),), fid={})
+    assert "FID" not in markdown(without) and "CSIM" not in markdown(without)
+    assert from_json(to_json(without)).mean.scores[PRIOR].psnr == 20.0
+
+
+def test_reports_from_before_these_metrics_can_be_read():
+    content = json.loads(to_json(evaluation()))
+    del content["fid"], content["clips"][0]["scores"][PRIOR]["csim_sface"]
+    again = from_json(json.dumps(content))
+    assert again.fid == {} and math.isnan(again.clips[0].scores[PRIOR].csim_sface)
+    assert again.clips[0].scores[PRIOR].psnr == 20.0
+
+
+def test_the_real_frames_have_a_row_of_their_own():
+    clips = tuple(replace(c, scores=c.scores | {REAL: Scores(csim_sface=0.9)}) for c in evaluation().clips)
+    whole = replace(evaluation(), clips=clips)
+    assert mean_table(whole).splitlines()[-1].startswith("| real frames | – |")
+    assert "| 0.900 |" in mean_table(whole).splitlines()[-1]
+    assert clip_table(whole) == clip_table(evaluation())
 
 
 def test_verdict_states_gains_and_losses():

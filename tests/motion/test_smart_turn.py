@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from mggtalk.errors import WeightsMissingError
-from mggtalk.motion.smart_turn import LICENCE, MEMBER, OFFLINE, _dequantised, fetch_encoder, make_encoder
+from mggtalk.motion.smart_turn import LICENCE, MEMBER, _dequantised, fetch_encoder, make_encoder
+from mggtalk.wheels import OFFLINE
 
 
 def wheel(path, members):

@@ -16,7 +16,7 @@ from mggtalk.face.topology import (
     VERTICES,
 )
 from mggtalk.sgp.find_folds import MapView, find_folds, lid
-from mggtalk.sgp.folds import LIPS, RIGHT_LIDS, Folds, gaps_of
+from mggtalk.sgp.folds import LEFT_LIDS, LIPS, RIGHT_LIDS, WIDTH, Folds, gaps_of
 
 Lips = Callable[[float], Tensor]
 SIDE, PIXEL = 64, 0.0125
@@ -24,9 +24,9 @@ LINE_ROW, RIM_ROW = 46, 20
 SKIN, LIP, LASH = (torch.tensor(colour) for colour in ((0.8, 0.6, 0.5), (0.7, 0.3, 0.3), (0.5, 0.35, 0.3)))
 
 
-def face(make_lips: Lips, gap: float, opening: float = 0.1) -> Tensor:
+def face(make_lips: Lips, gap: float, opening: float = 0.1, width: float = 1.0) -> Tensor:
     """A mesh with lips that are ``gap`` and a right eye whose lids are ``opening`` decimetres apart."""
-    vertices = make_lips(gap).clone()
+    vertices = make_lips(gap) * torch.tensor((width, 1.0, 1.0))
     across = torch.linspace(-0.5, -0.3, len(RIGHT_EYE_UPPER))
     for rim, height in ((RIGHT_EYE_UPPER, opening), (RIGHT_EYE_LOWER, 0.0)):
         vertices[list(rim)] = torch.stack([across, torch.full_like(across, height), torch.full_like(across, 0.9)], -1)
@@ -63,13 +63,26 @@ def shown(view: MapView, folds: Folds, vertices: Tensor) -> Tensor:
     return folds.unfolded(own, torch.zeros_like(own), vertices)[0].view(SIDE, SIDE, 3)
 
 
-def test_the_line_goes_when_the_lips_part(make_lips: Lips) -> None:
+def test_corners_of_an_o_are_lips_and_those_of_a_smile_stay_dark(make_lips: Lips) -> None:
     view = portrait(make_lips)
-    rows = shown(view, find_folds(view), face(make_lips, 0.3))
-    middle = rows[LINE_ROW - 1 : LINE_ROW + 1, 24:40]
-    assert torch.allclose(middle, LIP.expand_as(middle), atol=0.15)  # lips, no line
-    assert rows[LINE_ROW - 1 : LINE_ROW + 1, 10:13].mean() > 0.3  # nor over the skin beside them
-    assert torch.equal(rows[RIM_ROW : LINE_ROW - 6], view.colour.permute(1, 2, 0)[RIM_ROW : LINE_ROW - 6])
+    own = view.colour.permute(1, 2, 0)
+    corner = (slice(LINE_ROW - 1, LINE_ROW + 1), slice(10, 13))  # the line goes on beyond the corner, over skin
+    folds = find_folds(view)
+    rounded = shown(view, folds, face(make_lips, 0.3, width=0.7))
+    assert rounded[corner].mean() > own[corner].mean() + 0.2
+    assert torch.equal(rounded[RIM_ROW : LINE_ROW - 6], own[RIM_ROW : LINE_ROW - 6])
+    for smile in (face(make_lips, 0.3), face(make_lips, 0.3, width=1.2)):
+        assert torch.equal(shown(view, folds, smile)[corner], own[corner])
+
+
+def test_a_sliver_of_teeth_between_the_lips_goes_and_their_shadow_stays(make_lips: Lips) -> None:
+    view = portrait(make_lips)
+    middle = (slice(LINE_ROW - 1, LINE_ROW + 1), slice(27, 37))
+    open_lips = face(make_lips, 0.3)
+    assert torch.allclose(shown(view, find_folds(view), open_lips)[middle], torch.tensor(0.1), atol=0.01)
+    view.colour[:, LINE_ROW - 1 : LINE_ROW + 1, 20:44] = 0.9
+    lips = shown(view, find_folds(view), open_lips)[middle]
+    assert torch.allclose(lips, LIP.expand_as(lips), atol=0.1)
 
 
 def test_a_lid_is_smooth_when_it_closes_and_keeps_its_lashes(make_lips: Lips) -> None:
@@ -118,7 +131,7 @@ def test_frames_of_a_batch_are_those_drawn_alone(batch: tuple[int, ...], make_li
     view = portrait(make_lips)
     folds = find_folds(view)
     own, step = view.colour.flatten(1).T, torch.full((SIDE * SIDE, 3), 0.05)
-    vertices = face(make_lips, 0.02, opening=0.03)
+    vertices = face(make_lips, 0.04, opening=0.03, width=0.8)
     many, steps = folds.unfolded(own, step, vertices.expand(*batch, -1, -1))
     alone, alone_step = folds.unfolded(own, step, vertices)
     assert many.shape == (*batch, SIDE * SIDE, 3)
@@ -128,4 +141,5 @@ def test_frames_of_a_batch_are_those_drawn_alone(batch: tuple[int, ...], make_li
 def test_gaps_are_those_of_lips_and_lids(make_lips: Lips) -> None:
     gaps = gaps_of(face(make_lips, 0.2, opening=0.08))
     assert abs(float(gaps[5]) - 0.2) < 1e-6 and gaps[[0, 10]].max() < 1e-6
-    assert abs(float(gaps[RIGHT_LIDS]) - 0.08) < 1e-6 and float(gaps[-1]) == 0
+    assert abs(float(gaps[RIGHT_LIDS]) - 0.08) < 1e-6 and float(gaps[LEFT_LIDS]) == 0
+    assert abs(float(gaps[WIDTH]) - 0.5) < 1e-6 and len(gaps) == WIDTH + 1
