@@ -15,8 +15,11 @@ from mggtalk.checkpoint import EMBEDDED, INDEX, RESIDUALS, sha256
 from mggtalk.config import ENCODED
 from mggtalk.depth.catalogue import CATALOGUE, MESH, NAMES, Status, status
 from mggtalk.depth.hub import readable
-from mggtalk.face.assets import TASK_FILE, TASK_SHA256, task_places
+from mggtalk.evaluation.identity import SFACE
+from mggtalk.evaluation.inception import INCEPTION
+from mggtalk.face.assets import TASK_FILE, TASK_SHA256, cache_folder, task_places
 from mggtalk.motion.speech_encoder import MADE_BY, encoder_folder
+from mggtalk.wheels import WheelFile
 
 PACKAGES = ("torch", "gsplat", "diffusers", "transformers", "gradio", "ai-edge-litert", "pocketsphinx")
 """Packages whose version matters when something goes wrong."""
@@ -44,6 +47,9 @@ def report(weights: Path = EMBEDDED) -> list[str]:
         "",
         "Depth estimators (--depth NAME, or NAME=FOLDER for weights in a folder)",
         *(depth_line(status(name)) for name in NAMES),
+        "",
+        "Metrics (evaluate --metrics NAME)",
+        *(_metric(name, file) for name, file in (("fid", INCEPTION), ("csim", SFACE))),
     ]
 
 
@@ -99,6 +105,13 @@ def _speech_encoder() -> str:
     return _line(
         folder is not None, "speech encoder", str(folder) if folder else f"none needed, {MADE_BY} makes lips better"
     )
+
+
+def _metric(name: str, file: WheelFile) -> str:
+    """Line on the network of a metric."""
+    place = cache_folder() / file.kept_as
+    missing = f"{file.title}; evaluate --metrics {name} fetches it ({file.megabytes} MB)"
+    return _line(place.is_file(), name, str(place) if place.is_file() else missing)
 
 
 def _line(ready: bool, name: str, text: str) -> str:

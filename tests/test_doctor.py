@@ -7,10 +7,12 @@ import shutil
 
 import pytest
 
+from mggtalk import doctor
 from mggtalk.checkpoint import EMBEDDED
 from mggtalk.cli import main
 from mggtalk.depth import catalogue
 from mggtalk.doctor import report
+from mggtalk.evaluation.identity import SFACE
 
 
 @pytest.fixture(autouse=True)
@@ -51,3 +53,11 @@ def test_there_is_nothing_to_fetch_for_the_mesh(capfd) -> None:
     assert main(("doctor", "--fetch", "mesh")) == 2
     assert "embedded" in capfd.readouterr().err
     assert main(("doctor", "--fetch", "banana")) == 2
+
+
+def test_networks_of_metrics_are_looked_for_in_the_cache(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "cache_folder", lambda: tmp_path)
+    assert "--metrics csim fetches it" in line_of(report(), "csim")
+    (tmp_path / SFACE.kept_as).write_bytes(b"weights")
+    lines = report()
+    assert line_of(lines, "csim").startswith("ok") and line_of(lines, "fid").startswith("missing")
