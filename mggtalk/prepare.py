@@ -279,7 +279,7 @@ class PortraitBuilder:
             colour=colour,
             known=apart,
             cavity=lips * torch.tensor((0.34, 0.26, 0.26)),
-            teeth=(white * torch.tensor((1.1, 0.93, 0.85))).clamp(0, 0.95),
+            teeth=(0.92 * white * torch.tensor((1.0, 0.96, 0.90))).clamp(0, 0.95),
             edge=torch.minimum(neutral[LIPS_MIDDLE[0], 1] - TEETH_EDGE, middle),
             closed_gap=torch.tensor(0.015),
         )

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from mggtalk.config import EXPRESSION_COMPONENTS, SGPConfig
 from mggtalk.face.masks import CHIN
 from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER
-from mggtalk.geometry import indices
+from mggtalk.geometry import constant, indices
 from mggtalk.networks import ResidualUNet
 from mggtalk.render.harmonics import harmonics_from_colour
 from mggtalk.scene import Gaussians
@@ -43,8 +43,11 @@ LIP_EDGE = 0.02
 CHIN_TO_LIPS = 0.7
 """Decimetres from the chin up to lips that are closed, roughly: the zero of one of the decoder's inputs."""
 
-DARK, TONGUE = 0.6, 2.6
-"""Two of the decoder's paints: the darkest inside and the tongue, over the estimate's cavity."""
+WARM, DARK, TONGUE = 1.1, 0.6, 2.6
+"""The decoder's paints: the brightest teeth over the sheet's own, the darkest inside and the tongue over the cavity."""
+
+INVENTED = (1.12, 1.04, 1.02)
+"""RGB of teeth that nobody has learned, over those of the sheet: as bright and warm as they are on average."""
 
 INPUTS = 12
 """Numbers that the decoder sees of each Gaussian."""
@@ -129,7 +132,7 @@ def paints(sheet: MouthSheet, estimate: SheetEstimate) -> Tensor:
     Teeth, dark and tongue, in this portrait's light: whatever a network says, nothing gets a colour that no mouth has.
     One unit replaces the colour by the paint's; none where the portrait tells the colour.
     """
-    teeth = sheet.teeth * estimate.teeth.light[..., None]  # [..., R*C, 3]
+    teeth = WARM * sheet.teeth * estimate.teeth.light[..., None]  # [..., R*C, 3]
     dark, tongue = (part.expand_as(teeth) for part in (DARK * sheet.cavity, TONGUE * sheet.cavity))
     colours = torch.stack([teeth, dark, tongue], dim=-2)  # [..., R*C, 3 paints, 3]
     return (1.0 - estimate.trusted)[..., None, None] * (colours - estimate.colour[..., None, :])
@@ -156,7 +159,7 @@ def sheet_colour(sheet: MouthSheet, points: Tensor, teeth: Teeth) -> Tensor:
     arch = (1 - across.abs().pow(3)).clamp(min=0)
     solid = 0.85 * arch + sheet.known * (1 - 0.85 * arch)
     tooth = (solid * above_edge(sheet, points, teeth))[..., None]
-    invented = sheet.teeth * teeth.light[..., None]
+    invented = sheet.teeth * constant(INVENTED, points) * teeth.light[..., None]
     white = invented + sheet.known[:, None] * (sheet.colour - invented)
     shade = (0.55 + 0.45 * rows.clamp(0, 1))[:, None]  # the roof of the mouth is darkest
     return sheet.cavity * shade * (1 - tooth) + white * tooth
