@@ -29,7 +29,8 @@ def is_zero(layer: nn.Conv1d | nn.Conv2d | nn.Linear) -> bool:
 
     Looked up once per state of the weights: to look is to wait for a card, and this is asked for every frame.
     """
-    state = [(part.data_ptr(), part._version) for part in layer.parameters(recurse=False)]
+    # Weights that were loaded in inference mode count no changes.
+    state = [(part.data_ptr(), 0 if part.is_inference() else part._version) for part in layer.parameters(recurse=False)]
     known = layer.__dict__.get("_is_zero")
     if known is None or known[0] != state:
         known = layer.__dict__["_is_zero"] = state, not any(bool(part.detach().any()) for part in layer.parameters())

@@ -191,3 +191,10 @@ def test_fill_continues_a_constant_and_is_smooth_in_a_hole() -> None:
 
 def test_fill_without_anything_known_is_finite() -> None:
     assert torch.isfinite(fill(noise(1, 3, 16, 16), torch.zeros(1, 1, 16, 16))).all()
+
+
+def test_networks_made_in_inference_mode_are_looked_at_as_well() -> None:
+    with torch.inference_mode():
+        network = ResidualUNet(3, 2, width=4, depth=1).eval()
+        assert network.untrained
+        assert not bool(network(torch.rand(1, 3, 8, 8)).any())

@@ -64,8 +64,8 @@ def train_corpus(options: argparse.Namespace, on_progress: Progress) -> list[str
     trainer.run(on_progress)
     lines = [f"{Path(options.out) / WEIGHTS}: weights of step {trainer.step}"]
     if options.overfit is not None:
+        prior = MGGTalkPipeline.from_pretrained(options.weights, config=networks, prior=True)
         with torch.inference_mode():
-            prior = MGGTalkPipeline.from_pretrained(options.weights, config=networks, prior=True)
             before, after = face_psnr(prior, clips[0]), face_psnr(trainer.pipe, clips[0])
         lines.append(f"face hull of {clips[0].name}: {after:.1f} dB, prior {before:.1f} dB")
     return lines
