@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
 
 from mggtalk.errors import MediaError
 from mggtalk.media import open_video
+
+Item = TypeVar("Item")
 
 
 class FrameStore:
@@ -79,3 +83,10 @@ def resized(frame: np.ndarray, size: int) -> np.ndarray:
     if frame.shape[0] == size:
         return frame
     return np.asarray(Image.fromarray(frame).resize((size, size), Image.Resampling.LANCZOS))
+
+
+def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Items a few at a time; the last may be fewer."""
+    remaining = iter(items)
+    while batch := list(islice(remaining, size)):
+        yield batch

@@ -9,14 +9,14 @@ with those of the same network only, never with those of ArcFace.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mggtalk.evaluation.frames import batches
 from mggtalk.face.topology import LEFT_EYE, RIGHT_EYE
 from mggtalk.wheels import WheelFile, cached
 
@@ -90,7 +90,7 @@ class SFace(nn.Module):
     def embed(self, frames: Iterable[np.ndarray], landmarks: np.ndarray) -> Tensor:
         """Directions ``[T, 128]`` of the faces in frames uint8 ``[H, W, 3]``, with landmarks ``[T, 478, 2 or 3]``."""
         faces = (align(frame, points) for frame, points in zip(frames, landmarks, strict=True))
-        return torch.cat([self(torch.stack(batch)) for batch in _batches(faces)])
+        return torch.cat([self(torch.stack(batch)) for batch in batches(faces, BATCH)])
 
 
 def csim(faces: Tensor, portrait: Tensor) -> float:
@@ -169,9 +169,3 @@ def _weights(content: bytes) -> dict[str, Tensor]:
         if node.op_type == "BatchNormalization":
             state[f"{name}.num_batches_tracked"] = torch.tensor(0)
     return state
-
-
-def _batches(faces: Iterator[Tensor]) -> Iterator[list[Tensor]]:
-    """A few at a time."""
-    while batch := list(islice(faces, BATCH)):
-        yield batch

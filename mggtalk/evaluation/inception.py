@@ -13,13 +13,13 @@ import re
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from itertools import islice
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mggtalk.evaluation.frames import batches
 from mggtalk.wheels import WheelFile, cached
 
 INCEPTION = WheelFile(
@@ -129,8 +129,7 @@ class Inception(nn.Sequential):
     @torch.inference_mode()
     def features(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Features ``[b, 2048]`` of frames uint8 ``[H, W, 3]``, a few at a time."""
-        remaining = iter(frames)
-        while batch := list(islice(remaining, BATCH)):
+        for batch in batches(frames, BATCH):
             pictures = torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2).float() / 255.0  # [b, 3, H, W]
             yield self(pictures).numpy()
 

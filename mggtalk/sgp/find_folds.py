@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mggtalk.avatar import to_colour_map
 from mggtalk.face.topology import LEFT_EYE_UPPER, LIPS_INNER_LOWER, LIPS_INNER_UPPER, RIGHT_EYE_UPPER
-from mggtalk.sgp.folds import LEFT_LIDS, LIPS, RIGHT_LIDS, Folds, along_line, beside_line, gaps_of
+from mggtalk.sgp.folds import LEFT_LIDS, LIPS, RIGHT_LIDS, Folds, gaps_of
 
 BREADTH, AT_CORNERS = 0.018, 0.032
 """Decimetres from the line to where a point has nothing of it, in the middle of the lips and at their corners."""
@@ -73,7 +74,7 @@ def lip_line(view: MapView) -> Folds:
     line = torch.cat(
         [line[:1] + _onward(line[3], line[0], beyond), line, line[-1:] + _onward(line[-4], line[-1], beyond)]
     )  # [13, 2]
-    place, across = along_line(line, view.centres)  # [N] from 0 to 12, [N] pixels
+    place, across = _along_line(line, view.centres)  # [N] from 0 to 12, [N] pixels
     gaps = gaps_of(view.vertices)
     nearest = (place - 1.0).clamp(1.0, LIPS - 2.0)  # [N] corners part where the lips beside them do
     gap = gaps[nearest.round().long()]  # [N]
@@ -88,8 +89,8 @@ def lip_line(view: MapView) -> Folds:
     )
     side = torch.where(across < 0, -1.0, 1.0)
     aside = side * torch.maximum(across.abs(), (LIP + gap / 2) / view.pixel_size)
-    lip = beside_line(view.colour, line, place.clamp(1.0 + THIN, LIPS - THIN), aside)
-    cheek = beside_line(view.colour, line, place, side * (breadth + 1.0))
+    lip = _beside_line(view.colour, line, place.clamp(1.0 + THIN, LIPS - THIN), aside)
+    cheek = _beside_line(view.colour, line, place, side * (breadth + 1.0))
     share = ((0.4 - outside) / 0.4).clamp(0.0, 1.0)[:, None]  # [S, 1] lips end a little beside the corner
     skin = cheek + share * (lip - cheek)
     # In the middle the line is the shadow of lips that are open as well; a sliver of teeth there is not.
@@ -109,7 +110,7 @@ def lid(view: MapView, rim: tuple[int, ...], place: int) -> Folds:
         place: Which gap opens it.
     """
     line = view.pixels[list(rim)].float()  # [9, 2]
-    along, across = along_line(line, view.centres)  # [N]
+    along, across = _along_line(line, view.centres)  # [N]
     above = -across * view.pixel_size  # decimetres
     ends = len(rim) - 1.0
     inside = (torch.minimum(along, ends - along)).clamp(0.0, 1.0)  # nothing at the corners
@@ -119,12 +120,38 @@ def lid(view: MapView, rim: tuple[int, ...], place: int) -> Folds:
     chosen = (weight > 0).nonzero().squeeze(-1)  # [S]
     own = view.colour[:, view.mask].T[chosen]  # [S, 3]
     up = torch.full_like(weight[chosen], -LID[1] / view.pixel_size)
-    skin = beside_line(view.colour, line, along[chosen], up)
+    skin = _beside_line(view.colour, line, along[chosen], up)
     brightness = own.mean(-1) / skin.mean(-1).clamp(min=1e-3)
     no_frame = ((brightness - FRAME[0]) / (FRAME[1] - FRAME[0])).clamp(0.0, 1.0)
     weight = weight[chosen] * torch.where(above[chosen] > LASHES[1], no_frame, 1.0)
     places = torch.full_like(up, float(place))
     return Folds(chosen, weight, torch.maximum(own, skin), places, gaps_of(view.vertices))
+
+
+def _along_line(line: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    """Where points stand along a line, and how far beside it.
+
+    Args:
+        line: ``[P, 2]`` pixels.
+        points: ``[N, 2]``.
+
+    Returns:
+        ``[N]`` in [0, P - 1], and the distance ``[N]`` in pixels, negative above the line (y down).
+    """
+    start, step = line[:-1], line[1:] - line[:-1]  # [P - 1, 2]
+    share = ((points[:, None] - start) * step).sum(-1) / step.square().sum(-1).clamp(min=1e-6)  # [N, P - 1]
+    share = share.clamp(0.0, 1.0)
+    away = points[:, None] - start - share[..., None] * step  # [N, P - 1, 2]
+    distance, nearest = away.norm(dim=-1).min(dim=1)  # [N]
+    above = away[torch.arange(len(points)), nearest, 1] < 0
+    return nearest + share.gather(1, nearest[:, None])[:, 0], torch.where(above, -distance, distance)
+
+
+def _beside_line(colour: Tensor, line: Tensor, place: Tensor, below: Tensor) -> Tensor:
+    """Colours of a map ``[3, H, H]`` below places ``[S]`` of a line ``[P, 2]``, by pixels ``[S]``: ``[S, 3]``."""
+    low = place.long().clamp(max=len(line) - 2)
+    points = line[low] + (place - low)[:, None] * (line[low + 1] - line[low])  # [S, 2]
+    return to_colour_map(colour, points + torch.stack([torch.zeros_like(below), below], dim=-1), colour.shape[-1])
 
 
 def _onward(before: Tensor, last: Tensor, length: float) -> Tensor:

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from mggtalk.face.topology import (
     LEFT_EYE_LOWER,
@@ -112,32 +111,3 @@ def gaps_of(vertices: Tensor) -> Tensor:
     eyes = [gap(upper[2:-2], lower[2:-2]).mean(-1, keepdim=True) for upper, lower in lids]  # [..., 1]
     width = gap(LIPS_INNER_UPPER[:1], LIPS_INNER_UPPER[-1:])  # [..., 1]
     return torch.cat([gap(LIPS_INNER_UPPER, LIPS_INNER_LOWER), *eyes, width], dim=-1)
-
-
-def along_line(line: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
-    """Where points stand along a line, and how far beside it.
-
-    Args:
-        line: ``[P, 2]`` pixels.
-        points: ``[N, 2]``.
-
-    Returns:
-        ``[N]`` in [0, P - 1], and the distance ``[N]`` in pixels, negative above the line (y down).
-    """
-    start, step = line[:-1], line[1:] - line[:-1]  # [P - 1, 2]
-    share = ((points[:, None] - start) * step).sum(-1) / step.square().sum(-1).clamp(min=1e-6)  # [N, P - 1]
-    share = share.clamp(0.0, 1.0)
-    away = points[:, None] - start - share[..., None] * step  # [N, P - 1, 2]
-    distance, nearest = away.norm(dim=-1).min(dim=1)  # [N]
-    above = away[torch.arange(len(points)), nearest, 1] < 0
-    return nearest + share.gather(1, nearest[:, None])[:, 0], torch.where(above, -distance, distance)
-
-
-def beside_line(colour: Tensor, line: Tensor, place: Tensor, below: Tensor) -> Tensor:
-    """Colours of a map ``[3, H, W]`` below places ``[S]`` of a line ``[P, 2]``, by pixels ``[S]``: ``[S, 3]``."""
-    low = place.long().clamp(max=len(line) - 2)
-    points = line[low] + (place - low)[:, None] * (line[low + 1] - line[low])  # [S, 2]
-    points = points + torch.stack([torch.zeros_like(below), below], dim=-1)
-    size = torch.tensor(colour.shape[:0:-1])  # W, H
-    grid = (points / size * 2 - 1)[None, None]  # [1, 1, S, 2]
-    return F.grid_sample(colour[None], grid, padding_mode="border", align_corners=False)[0, :, 0].T  # [S, 3]
