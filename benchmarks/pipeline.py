@@ -22,10 +22,10 @@ import numpy as np
 import torch
 from skimage import data
 
-from mggtalk.avatar import Avatar
+from mggtalk.animate.keyframes import EVERY
+from mggtalk.avatar.avatar import Avatar
 from mggtalk.checkpoint import NETWORKS
 from mggtalk.config import paper, tiny
-from mggtalk.keyframes import EVERY
 from mggtalk.media import VideoWriter, open_video
 from mggtalk.motion.motion_file import load_motion
 from mggtalk.motion.retarget import retarget

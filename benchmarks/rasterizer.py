@@ -16,8 +16,8 @@ import torch
 
 from mggtalk.geometry import euler_to_rotation
 from mggtalk.render import rasterize
-from mggtalk.render.cpu import Scene, composite_tiles, draw_gradients, project_scene, sort_into_tiles
-from mggtalk.render.cpu_torch import shade_cpu
+from mggtalk.render.compiled.autograd import shade_cpu
+from mggtalk.render.compiled.rasterizer import Scene, composite_tiles, draw_gradients, project_scene, sort_into_tiles
 from mggtalk.scene import Camera, Gaussians
 
 

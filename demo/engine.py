@@ -11,13 +11,14 @@ import numpy as np
 
 from demo.limits import LIMITS
 from demo.zerogpu import AVAILABLE, on_gpu
-from mggtalk.avatar import Avatar
-from mggtalk.explain import Explanation, explain, facing
+from mggtalk.animate.talking_video import Progress, no_progress
+from mggtalk.avatar.avatar import Avatar
+from mggtalk.evaluation.explain import Explanation, explain, facing
 from mggtalk.face.warm import warm_up_tracking
+from mggtalk.person.load import load_adapter
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.render import warm_up
 from mggtalk.scene import Gaussians, Motion, MotionFrame
-from mggtalk.talking_video import Progress, no_progress
 
 
 class Engine:
@@ -56,11 +57,11 @@ class Engine:
         return self.pipe.prepare(portrait, face=face, on_progress=on_progress, depth=depth)
 
     def adapted(self, adapter: str, on_progress: Progress = no_progress) -> Avatar:
-        """See :meth:`MGGTalkPipeline.load_adapter`."""
+        """Make the avatar of an adapter, see :func:`mggtalk.person.load.load_adapter`."""
         return self._learned(adapter, no_progress if AVAILABLE else on_progress)
 
     def _load_adapter(self, adapter: str, on_progress: Progress) -> Avatar:
-        return self.pipe.load_adapter(adapter, on_progress)
+        return load_adapter(self.pipe, adapter, on_progress)
 
     def _frames(
         self, avatar: Avatar, motion: Motion, size: int, yaws: tuple[float, ...] = (), fov: float | None = None

@@ -19,9 +19,11 @@ from demo.limits import given
 from demo.progress import Pace
 from demo.sessions import Result, StoppedError, Visitor, Visitors, picture_key
 from demo.viewer import save_for_viewer
-from mggtalk.avatar import Avatar
+from mggtalk.animate.talking_video import Progress
+from mggtalk.avatar.avatar import Avatar
 from mggtalk.depth.catalogue import NAMES
 from mggtalk.errors import OptionError
+from mggtalk.evaluation.quality import Quality, measure
 from mggtalk.media import VideoWriter
 from mggtalk.media.badge import check_statement
 from mggtalk.media.live import LiveVideo
@@ -31,9 +33,7 @@ from mggtalk.motion.retarget import PoseMode
 from mggtalk.motion.style import Style
 from mggtalk.performance import Performance
 from mggtalk.pipeline import MGGTalkPipeline
-from mggtalk.quality import Quality, measure
 from mggtalk.scene import Motion
-from mggtalk.talking_video import Progress
 
 CONSENT = "The people whose picture, voice or movements I use agreed to this video."
 """What has to be ticked before a video is made."""

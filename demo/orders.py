@@ -8,8 +8,9 @@ from demo.film import Order, Portrait
 from demo.limits import LIMITS, MOTION_MEGABYTES, exactly_one, given
 from demo.portrait import named
 from demo.studio import SIDES
-from mggtalk.animator import dolly
-from mggtalk.avatar import Avatar
+from mggtalk.animate.animator import dolly
+from mggtalk.animate.talking_video import Progress
+from mggtalk.avatar.avatar import Avatar
 from mggtalk.config import RenderConfig
 from mggtalk.errors import OptionError
 from mggtalk.media import check_readable
@@ -17,7 +18,6 @@ from mggtalk.motion.retarget import PoseMode
 from mggtalk.motion.style import Style
 from mggtalk.performance import Performance, around, check_driver, check_yaw, from_motion_file, from_speech, from_video
 from mggtalk.pipeline import MGGTalkPipeline
-from mggtalk.talking_video import Progress
 
 LANGUAGES = {"auto": None, "English": "en", "other": "other"}
 """Choices on the page, and what :meth:`MGGTalkPipeline.listen` takes for them."""

@@ -10,8 +10,8 @@ from gradio.utils import get_upload_folder
 
 from demo.film import Film
 from mggtalk.errors import MGGTalkError
-from mggtalk.face.portrait_check import PortraitCheck
-from mggtalk.quality import SAFE_YAW, STEADY_PIXELS, SURE, SYNC_SECONDS, Quality
+from mggtalk.evaluation.quality import SAFE_YAW, STEADY_PIXELS, SURE, SYNC_SECONDS, Quality
+from mggtalk.portrait.check import PortraitCheck
 
 DOTS = {"good": "✓", "fair": "!", "poor": "✗"}
 """Grades are told by shape as well as by colour."""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import gradio as gr
 
-from mggtalk.avatar import Avatar
+from mggtalk.avatar.avatar import Avatar
 from mggtalk.errors import MGGTalkError
 
 KEPT_AVATARS = 2

@@ -10,7 +10,7 @@ from demo.portrait import PRIVATE, Column, named
 from demo.report import empty, failed, public
 from demo.studio import Studio
 from mggtalk.errors import MGGTalkError
-from mggtalk.explain import DROPPED, GUESSED, KEPT, MIRRORED, SEEN, Counts
+from mggtalk.evaluation.explain import DROPPED, GUESSED, KEPT, MIRRORED, SEEN, Counts
 from mggtalk.motion.edit import TURNS, Edit
 
 LABELS = {
@@ -41,7 +41,7 @@ PICTURES = (
     "Mirrored half: kept, dropped",
     "From the side: shown, mirrored, guessed",
 )
-"""Names of the pictures that explain a portrait, in the order of :class:`mggtalk.explain.Explanation`."""
+"""Names of the pictures that explain a portrait, in the order of :class:`mggtalk.evaluation.explain.Explanation`."""
 
 
 def edit_tab(studio: Studio, column: Column) -> None:

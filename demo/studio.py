@@ -14,15 +14,15 @@ from demo.engine import Engine
 from demo.film import Portrait, find_avatar, keep
 from demo.limits import KEEP_SECONDS, given
 from demo.sessions import Visitor, Visitors, picture_key
-from mggtalk.adaptation.load import open_adapter
-from mggtalk.avatar import Avatar
-from mggtalk.explain import Explanation, facing
-from mggtalk.face.portrait_check import PortraitCheck, check_portrait
+from mggtalk.animate.talking_video import no_progress
+from mggtalk.avatar.avatar import Avatar
+from mggtalk.evaluation.explain import Explanation, facing
 from mggtalk.media import load_image, save_image
 from mggtalk.motion.edit import Edit, edit_frame
+from mggtalk.person.load import open_adapter
 from mggtalk.pipeline import MGGTalkPipeline
+from mggtalk.portrait.check import PortraitCheck, check_portrait
 from mggtalk.scene import MotionFrame
-from mggtalk.talking_video import no_progress
 
 PREVIEW = Edit(yaw=14.0, smile=0.25)
 """What the preview shows: enough of a turn to judge the head by."""

@@ -2,7 +2,7 @@
 
 import sys
 
-from mggtalk.cli import main
+from mggtalk.cli.parser import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -22,9 +22,9 @@ from mggtalk.errors import WeightsMissingError
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.matte import PersonMatte, save_matte
 from mggtalk.inpaint.inpainter import Inpainter
-from mggtalk.motion.audio_prior import AudioPrior
 from mggtalk.motion.deformation import DeformationMLP
 from mggtalk.sgp.predictor import SymmetricGaussianPredictor
+from mggtalk.speech.audio_prior import AudioPrior
 
 logger = logging.getLogger(__name__)
 

@@ -169,7 +169,7 @@ class AudioPriorConfig:
 
 
 ENCODED = AudioPriorConfig(taps=5, closing=0.7, encoder="smart-turn-v3.2", hidden=384, places=400, sounds=96)
-"""The residual that a speech encoder hears for; ``mggtalk/motion/smart_turn.py`` fetches that encoder."""
+"""The residual that a speech encoder hears for; ``mggtalk/speech/smart_turn.py`` fetches that encoder."""
 
 
 @dataclass(frozen=True)

@@ -203,3 +203,27 @@ def quaternion_to_rotation(quaternion: Tensor) -> Tensor:
         2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
     ]  # fmt: skip
     return torch.stack(rows, dim=-1).unflatten(-1, (3, 3))  # [..., 3, 3]
+
+
+def multiply_quaternions(left: Tensor, right: Tensor) -> Tensor:
+    """Quaternion of the rotation ``right``, then ``left``; both ``[..., 4]`` w, x, y, z."""
+    (a, b, c, d), (w, x, y, z) = left.unbind(-1), right.unbind(-1)
+    return torch.stack(
+        [
+            a * w - b * x - c * y - d * z,
+            a * x + b * w + c * z - d * y,
+            a * y - b * z + c * w + d * x,
+            a * z + b * y - c * x + d * w,
+        ],
+        dim=-1,
+    )  # [..., 4]
+
+
+def rotate_harmonics(harmonics: Tensor, rotation: Tensor) -> Tensor:
+    """Degree-1 harmonics ``[N, 4, 3]`` of Gaussians turned by a rotation ``[3, 3]``.
+
+    The three coefficients of degree 1 stand for (-y, z, -x), so they are a vector (-third, -first, second).
+    """
+    vector = torch.stack([-harmonics[:, 3], -harmonics[:, 1], harmonics[:, 2]], dim=1)  # [N, xyz, RGB]
+    x, y, z = (rotation @ vector).unbind(1)
+    return torch.stack([harmonics[:, 0], -y, z, -x], dim=1)  # [N, 4, 3]

@@ -11,20 +11,20 @@ from typing import NamedTuple
 
 import torch
 
-from mggtalk.avatar import Avatar
+from mggtalk.animate.talking_video import Progress, no_progress
+from mggtalk.avatar.avatar import Avatar
 from mggtalk.config import MediaConfig, SpeechConfig
 from mggtalk.errors import OptionError
 from mggtalk.geometry import quaternion_to_rotation, rotation_to_quaternion
 from mggtalk.media import check_readable, check_speech, has_sound, open_video
 from mggtalk.media.sound import level_of, read_sound
-from mggtalk.motion.acoustic import RATE
 from mggtalk.motion.arkit import CSV_SUFFIX, load_arkit_csv
-from mggtalk.motion.audio_prior import Voice
 from mggtalk.motion.motion_file import load_motion
 from mggtalk.motion.retarget import orbit, retarget, still
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.scene import Motion
-from mggtalk.talking_video import Progress, no_progress
+from mggtalk.speech.acoustic import RATE
+from mggtalk.speech.audio_prior import Voice
 
 ORBIT_SECONDS = 4.0
 """Length of an orbit around a portrait that nothing drives."""

@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from mggtalk.animator import Animator, calibrate_colours
-from mggtalk.avatar import Avatar
+from mggtalk.animate.animator import Animator
+from mggtalk.animate.calibrate import calibrate_coarse, calibrate_colours
+from mggtalk.animate.talking_video import Progress, TalkingVideo, no_progress
+from mggtalk.avatar.avatar import Avatar
 from mggtalk.checkpoint import NETWORKS, RESIDUALS, load_components, save_components
 from mggtalk.config import ENCODED, PipelineConfig, SpeechConfig
 from mggtalk.depth import DepthEstimator
@@ -20,26 +22,26 @@ from mggtalk.dsgr.refine import RefineUNet
 from mggtalk.errors import FaceTooSmallError, OptionError
 from mggtalk.face.crop import CropMode, choose_crop
 from mggtalk.face.face_model import FaceModel
+from mggtalk.face.fitting import fit_track
 from mggtalk.face.masks import face_axes
 from mggtalk.face.matte import PersonMatte
 from mggtalk.face.tracker import FaceTracker
 from mggtalk.inpaint.inpainter import Inpainter
 from mggtalk.media import VideoReader, load_image, open_video
 from mggtalk.media.sound import Sound, check_speech, read_sound
-from mggtalk.motion.audio_prior import AudioPrior, Voice
 from mggtalk.motion.deformation import DeformationMLP
-from mggtalk.motion.features import measure, record
-from mggtalk.motion.listen import listen
 from mggtalk.motion.retarget import PoseMode, close_lips, driver_rest, retarget
-from mggtalk.motion.smart_turn import fetch_encoder
-from mggtalk.motion.speech_encoder import Ears, encoder_folder
 from mggtalk.motion.style import Style, play
-from mggtalk.networks import ResidualUNet
-from mggtalk.overlap import one_thread, read_ahead
-from mggtalk.prepare import PortraitBuilder, portrait_tensor
+from mggtalk.nets.unet import ResidualUNet
+from mggtalk.portrait.prepare import PortraitBuilder, portrait_tensor
+from mggtalk.runtime.overlap import one_thread, read_ahead
 from mggtalk.scene import Camera, FaceTrack, Gaussians, Motion, MotionFrame
 from mggtalk.sgp.predictor import SymmetricGaussianPredictor
-from mggtalk.talking_video import Progress, TalkingVideo, no_progress
+from mggtalk.speech.audio_prior import AudioPrior, Voice
+from mggtalk.speech.features import measure, record
+from mggtalk.speech.listen import listen
+from mggtalk.speech.smart_turn import fetch_encoder
+from mggtalk.speech.speech_encoder import Ears, encoder_folder
 
 logger = logging.getLogger(__name__)
 
@@ -145,6 +147,13 @@ class MGGTalkPipeline:
         return self
 
     @property
+    def trained(self) -> bool:
+        """Whether any learned residual is not identically zero."""
+        networks = [getattr(self, name) for name in NETWORKS]
+        parts = [part for network in networks for part in network.modules() if hasattr(part, "untrained")]
+        return any(not part.untrained for part in parts)
+
+    @property
     def device(self) -> torch.device:
         """Where the networks are."""
         return next(self.sgp.parameters()).device
@@ -218,35 +227,17 @@ class MGGTalkPipeline:
         small = self.animator(avatar, self.config.dsgr.map_size)  # finds the colours of the coarse set
         return avatar.with_(coarse_colour=small.avatar.colour.cpu())
 
-    def load_adapter(self, path: str | Path, on_progress: Progress = no_progress) -> Avatar:
-        """Make the avatar of an adapter that :func:`mggtalk.adaptation.adapt.adapt` learned from a clip.
-
-        Args:
-            path: The file; it holds the portrait as well.
-            on_progress: Called with stage, steps done and steps in all.
-
-        Returns:
-            The avatar, used like that of :meth:`prepare`.
-
-        Raises:
-            MediaError: If the file cannot be read or is no adapter of this version.
-        """
-        from mggtalk.adaptation.load import load_adapter  # which imports the pipeline
-
-        return load_adapter(self, path, on_progress)
-
     def animator(self, avatar: Avatar, size: int, field_of_view: float | None = None) -> Animator:
-        """The renderer of one avatar at one size, see :class:`Animator`."""
-        return Animator(
-            avatar,
-            self.face_model,
-            self.deformation,
-            self.sgp,
-            self.inpainter,
-            size,
-            self.config.render,
-            field_of_view,
-        )
+        """Return the renderer of one avatar at one size, see :class:`Animator`."""
+
+        def make(avatar: Avatar) -> Animator:
+            networks = self.deformation, self.sgp, self.inpainter
+            return Animator(avatar, self.face_model, *networks, size, self.config.render, field_of_view)
+
+        animator = make(avatar)
+        if animator.finer or avatar.coarse_colour is not None:
+            return animator
+        return make(avatar.with_(coarse_colour=calibrate_coarse(animator)))
 
     def track(self, video: str | Path, face: int | None = None, on_progress: Progress = no_progress) -> Motion:
         """Track a driving video.
@@ -284,7 +275,7 @@ class MGGTalkPipeline:
 
         with one_thread():
             track = self.tracker.video(counted(), fps, face=face)
-        fit = self.face_model.fit(track, self.config.render.focal_ratio)
+        fit = fit_track(self.face_model, track, self.config.render.focal_ratio)
         lost = int((~track.found).sum())
         notes: tuple[str, ...] = ()
         if lost:
@@ -326,7 +317,7 @@ class MGGTalkPipeline:
             on_progress: Called with stage, steps done and steps in all.
             manner: Strength of head and mouth and rate of blinks, instead of the pipeline's own.
             avatar: Who is to speak, if it is known: the prior takes the face at rest into account.
-            voice: Of the speaker, from ``python -m mggtalk voice`` (:func:`mggtalk.motion.voice_file.load_voice`);
+            voice: Of the speaker, from ``python -m mggtalk voice`` (:func:`mggtalk.speech.voice_file.load_voice`);
                 average by default.
 
         Returns:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mggtalk.geometry import FLIP, constant, view_matrix
+from mggtalk.media.ply import write_ply
 
 
 class Gaussians(NamedTuple):
@@ -27,10 +28,8 @@ class Gaussians(NamedTuple):
         return Gaussians(*(tensor.to(device) for tensor in self))
 
     def save_ply(self, path: str) -> None:
-        """Write a ``.ply`` that standard splat viewers open. See :func:`mggtalk.render.ply.save_ply`."""
-        from mggtalk.render.ply import save_ply
-
-        save_ply(self, path)
+        """Write a ``.ply`` that standard splat viewers open. See :func:`mggtalk.media.ply.write_ply`."""
+        write_ply(self, path)
 
 
 @dataclass(frozen=True)
@@ -125,3 +124,20 @@ class Motion:
     def with_(self, **changes: object) -> Motion:
         """A copy with some fields replaced."""
         return replace(self, **changes)  # type: ignore[arg-type]
+
+
+def select(motion: Motion, frames: list[int], fps: float) -> Motion:
+    """Some moments of a motion, in the given order."""
+    index = torch.tensor(frames)
+
+    def pick(values: Tensor | None) -> Tensor | None:
+        return None if values is None else values[index]
+
+    return motion.with_(
+        expression=motion.expression[index],
+        rotation=motion.rotation[index],
+        translation=motion.translation[index],
+        landmarks=pick(motion.landmarks),
+        found=pick(motion.found),
+        fps=fps,
+    )

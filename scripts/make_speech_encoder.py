@@ -8,8 +8,8 @@ from pathlib import Path
 
 from mggtalk.config import ENCODED
 from mggtalk.errors import MGGTalkError
-from mggtalk.face.assets import cache_folder
-from mggtalk.motion.smart_turn import make_encoder
+from mggtalk.runtime.cache import cache_folder
+from mggtalk.speech.smart_turn import make_encoder
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,12 +11,16 @@ import pytest
 import torch
 from skimage import data
 
+from mggtalk.face.face_model import FaceModel
+from mggtalk.media.sound import Sound, load_sound
 from mggtalk.scene import Motion
 
 if TYPE_CHECKING:  # the pipeline takes seconds to import; most tests do not need it
-    from mggtalk.avatar import Avatar
+    from mggtalk.avatar.avatar import Avatar
     from mggtalk.pipeline import MGGTalkPipeline
 
+
+ROOT = Path(__file__).parents[1]
 
 os.environ.setdefault("MGGTALK_OFFLINE", "1")  # lips by likely phones: tests must not depend on a package index
 
@@ -74,3 +79,23 @@ def motion(pipeline: MGGTalkPipeline, avatar: Avatar) -> Motion:
         face_model=pipeline.face_model.version,
         focal_ratio=pipeline.config.render.focal_ratio,
     )
+
+
+@pytest.fixture(scope="session")
+def face_model() -> FaceModel:
+    """The embedded face model."""
+    return FaceModel.from_file(ROOT / "weights" / "face_model.safetensors")
+
+
+@pytest.fixture(scope="session")
+def hello() -> Sound:
+    """The example recording: 'Hello! - One photo of me is all it took. - Give me a voice, and my head moves ...'."""
+    return load_sound(ROOT / "examples" / "hello.flac")
+
+
+@pytest.fixture(scope="session")
+def hello_motion(hello: Sound, face_model: FaceModel) -> Motion:
+    """What the example recording becomes with seed 3."""
+    from mggtalk.speech.listen import listen
+
+    return listen(hello, face_model, seed=3)

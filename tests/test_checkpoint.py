@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from mggtalk.avatar import Avatar
+from mggtalk.avatar.avatar import Avatar
 from mggtalk.checkpoint import INDEX, NETWORKS, config_from_dict, write_index
 from mggtalk.config import PipelineConfig, SGPConfig, paper, tiny
 from mggtalk.errors import WeightsMissingError

@@ -12,7 +12,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
-from mggtalk.avatar import Avatar
+from mggtalk.avatar.avatar import Avatar
 from mggtalk.errors import FaceTooSmallError, NoFaceError, OptionError
 from mggtalk.face.crop import choose_crop
 from mggtalk.geometry import euler_to_rotation, head_to_camera, project, rotation_to_euler

@@ -19,7 +19,7 @@ from mggtalk.depth.fusion import FusedDepthEstimator
 from mggtalk.depth.hub import Source, cached, fetch, readable
 from mggtalk.depth.mesh import MeshDepthEstimator
 from mggtalk.errors import OptionError, PackageMissingError, WeightsMissingError
-from mggtalk.progress import Progress, no_progress
+from mggtalk.runtime.progress import Progress, no_progress
 
 MESH = "mesh"
 """The embedded estimator, and the default."""

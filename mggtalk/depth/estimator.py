@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from mggtalk.progress import Progress, no_progress
+from mggtalk.runtime.progress import Progress, no_progress
 
 
 class HeadView(NamedTuple):

@@ -27,7 +27,7 @@ from mggtalk.depth.estimator import DepthMap, HeadView, PictureEstimate, Picture
 from mggtalk.depth.mesh import MeshDepthEstimator, normals_from_depth
 from mggtalk.depth.raster import rasterize_mesh
 from mggtalk.depth.scale import fit_depth, fit_disparity
-from mggtalk.progress import Progress, no_progress
+from mggtalk.runtime.progress import Progress, no_progress
 
 FACE_TOLERANCE, HEAD_TOLERANCE = 0.20, 1.2
 """Decimetres by which a believed depth may differ from the mesh on the face, and far beyond it."""

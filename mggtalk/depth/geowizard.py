@@ -27,7 +27,7 @@ from mggtalk.depth.estimator import PictureEstimate
 from mggtalk.depth.geowizard_input import Domain, class_labels, clip_pixels, picture_tensor
 from mggtalk.depth.joint_attention import install_joint_attention
 from mggtalk.errors import WeightsMissingError
-from mggtalk.progress import Progress, no_progress
+from mggtalk.runtime.progress import Progress, no_progress
 
 LATENT_SCALE = 0.18215
 """Of Stable Diffusion's latents; the VAE of the original does not state it."""

@@ -14,7 +14,7 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from tqdm import tqdm
 
 from mggtalk.errors import WeightsMissingError
-from mggtalk.progress import Progress, no_progress
+from mggtalk.runtime.progress import Progress, no_progress
 
 logger = logging.getLogger(__name__)
 

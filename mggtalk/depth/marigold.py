@@ -11,7 +11,7 @@ from PIL import Image
 
 from mggtalk.depth.estimator import PictureEstimate
 from mggtalk.errors import WeightsMissingError
-from mggtalk.progress import Progress, no_progress
+from mggtalk.runtime.progress import Progress, no_progress
 
 
 class Marigold:

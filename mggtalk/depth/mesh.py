@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from mggtalk.depth.estimator import DepthMap, HeadView
 from mggtalk.depth.raster import rasterize_mesh
-from mggtalk.progress import Progress, no_progress
+from mggtalk.runtime.progress import Progress, no_progress
 
 
 class MeshDepthEstimator:

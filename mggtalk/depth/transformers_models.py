@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from mggtalk.depth.estimator import PictureEstimate
 from mggtalk.errors import WeightsMissingError
-from mggtalk.progress import Progress, no_progress
+from mggtalk.runtime.progress import Progress, no_progress
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))

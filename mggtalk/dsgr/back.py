@@ -19,7 +19,7 @@ from scipy.sparse import linalg
 from torch import Tensor
 from torch.nn import functional as F
 
-from mggtalk.networks import fill
+from mggtalk.nets.maps import fill
 
 INSET = 3
 """Pixels that the back stays inside the outline: its splats are large, and must not widen the head."""

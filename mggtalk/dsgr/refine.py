@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mggtalk.config import DSGRConfig
-from mggtalk.networks import ResidualUNet
+from mggtalk.nets.unet import ResidualUNet
 
 
 class RefineUNet(nn.Module):

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from mggtalk.evaluation import metrics
 from mggtalk.evaluation.scores import PRIOR, STILL, Scores
-from mggtalk.perceptual import LPIPS, masked_mean
+from mggtalk.face import regions
+from mggtalk.nets.perceptual import LPIPS, masked_mean
 
 HARD_MOUTH = 19.0
 """A frame is hard when the prior's mouth has a lower PSNR than this, in dB. The method under test has no say in it."""
@@ -46,8 +47,8 @@ class Comparison:
             index: Which of the real landmarks belong to it.
         """
         height, width = truth.shape[:2]
-        face = metrics.face_mask(self._landmarks[index], height, width)
-        mouth = metrics.mouth_mask(self._landmarks[index], height, width)
+        face = regions.face_mask(self._landmarks[index], height, width)
+        mouth = regions.mouth_mask(self._landmarks[index], height, width)
         rows = {name: _picture_scores(frame, truth, face, mouth) for name, frame in frames.items()}
         seen = {name: frame for name, frame in frames.items() if name != STILL}
         if self._lpips is not None and index % LPIPS_STRIDE == 0:

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from mggtalk.evaluation.frames import batches
 from mggtalk.face.topology import LEFT_EYE, RIGHT_EYE
-from mggtalk.wheels import WheelFile, cached
+from mggtalk.runtime.wheels import WheelFile, cached
 
 SFACE = WheelFile(
     title="SFace",

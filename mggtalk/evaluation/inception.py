@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mggtalk.evaluation.frames import batches
-from mggtalk.wheels import WheelFile, cached
+from mggtalk.runtime.wheels import WheelFile, cached
 
 INCEPTION = WheelFile(
     title="Inception-v3 (2015-12-05)",

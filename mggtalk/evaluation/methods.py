@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 
-from mggtalk.checkpoint import NETWORKS
 from mggtalk.config import Ablation
 from mggtalk.errors import OptionError
 from mggtalk.evaluation.protocol import Method
@@ -53,7 +52,7 @@ def make_methods(
         raise OptionError(f"The noise on the expression is {strengths}.", "Give standard deviations over 0, as in 0.1.")
     folders = _named_folders(others)
     base = MGGTalkPipeline.from_pretrained(weights, prior=prior)
-    methods = {TRAINED if is_trained(base) or (heard and not base.lip_prior()[0].untrained) else PRIOR: Method(base)}
+    methods = {TRAINED if base.trained or (heard and not base.lip_prior()[0].untrained) else PRIOR: Method(base)}
     if compare and PRIOR not in methods:
         methods = {PRIOR: Method(MGGTalkPipeline.from_pretrained(weights, prior=True)), **methods}
     for name in names:
@@ -77,10 +76,3 @@ def _named_folders(others: Iterable[str]) -> dict[str, str]:
             raise OptionError(f"The other weights are {entry!r}.", "Give NAME=FOLDER, every name once.")
         folders[name] = folder
     return folders
-
-
-def is_trained(pipe: MGGTalkPipeline) -> bool:
-    """Whether any residual of a pipeline is not identically zero."""
-    networks = [getattr(pipe, name) for name in NETWORKS]
-    parts = [part for network in networks for part in network.modules() if hasattr(part, "untrained")]
-    return any(not part.untrained for part in parts)

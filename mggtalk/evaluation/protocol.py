@@ -19,7 +19,6 @@ import torch
 
 from mggtalk.errors import MGGTalkError, NoFaceError, OptionError, WeightsMissingError
 from mggtalk.evaluation import metrics
-from mggtalk.evaluation.clips import find_clips, other_person
 from mggtalk.evaluation.comparison import Comparison
 from mggtalk.evaluation.foreign import FID, NOBODY, Judges, load_judges
 from mggtalk.evaluation.frames import FrameStore, resized
@@ -28,9 +27,11 @@ from mggtalk.evaluation.report import write_report
 from mggtalk.evaluation.scores import PRIOR, REAL, STILL, TRAINED, ClipScore, Evaluation, Scores
 from mggtalk.evaluation.sheets import Moment, save_sheet
 from mggtalk.evaluation.tasks import MODES, Mode, Reenactor, Task, make_task
+from mggtalk.face import regions
+from mggtalk.media.clips import find_clips, other_person
 from mggtalk.motion.retarget import retarget
-from mggtalk.perceptual import LPIPS
-from mggtalk.progress import Progress, no_progress
+from mggtalk.nets.perceptual import LPIPS
+from mggtalk.runtime.progress import Progress, no_progress
 from mggtalk.scene import Motion
 
 logger = logging.getLogger(__name__)
@@ -252,7 +253,7 @@ def _choose_moments(task: Task, comparison: Comparison, methods: tuple[str, ...]
         errors = comparison.mouth_errors(judged)
         worst = int(np.nanargmin(np.where(np.isnan(errors), math.inf, errors)))
         add(worst, f"worst mouth of {judged}")
-    add(int(metrics.lip_gap(_landmarks(task.reference)).argmax()), "widest mouth")
+    add(int(regions.lip_gap(_landmarks(task.reference)).argmax()), "widest mouth")
     turn = task.reference.rotation @ task.still.rotation[0].mT  # [T, 3, 3]
     add(int(turn.diagonal(dim1=-2, dim2=-1).sum(-1).argmin()), "largest turn")
     return {index: f"frame {task.frames[index]}: {why}" for index, why in chosen.items()}

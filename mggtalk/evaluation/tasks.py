@@ -20,16 +20,14 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from mggtalk.errors import MediaError
-from mggtalk.evaluation.clips import SPEECH, Clip
 from mggtalk.evaluation.frames import FrameStore, first_frame, resized, square_frames
 from mggtalk.media import load_sound
+from mggtalk.media.clips import SPEECH, Clip
 from mggtalk.media.sound import check_speech
 from mggtalk.motion.retarget import retarget
-from mggtalk.scene import Motion
+from mggtalk.scene import Motion, select
 
 Mode = Literal["self", "cross", "audio", "fixed-pose"]
 
@@ -133,21 +131,4 @@ def make_task(pipe: Reenactor, clip: Clip, source: Clip, mode: Mode, every: int,
             (resized(frame, size) for frame in islice(square_frames(path), every, None, every)), len(chosen), size
         ),
         same_person=mode != "cross",
-    )
-
-
-def select(motion: Motion, frames: list[int], fps: float) -> Motion:
-    """Some moments of a motion, in the given order."""
-    index = torch.tensor(frames)
-
-    def pick(values: Tensor | None) -> Tensor | None:
-        return None if values is None else values[index]
-
-    return motion.with_(
-        expression=motion.expression[index],
-        rotation=motion.rotation[index],
-        translation=motion.translation[index],
-        landmarks=pick(motion.landmarks),
-        found=pick(motion.found),
-        fps=fps,
     )

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mggtalk.errors import WeightsMissingError
+from mggtalk.runtime.cache import cache_folder
 
 logger = logging.getLogger(__name__)
 
@@ -33,14 +34,6 @@ DETECTOR = "face_detector.tflite"
 LANDMARKS = "face_landmarks_detector.tflite"
 BLENDSHAPES = "face_blendshapes.tflite"
 GEOMETRY = "geometry_pipeline_metadata_landmarks.binarypb"
-
-
-def cache_folder() -> Path:
-    """The user's cache folder of this project; ``MGGTALK_CACHE`` overrides it."""
-    given = os.environ.get("MGGTALK_CACHE")
-    if given:
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mggtalk"
 
 
 def task_bytes() -> bytes:

@@ -17,8 +17,6 @@ from torch import Tensor, nn
 
 from mggtalk.config import FaceModelConfig
 from mggtalk.errors import WeightsMissingError
-from mggtalk.face.fitting import FaceFit, fit_track
-from mggtalk.scene import FaceTrack
 
 TENSORS = (
     "mean", "identity_basis", "expression_basis", "triangles", "mirror", "to_weights", "from_weights", "rest_weights",
@@ -123,10 +121,6 @@ class FaceModel(nn.Module):
         """
         shape = identity @ self.identity_basis.flatten(1) + expression @ self.expression_basis.flatten(1)  # [..., V*3]
         return self.mean + shape.unflatten(-1, self.mean.shape)
-
-    def fit(self, track: FaceTrack, focal_ratio: float, identity: Tensor | None = None) -> FaceFit:
-        """Identity, expression and pose of a track; see :func:`mggtalk.face.fitting.fit_track`."""
-        return fit_track(self, track, focal_ratio, identity)
 
     def to_blendshapes(self, expression: Tensor) -> Tensor:
         """Expression ``[..., K]`` to blendshape scores ``[..., 52]`` relative to a face at rest; not clamped."""

@@ -10,20 +10,18 @@ drawn toward what the scores say instead of toward rest.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from mggtalk.face import topology
+from mggtalk.face.face_model import FaceModel
 from mggtalk.face.pose_kernel import refine_poses
 from mggtalk.geometry import FLIP, head_to_camera, nearest_rotation
-from mggtalk.render.threads import run_ranges
+from mggtalk.runtime.threads import run_ranges
 from mggtalk.scene import FaceTrack
-
-if TYPE_CHECKING:
-    from mggtalk.face.face_model import FaceModel
 
 UNIT = 0.01  # decimetres; residuals are counted in this unit, so that ridge weights are about 0.01 .. 0.1
 IDENTITY_FRAMES = 96  # frames of a video that the identity is estimated from

@@ -10,7 +10,7 @@ from mggtalk.face import assets
 from mggtalk.face.network import Network
 from mggtalk.face.roi import Roi, resample
 from mggtalk.face.topology import BLENDSHAPE_INPUT, VERTICES
-from mggtalk.render.threads import thread_count
+from mggtalk.runtime.threads import thread_count
 
 INPUT = 256  # side of the landmark network's input
 

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from mggtalk.networks import fill
+from mggtalk.nets.maps import fill
 
 NOISE = 0.005
 """Variance ``s^2`` of a pixel's colour, all channels together."""

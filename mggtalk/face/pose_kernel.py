@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from mggtalk.geometry import FLIP
-from mggtalk.render.numba_compile import helper, kernel
+from mggtalk.runtime.kernels import helper, kernel
 
 DAMPING = 1e-6
 """Added to the diagonal of the normal equations."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mggtalk.render.numba_compile import kernel
+from mggtalk.runtime.kernels import kernel
 
 RIGHT_CORNER, LEFT_CORNER = 33, 263  # outer corners of the eyes: they give the roll
 MARGIN = 1.5  # side of the region over the longer side of the face's box

@@ -139,3 +139,9 @@ def _varint(message: bytes, position: int) -> tuple[int, int]:
         shift += 7
         if byte < 128:
             return result, position
+
+
+UPPER_LIDS = (*RIGHT_EYE_UPPER[1:-1], *LEFT_EYE_UPPER[1:-1])
+
+
+LOWER_LIDS = (*RIGHT_EYE_LOWER[1:-1], *LEFT_EYE_LOWER[1:-1])

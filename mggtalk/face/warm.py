@@ -6,6 +6,7 @@ import numpy as np
 
 from mggtalk.face.blendshapes import NAMES
 from mggtalk.face.face_model import FaceModel
+from mggtalk.face.fitting import fit_track
 from mggtalk.face.roi import Roi, resample
 from mggtalk.scene import FaceTrack
 
@@ -23,4 +24,4 @@ def warm_up_tracking(model: FaceModel) -> None:
     face = model.mean.cpu().numpy() * (1.0, -1.0, -1.0) * (SIDE / 4) + (SIDE / 2, SIDE / 2, 0.0)  # [V, 3] pixels
     scores = np.zeros((1, len(NAMES)), np.float32)
     track = FaceTrack(face[None].astype(np.float32), scores, np.ones(1, bool), 25.0, SIDE, SIDE)
-    model.fit(track, focal_ratio=2.5)
+    fit_track(model, track, focal_ratio=2.5)

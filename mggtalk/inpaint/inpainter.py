@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mggtalk.config import InpaintConfig
-from mggtalk.networks import ResidualUNet
+from mggtalk.nets.unet import ResidualUNet
 
 LAYERS = 7
 """Channels that the UNet sees: head, alpha, plate."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mggtalk.face.masks import HeadMasks
-from mggtalk.networks import fill
+from mggtalk.nets.maps import fill
 
 SHOULDER = 1.0
 """Slope at which a torso goes on beside the picture, down over out: mirrored at the border, and falling like shoulders
@@ -69,3 +69,14 @@ def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor) -> Plates:
     rest = (portrait - premultiplied) / (1.0 - torso).clamp(min=0.1)
     background = background + bare * (1.0 - follow).pow(4) * (torso > 0) * (rest.clamp(0.0, 1.0) - background)
     return Plates(background, torch.cat([premultiplied, torso[None]]), follow[None])
+
+
+def resize_plates(plates: Plates, size: int) -> Plates:
+    """The plates at the size of the output; the weight map keeps its own."""
+
+    def resize(image: Tensor) -> Tensor:
+        if image.shape[-1] == size:
+            return image
+        return F.interpolate(image[None], size=(size, size), mode="bilinear", antialias=True, align_corners=False)[0]
+
+    return Plates(resize(plates.background), resize(plates.torso), plates.follow)

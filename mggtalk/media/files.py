@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import os
 import stat
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
 from mggtalk.errors import MediaError, MediaTooLongError
+from mggtalk.runtime.files import temporary_beside
 
 PathLike = str | os.PathLike[str]
 
@@ -90,11 +90,6 @@ def check_writable(path: PathLike, suffixes: Sequence[str]) -> Path:
         problem = f"The output {str(file)!r} cannot be written: {_reason(error)}."
         raise MediaError(problem, "Write to another folder.") from error
     return file
-
-
-def temporary_beside(path: Path, suffix: str) -> Path:
-    """A new name in the folder of ``path``, so that a rename onto it cannot cross file systems."""
-    return path.absolute().parent / f".mggtalk-{uuid.uuid4().hex}{suffix}"
 
 
 def _reason(error: Exception) -> str:

@@ -14,9 +14,10 @@ from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 from mggtalk.config import MediaConfig
 from mggtalk.errors import MediaError, MediaTooLongError
 from mggtalk.media.badge import check_statement
-from mggtalk.media.files import PathLike, check_readable, check_writable, temporary_beside
+from mggtalk.media.files import PathLike, check_readable, check_writable
 from mggtalk.media.marks import mark_frame
 from mggtalk.media.provenance import mark_exif, mark_png, mark_text
+from mggtalk.runtime.files import temporary_beside
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 """What is opened. A multi-picture JPEG (MPO, of phones) counts as JPEG; GIFs and TIFFs give their first picture."""

@@ -33,7 +33,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from mggtalk.render.numba_compile import kernel
+from mggtalk.runtime.kernels import kernel
 
 KEY = b"MGGTalk watermark 1"
 """What the signs are made of."""

@@ -13,11 +13,12 @@ import numpy as np
 from mggtalk.errors import MediaError
 from mggtalk.media.badge import check_statement
 from mggtalk.media.ffmpeg import FFmpegPipe, file_url, frame_rate, input_arguments, last_line, run
-from mggtalk.media.files import PathLike, check_readable, check_writable, temporary_beside
+from mggtalk.media.files import PathLike, check_readable, check_writable
 from mggtalk.media.marks import mark_frame
 from mggtalk.media.probe import probe
 from mggtalk.media.provenance import mark_text, mark_video
 from mggtalk.media.sound import Sound
+from mggtalk.runtime.files import temporary_beside
 
 VIDEO_SUFFIXES = (".mp4",)
 """Endings that are written."""

@@ -27,9 +27,10 @@ from mggtalk.errors import MotionFileError
 from mggtalk.face.blendshapes import NAMES
 from mggtalk.face.face_model import FaceModel
 from mggtalk.geometry import euler_to_rotation, rotation_to_euler
-from mggtalk.media.files import PathLike, check_readable, check_writable, temporary_beside
-from mggtalk.motion.head_motion import DISTANCE
+from mggtalk.media.files import PathLike, check_readable, check_writable
+from mggtalk.runtime.files import temporary_beside
 from mggtalk.scene import Motion
+from mggtalk.speech.head_motion import DISTANCE
 
 CSV_SUFFIX = ".csv"
 """Ending of such a table."""

@@ -14,174 +14,32 @@ not squeezed by them; the upper teeth stay with the skull and the lower ones go 
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor, nn
 
+from mggtalk.avatar.adapter import Touch
+from mggtalk.avatar.avatar import Avatar
+from mggtalk.avatar.binding import Binding, Part, inner_points
 from mggtalk.config import EXPRESSION_COMPONENTS, DeformationConfig
-from mggtalk.depth.raster import MeshRaster
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.topology import (
-    LEFT_EYE_LOWER,
-    LEFT_EYE_UPPER,
     LEFT_IRIS,
     LIPS_INNER_LOWER,
-    LIPS_INNER_UPPER,
-    RIGHT_EYE_LOWER,
-    RIGHT_EYE_UPPER,
+    LOWER_LIDS,
     RIGHT_IRIS,
+    UPPER_LIDS,
 )
-from mggtalk.gates import expression_gate
-from mggtalk.geometry import indices
-from mggtalk.motion.teeth_border import teeth_border
-from mggtalk.networks import is_zero, zero_init
-
-UPPER_LIDS = (*RIGHT_EYE_UPPER[1:-1], *LEFT_EYE_UPPER[1:-1])
-LOWER_LIDS = (*RIGHT_EYE_LOWER[1:-1], *LEFT_EYE_LOWER[1:-1])
-
+from mggtalk.geometry import indices, mirror_points
+from mggtalk.nets.gates import expression_gate
+from mggtalk.nets.unet import is_zero, zero_init
 
 RIGHT_LIDS, LEFT_LIDS = (159, 145), (386, 374)
 """Middle of the upper and the lower lid."""
 
 RETREAT = 1.5
 """How far an eyeball goes back per closing of its lids, so that the lid of a deep-set eye covers it too."""
-
-LASH_BAND = 2.0
-"""How much faster than linear the lid's motion sets in above its rim; 2: its lower half moves as one piece."""
-
-CLOSED_MOUTH = 0.014
-"""Gap between the lips, over the side of the map, under which a mouth counts as closed."""
-
-
-class Part(IntEnum):
-    """What a point belongs to."""
-
-    SKIN = 0  # skin, hair and everything rigid
-    RIGHT_EYE = 1  # the subject's right eyeball
-    LEFT_EYE = 2
-    UPPER_MOUTH = 3  # inside of the mouth that stays with the skull
-    LOWER_MOUTH = 4  # inside of the mouth that goes with the jaw
-
-
-class Binding(NamedTuple):
-    """How N points hang on the face model."""
-
-    vertices: Tensor  # [N, 3] int64 vertex indices
-    weights: Tensor  # [N, 3] float; they sum to the share of the displacement that the point takes
-    part: Tensor  # [N] int64, a Part
-    gaze: Tensor  # [N] float: share of the iris displacement that an eye point takes
-
-    def mirrored(self, permutation: Tensor) -> Binding:
-        """The binding of the mirrored points; ``permutation [V]`` maps each vertex to its mirror image."""
-        swap = torch.tensor([Part.SKIN, Part.LEFT_EYE, Part.RIGHT_EYE, Part.UPPER_MOUTH, Part.LOWER_MOUTH])
-        return self._replace(vertices=permutation[self.vertices], part=swap[self.part])
-
-    def select(self, index: Tensor) -> Binding:
-        """The binding of a subset of the points (bool mask or indices)."""
-        return Binding(*(field[index] for field in self))
-
-
-def triangle_parts(triangles: np.ndarray) -> np.ndarray:
-    """Part of each triangle ``[F, 3]``: those spanned by one eye's rim, or by the inner lips, are not skin."""
-    parts = np.full(len(triangles), int(Part.SKIN))
-    rims = {
-        Part.RIGHT_EYE: (*RIGHT_EYE_UPPER, *RIGHT_EYE_LOWER),
-        Part.LEFT_EYE: (*LEFT_EYE_UPPER, *LEFT_EYE_LOWER),
-        Part.UPPER_MOUTH: (*LIPS_INNER_UPPER, *LIPS_INNER_LOWER),
-    }
-    for part, rim in rims.items():
-        parts[np.isin(triangles, rim).all(1)] = part
-    return parts
-
-
-def bind(
-    raster: MeshRaster,
-    triangles: np.ndarray,
-    mask: np.ndarray,
-    pixels: np.ndarray,
-    falloff_pixels: float,
-    image: np.ndarray,
-) -> Binding:
-    """Bind the pixels of the head to the mesh that was rasterised over them.
-
-    Args:
-        raster: The tracked mesh on the crop.
-        triangles: ``[F, 3]`` vertex indices.
-        mask: ``[H, W]`` bool, N pixels that show the head.
-        pixels: ``[V, 2]`` vertices in crop pixels.
-        falloff_pixels: Outside the mesh a pixel takes the displacement of the nearest mesh pixel, times a Gaussian of
-            its distance with this standard deviation.
-        image: The portrait on the crop ``[H, W, 3]``, which tells upper from lower teeth.
-
-    Returns:
-        The binding of the N pixels in row-major order.
-    """
-    face = raster.triangle >= 0
-    distance, nearest = ndimage.distance_transform_edt(~face, return_indices=True)
-    rows, columns = nearest[0][mask], nearest[1][mask]  # [N]
-    triangle = raster.triangle[rows, columns]
-    vertices = triangles[triangle]  # [N, 3]
-    share = np.exp(-0.5 * (distance[mask] / falloff_pixels) ** 2)
-    weights = raster.barycentric[rows, columns] * share[:, None]  # [N, 3]
-    part = np.where(distance[mask] == 0, triangle_parts(triangles)[triangle], int(Part.SKIN))
-    lower_lip = np.isin(vertices, LIPS_INNER_LOWER[1:-1])  # [N, 3]
-    down = (weights * lower_lip).sum(1) / np.maximum(weights.sum(1), 1e-9)  # [N] from the upper lip to the lower
-    on_lower = down > 0.5
-    inside = part == Part.UPPER_MOUTH
-    if np.linalg.norm(pixels[LIPS_INNER_UPPER[5]] - pixels[LIPS_INNER_LOWER[5]]) < CLOSED_MOUTH * len(mask):
-        # Nothing of the inside shows: what lies between the lips belongs to one of them, never to both.
-        one_side = np.where(lower_lip == on_lower[:, None], weights, 0.0)
-        one_side *= weights.sum(1, keepdims=True) / np.maximum(one_side.sum(1, keepdims=True), 1e-6)
-        weights = np.where(inside[:, None] & (one_side.sum(1, keepdims=True) > 0), one_side, weights)
-        part = np.where(inside, int(Part.SKIN), part)
-    open_mouth = part == Part.UPPER_MOUTH
-    border = teeth_border(down[open_mouth], image[mask][open_mouth])
-    part = np.where(open_mouth & (down > border), int(Part.LOWER_MOUTH), part)
-    grid = np.argwhere(mask)[:, ::-1] + 0.5  # [N, 2] x, y
-    gaze = np.zeros(len(grid))
-    for eye, iris in ((Part.RIGHT_EYE, RIGHT_IRIS), (Part.LEFT_EYE, LEFT_IRIS)):
-        centre = pixels[list(iris)].mean(0)
-        radius = np.linalg.norm(pixels[list(iris[1:])] - centre, axis=1).mean()
-        reach = np.linalg.norm(grid - centre, axis=1) / max(radius, 1e-3)
-        gaze = np.where(part == eye, np.clip(1.0 - (reach - 1.1) / 1.6, 0.0, 1.0), gaze)
-    thin = _keep_lashes_thin(weights, np.isin(vertices, UPPER_LIDS))
-    weights = np.where((part == Part.SKIN)[:, None], thin, weights)
-    return Binding(
-        vertices=torch.from_numpy(vertices.astype(np.int64)),
-        weights=torch.from_numpy(weights.astype(np.float32)),
-        part=torch.from_numpy(part.astype(np.int64)),
-        gaze=torch.from_numpy(gaze.astype(np.float32)),
-    )
-
-
-def _keep_lashes_thin(weights: np.ndarray, on_lid: np.ndarray) -> np.ndarray:
-    """Let the band above the rim of the upper lid move with the rim.
-
-    A lid that closes unfolds skin; the mesh stretches everything between the rim and the crease instead, lashes too.
-    With this, lashes keep their width and the stretch falls on the skin above them.
-
-    Args:
-        weights: ``[N, 3]``.
-        on_lid: ``[N, 3]`` bool, vertices on the rims of the upper lids.
-
-    Returns:
-        ``[N, 3]`` with the same sums.
-    """
-    total = weights.sum(1, keepdims=True)
-    share = (weights * on_lid).sum(1, keepdims=True) / np.maximum(total, 1e-9)
-    wanted = np.minimum(LASH_BAND * share, 1.0)
-    rim = weights * wanted / np.maximum(share, 1e-9)
-    rest = weights * (1.0 - wanted) / np.maximum(1.0 - share, 1e-9)
-    return np.where(share > 0, np.where(on_lid, rim, rest), weights)
-
-
-def inner_points(binding: Binding) -> Tensor:
-    """Indices of the few hundred points in the eyes and the mouth ``[M]``."""
-    return torch.nonzero(binding.part != Part.SKIN).squeeze(-1)
 
 
 def displacement(binding: Binding, moved: Tensor, inner: Tensor | None = None) -> Tensor:
@@ -305,3 +163,37 @@ class DeformationMLP(nn.Module):
         """
         vertices = face_model.vertices(identity, beta_d)  # [..., V, 3]
         return vertices if self.untrained else vertices + self(avatar_vertices, beta_d, beta_s)
+
+
+class Driven(NamedTuple):
+    """Geometry of one frame, or of B frames: all fields then have a leading axis B."""
+
+    points: Tensor  # [N, 3] P_d
+    mirrored: Tensor  # [M, 3] P_d^s
+    vertices: Tensor  # [V, 3] driven face model
+    expression: Tensor  # [K] beta_d
+    touch: Touch | None = None  # what the avatar's adapter adds; it is in the geometry above already
+
+
+def drive_points(avatar: Avatar, vertices: Tensor, expression: Tensor, touch: Touch | None = None) -> Driven:
+    """The analytic part of eq. 9.
+
+    Args:
+        avatar: The prepared portrait.
+        vertices: Driven face model ``V(beta_d) [..., V, 3]`` with the avatar's identity.
+        expression: ``beta_d [..., K]``.
+        touch: What the avatar's adapter adds.
+
+    Returns:
+        Driven points of both halves.
+    """
+    if touch is not None:
+        vertices = vertices + touch.vertices
+    moved = vertices - avatar.vertices
+    inner, mirrored_inner = avatar.inner
+    points = avatar.points + displacement(avatar.binding, moved, inner)
+    mirrored = avatar.mirrored_points + displacement(avatar.mirrored_binding, moved, mirrored_inner)
+    if touch is not None:
+        points = points + touch.points
+        mirrored = mirrored + mirror_points(touch.points[..., avatar.mirrored, :])
+    return Driven(points, mirrored, vertices, expression, touch)

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import torch
 
-from mggtalk.avatar import Avatar
+from mggtalk.avatar.avatar import Avatar
 from mggtalk.errors import OptionError
 from mggtalk.face.blendshapes import INDEX, NAMES
 from mggtalk.face.face_model import FaceModel
 from mggtalk.geometry import euler_to_rotation, nearest_rotation
-from mggtalk.motion.blinks import DEGREES_PER_WEIGHT
 from mggtalk.scene import MotionFrame
+from mggtalk.speech.blinks import DEGREES_PER_WEIGHT
 
 TURNS = {"yaw": 60.0, "pitch": 30.0, "roll": 30.0, "gaze_x": 30.0, "gaze_y": 20.0}
 """Most degrees to either side."""

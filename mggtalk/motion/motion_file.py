@@ -37,7 +37,8 @@ from torch import Tensor
 
 from mggtalk.config import EXPRESSION_COMPONENTS
 from mggtalk.errors import MotionFileError
-from mggtalk.media.files import PathLike, check_readable, check_writable, temporary_beside
+from mggtalk.media.files import PathLike, check_readable, check_writable
+from mggtalk.runtime.files import temporary_beside
 from mggtalk.scene import Motion
 
 FORMAT_VERSION = 1

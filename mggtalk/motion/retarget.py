@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mggtalk.avatar import Avatar
+from mggtalk.avatar.avatar import Avatar
 from mggtalk.errors import OptionError
 from mggtalk.face.blendshapes import NAMES
 from mggtalk.face.face_model import FaceModel
+from mggtalk.face.fitting import fit_track
 from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER
 from mggtalk.geometry import euler_to_rotation, nearest_rotation, rotation_to_euler
 from mggtalk.scene import FaceTrack, Motion
@@ -130,7 +131,7 @@ def _same_person(motion: Motion, avatar: Avatar, face_model: FaceModel) -> Motio
         width=width,
         height=height,
     )
-    fit = face_model.fit(track, motion.focal_ratio, identity=avatar.identity)
+    fit = fit_track(face_model, track, motion.focal_ratio, identity=avatar.identity)
     return motion.with_(expression=fit.expression, rotation=fit.rotation, translation=fit.translation)
 
 

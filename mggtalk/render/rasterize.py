@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mggtalk.errors import OptionError
-from mggtalk.render.cpu_torch import average, shade_cpu, splat_cpu
+from mggtalk.render.compiled.autograd import average, shade_cpu, splat_cpu
 from mggtalk.render.harmonics import evaluate_harmonics
 from mggtalk.render.torch_reference import splat_reference
 from mggtalk.scene import Camera, Gaussians

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mggtalk.config import SGPConfig
-from mggtalk.networks import is_zero, zero_init
+from mggtalk.nets.unet import is_zero, zero_init
 from mggtalk.render.constants import SH_0
 from mggtalk.scene import Gaussians
 from mggtalk.sgp.footprint import Footprint

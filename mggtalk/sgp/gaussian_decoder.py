@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mggtalk.config import EXPRESSION_COMPONENTS, SGPConfig
-from mggtalk.networks import ResidualUNet
+from mggtalk.nets.unet import ResidualUNet
 from mggtalk.sgp.parameters import CHANNELS
 
 DEPTH = 3

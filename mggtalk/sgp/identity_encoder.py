@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mggtalk.config import SGPConfig
-from mggtalk.networks import conv_block
+from mggtalk.nets.unet import conv_block
 
 
 class IdentityEncoder(nn.Module):

@@ -7,19 +7,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mggtalk.adaptation.adapter import Touch
-from mggtalk.avatar import Avatar
+from mggtalk.avatar.avatar import Avatar
 from mggtalk.config import SGPConfig
-from mggtalk.gates import change_gate
 from mggtalk.geometry import mirror_points
-from mggtalk.motion.deformation import displacement
+from mggtalk.motion.deformation import Driven
 from mggtalk.render.harmonics import harmonics_from_colour
 from mggtalk.scene import Gaussians
 from mggtalk.sgp.densify import Densify
 from mggtalk.sgp.footprint import Footprint, footprint, scales_and_rotation
+from mggtalk.sgp.gate import change_gate
 from mggtalk.sgp.gaussian_decoder import GaussianDecoder
 from mggtalk.sgp.identity_encoder import IdentityEncoder
-from mggtalk.sgp.mouth import MouthDecoder
+from mggtalk.sgp.mouth.decoder import MouthDecoder
 from mggtalk.sgp.parameters import GaussianParameters, concatenate
 from mggtalk.sgp.sym_decoder import SymGaussianDecoder
 
@@ -32,16 +31,6 @@ class SplatSets(NamedTuple):
 
     coarse: Gaussians
     dense: Gaussians
-
-
-class Driven(NamedTuple):
-    """Geometry of one frame, or of B frames: all fields then have a leading axis B."""
-
-    points: Tensor  # [N, 3] P_d
-    mirrored: Tensor  # [M, 3] P_d^s
-    vertices: Tensor  # [V, 3] driven face model
-    expression: Tensor  # [K] beta_d
-    touch: Touch | None = None  # what the avatar's adapter adds; it is in the geometry above already
 
 
 class _Decoded(NamedTuple):
@@ -208,30 +197,6 @@ class SymmetricGaussianPredictor(nn.Module):
         cells = (rows * height // map_height) * width + columns * width // map_width
         values = features[0].flatten(1).T[cells]  # [N, C]
         return torch.cat([values, values[avatar.mirrored]])
-
-
-def drive_points(avatar: Avatar, vertices: Tensor, expression: Tensor, touch: Touch | None = None) -> Driven:
-    """The analytic part of eq. 9.
-
-    Args:
-        avatar: The prepared portrait.
-        vertices: Driven face model ``V(beta_d) [..., V, 3]`` with the avatar's identity.
-        expression: ``beta_d [..., K]``.
-        touch: What the avatar's adapter adds.
-
-    Returns:
-        Driven points of both halves.
-    """
-    if touch is not None:
-        vertices = vertices + touch.vertices
-    moved = vertices - avatar.vertices
-    inner, mirrored_inner = avatar.inner
-    points = avatar.points + displacement(avatar.binding, moved, inner)
-    mirrored = avatar.mirrored_points + displacement(avatar.mirrored_binding, moved, mirrored_inner)
-    if touch is not None:
-        points = points + touch.points
-        mirrored = mirrored + mirror_points(touch.points[..., avatar.mirrored, :])
-    return Driven(points, mirrored, vertices, expression, touch)
 
 
 def _with_twins(surface: Footprint, mirrored: Tensor) -> Footprint:

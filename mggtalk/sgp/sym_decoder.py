@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mggtalk.config import SGPConfig
-from mggtalk.networks import conv_block, is_zero, zero_init
+from mggtalk.nets.unet import conv_block, is_zero, zero_init
 from mggtalk.sgp.parameters import CHANNELS
 
 COARSENESS = 4

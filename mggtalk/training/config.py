@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mggtalk.training.pairs import PairConfig
+from mggtalk.training.data.pairs import PairConfig
 
 
 @dataclass(frozen=True)

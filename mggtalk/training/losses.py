@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mggtalk.perceptual import LPIPS, VGGFeatures
+from mggtalk.nets.perceptual import LPIPS, VGGFeatures
 from mggtalk.training.config import LossConfig
 
 WINDOW, SIGMA = 11, 1.5

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from mggtalk.errors import OptionError
 from mggtalk.training.config import LossConfig, TrainConfig, WindowConfig
-from mggtalk.training.pairs import PairConfig
+from mggtalk.training.data.pairs import PairConfig
 
 Config = TypeVar("Config")
 

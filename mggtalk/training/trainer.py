@@ -22,7 +22,7 @@ from torch.utils.tensorboard import SummaryWriter
 from mggtalk.checkpoint import NETWORKS, config_from_dict
 from mggtalk.errors import MGGTalkError, OptionError
 from mggtalk.pipeline import MGGTalkPipeline
-from mggtalk.progress import Progress, no_progress
+from mggtalk.runtime.progress import Progress, no_progress
 from mggtalk.training.config import TrainConfig
 from mggtalk.training.stage import Outcome, Stage
 

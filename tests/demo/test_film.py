@@ -19,9 +19,9 @@ from demo.report import failed, portrait_card, public
 from demo.sessions import KEPT_AVATARS, Result, StoppedError, Visitors
 from demo.zerogpu import on_gpu
 from mggtalk.errors import MediaError, OptionError
-from mggtalk.face.portrait_check import Finding, PortraitCheck
 from mggtalk.media import open_video, read_mark
 from mggtalk.media.badge import STATEMENT
+from mggtalk.portrait.check import Finding, PortraitCheck
 
 
 @pytest.fixture(scope="module")

@@ -96,7 +96,7 @@ def test_the_shelf_keeps_the_last_estimator_and_loading_says_nothing(geowizard_f
 
 
 def test_the_pipeline_imports_neither_diffusers_nor_transformers() -> None:
-    script = "import sys, json, mggtalk.pipeline, mggtalk.doctor; print(json.dumps(sorted(sys.modules)))"
+    script = "import sys, json, mggtalk.pipeline, mggtalk.cli.doctor; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = set(json.loads(done.stdout))
     assert not loaded & {"diffusers", "transformers", "accelerate", "torchvision", "cv2"}

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from mggtalk.cli import main
+from mggtalk.cli.parser import main
 from mggtalk.depth import hub
 from mggtalk.depth.hub import Source, cached, complete, fetch, readable
 from mggtalk.errors import WeightsMissingError

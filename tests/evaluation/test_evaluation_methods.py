@@ -5,15 +5,15 @@ from dataclasses import fields
 import pytest
 import torch
 
-from mggtalk.animator import calibrate_colours
-from mggtalk.cli import build_parser, main
+from mggtalk.animate.calibrate import calibrate_colours
+from mggtalk.cli.parser import build_parser, main
 from mggtalk.config import Ablation, DSGRConfig, PipelineConfig
 from mggtalk.dsgr.refine import RefineUNet
 from mggtalk.errors import OptionError
 from mggtalk.evaluation import MODES, PRIOR, TRAINED
-from mggtalk.evaluation.methods import ABLATIONS, is_trained, make_methods
+from mggtalk.evaluation.methods import ABLATIONS, make_methods
 from mggtalk.pipeline import MGGTalkPipeline
-from mggtalk.prepare import portrait_tensor
+from mggtalk.portrait.prepare import portrait_tensor
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def trained(tmp_path_factory):
         for name, parameter in network.named_parameters():
             if "last" in name:
                 parameter.copy_(0.02 * torch.randn(parameter.shape, generator=generator))
-    assert is_trained(pipe)
+    assert pipe.trained
     pipe.save_pretrained(folder)
     return folder
 
@@ -50,7 +50,7 @@ def test_every_ablation_changes_one_switch_and_no_shape():
 def test_names_become_methods_with_the_prior_first(trained):
     methods = make_methods(trained, compare=True, ablations=["sym-twin"], noises=[0.1])
     assert list(methods) == [PRIOR, TRAINED, "w/o sym-twin", "noise 0.1"]
-    assert not is_trained(methods[PRIOR].pipe) and is_trained(methods[TRAINED].pipe)
+    assert not methods[PRIOR].pipe.trained and methods[TRAINED].pipe.trained
     assert not methods["w/o sym-twin"].pipe.config.sgp.sym_twin
     assert methods["noise 0.1"].noise == 0.1 and methods["noise 0.1"].pipe is methods[TRAINED].pipe
 

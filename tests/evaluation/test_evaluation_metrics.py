@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from mggtalk.evaluation import metrics
+from mggtalk.face import regions
 from mggtalk.face.topology import LIPS, LIPS_INNER_LOWER
 from mggtalk.geometry import euler_to_rotation
 
@@ -71,7 +72,7 @@ def test_pictures_of_different_shape_are_refused():
 
 def test_hull_mask_covers_exactly_the_pixels_of_a_rectangle():
     corners = np.array([[2.5, 1.5], [6.5, 1.5], [6.5, 4.5], [2.5, 4.5], [4.0, 3.0]])  # pixel centres, and one inside
-    mask = metrics.hull_mask(corners, 8, 10)
+    mask = regions.hull_mask(corners, 8, 10)
     expected = np.zeros((8, 10), dtype=bool)
     expected[1:5, 2:7] = True
     assert (mask == expected).all()
@@ -82,9 +83,9 @@ def test_mouth_mask_is_the_enlarged_hull_of_the_lips():
     angle = np.linspace(0, 2 * np.pi, len(LIPS), endpoint=False)
     landmarks[list(LIPS), 0] = 60 + 20 * np.cos(angle)
     landmarks[list(LIPS), 1] = 50 + 10 * np.sin(angle)
-    area = metrics.mouth_mask(landmarks, 100, 120).sum()
+    area = regions.mouth_mask(landmarks, 100, 120).sum()
     assert area == pytest.approx(math.pi * 26 * 13, rel=0.06)
-    assert metrics.face_mask(landmarks, 100, 120).sum() > 3 * area
+    assert regions.face_mask(landmarks, 100, 120).sum() > 3 * area
 
 
 def test_lmd_by_hand():
@@ -105,7 +106,7 @@ def test_lip_gap_by_hand():
     opening = np.array([0.0, 3.0, 6.0, 3.0])
     points = np.zeros((4, 478, 3))
     points[:, list(LIPS_INNER_LOWER[1:-1]), 1] = opening[:, None]
-    assert metrics.lip_gap(points) == pytest.approx(opening)
+    assert regions.lip_gap(points) == pytest.approx(opening)
     double = 2 * points
     assert metrics.lip_gap_error(double, points) == pytest.approx(3.0)
     assert metrics.lip_gap_correlation(double, points) == pytest.approx(1.0)

@@ -8,7 +8,6 @@ import torch
 
 from mggtalk.errors import MGGTalkError, NoFaceError, OptionError
 from mggtalk.evaluation import PRIOR, STILL, TRAINED, Method, from_json
-from mggtalk.evaluation.clips import Clip, find_clips, other_person
 from mggtalk.evaluation.fid import InceptionDistance
 from mggtalk.evaluation.foreign import FOREIGN, NOBODY, Foreign, Judges, load_judges
 from mggtalk.evaluation.frames import FrameStore, centre_square, resized
@@ -16,8 +15,9 @@ from mggtalk.evaluation.identity import SFace
 from mggtalk.evaluation.protocol import evaluate, score_task
 from mggtalk.evaluation.scores import REAL
 from mggtalk.evaluation.tasks import make_task
+from mggtalk.media.clips import Clip, find_clips, other_person
 from mggtalk.media.writer import VideoWriter
-from mggtalk.perceptual import LPIPS
+from mggtalk.nets.perceptual import LPIPS
 from mggtalk.scene import Motion
 from tests.evaluation.colours import Colours
 from tests.unmarked import UNMARKED
@@ -243,7 +243,7 @@ def test_evaluate_writes_a_report_and_names_what_it_left_out(clips, tmp_path):
 
 
 def test_missing_perceptual_weights_are_named_not_zero(clips, monkeypatch):
-    monkeypatch.setattr("mggtalk.perceptual.PACKAGE", "no_such_package_of_weights")
+    monkeypatch.setattr("mggtalk.nets.perceptual.PACKAGE", "no_such_package_of_weights")
     result = evaluate({PRIOR: Method(DiscPipe())}, clips, every=6, size=64)
     assert result.not_computed["LPIPS"].startswith("not computed: The perceptual weights alex")
     assert math.isnan(result.mean.scores[PRIOR].lpips)

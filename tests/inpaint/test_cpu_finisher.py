@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from mggtalk.config import InpaintConfig
-from mggtalk.gates import frame_gate
 from mggtalk.geometry import euler_to_rotation
-from mggtalk.inpaint.cpu_finisher import CpuFinisher
+from mggtalk.inpaint.compiled.finisher import CpuFinisher
 from mggtalk.inpaint.follow import torso_and_background, torso_warp
 from mggtalk.inpaint.inpainter import Inpainter
 from mggtalk.inpaint.plates import Plates
+from mggtalk.nets.gates import frame_gate
 from mggtalk.scene import MotionFrame
 
 RATIO = 2.5

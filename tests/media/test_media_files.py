@@ -6,7 +6,7 @@ import pytest
 
 from mggtalk.errors import MediaError
 from mggtalk.media import check_readable, check_writable, load_image, load_sound, open_video
-from mggtalk.media.files import temporary_beside
+from mggtalk.runtime.files import temporary_beside
 
 
 def test_writable_path_is_left_as_it_is(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from mggtalk.avatar.binding import Binding, Part
 from mggtalk.config import EXPRESSION_COMPONENTS, DeformationConfig
 from mggtalk.depth.raster import rasterize_mesh
 from mggtalk.face.topology import (
@@ -24,7 +25,8 @@ from mggtalk.face.topology import (
     triangles,
 )
 from mggtalk.geometry import mirror_points
-from mggtalk.motion.deformation import RETREAT, Binding, DeformationMLP, Part, bind, displacement, triangle_parts
+from mggtalk.motion.deformation import RETREAT, DeformationMLP, displacement
+from mggtalk.portrait.bind import bind, triangle_parts
 
 SIZE, SCALE = 160, 7.0  # pixels per centimetre of the canonical face
 

@@ -6,8 +6,8 @@ import torch
 from torch.nn import functional as F
 
 from mggtalk.render import rasterize
-from mggtalk.render.cpu_lanes import LANES, add_scaled, any_positive
-from mggtalk.render.numba_compile import kernel
+from mggtalk.render.compiled.lanes import LANES, add_scaled, any_positive
+from mggtalk.runtime.kernels import kernel
 from mggtalk.scene import Gaussians
 
 

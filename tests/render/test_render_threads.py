@@ -11,8 +11,8 @@ import torch
 
 from mggtalk.errors import OptionError
 from mggtalk.render import rasterize, warm_up
-from mggtalk.render.numba_compile import kernel
-from mggtalk.render.threads import run_ranges
+from mggtalk.runtime.kernels import kernel
+from mggtalk.runtime.threads import run_ranges
 from mggtalk.scene import Gaussians
 
 

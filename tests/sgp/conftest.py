@@ -7,17 +7,17 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from mggtalk.avatar import Avatar
+from mggtalk.avatar.avatar import Avatar
+from mggtalk.avatar.binding import Binding, Part
+from mggtalk.avatar.folds import RIGHT_LIDS, Folds, gaps_of
+from mggtalk.avatar.mouth_sheet import COLUMNS, ROWS, MouthSheet
+from mggtalk.avatar.neighbours import Neighbours
+from mggtalk.avatar.window import MovingWindow
 from mggtalk.config import EXPRESSION_COMPONENTS, SGPConfig
 from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER, VERTICES
 from mggtalk.geometry import mirror_points
 from mggtalk.inpaint.plates import Plates
-from mggtalk.motion.deformation import Binding, Part
 from mggtalk.scene import Gaussians
-from mggtalk.sgp.folds import RIGHT_LIDS, Folds, gaps_of
-from mggtalk.sgp.footprint import Neighbours
-from mggtalk.sgp.mouth import COLUMNS, ROWS, MouthSheet
-from mggtalk.sgp.window import MovingWindow
 
 SMALL = SGPConfig(stride=1, features=4, encoder_width=4, decoder_width=4, sym_width=4, child_width=4, mouth_width=4)
 STEP = 0.05

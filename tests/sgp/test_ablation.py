@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mggtalk.avatar import Avatar
+from mggtalk.avatar.avatar import Avatar
 from mggtalk.config import Ablation, PipelineConfig, SGPConfig
+from mggtalk.motion.deformation import Driven
 from mggtalk.scene import Gaussians
-from mggtalk.sgp.predictor import Driven, SymmetricGaussianPredictor
+from mggtalk.sgp.predictor import SymmetricGaussianPredictor
 
 SMALL = SGPConfig(stride=1, features=8, encoder_width=8, decoder_width=8, sym_width=8, child_width=8, mouth_width=8)
 

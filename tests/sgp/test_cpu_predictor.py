@@ -5,17 +5,18 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mggtalk.avatar import Avatar
+from mggtalk.avatar.avatar import Avatar
+from mggtalk.avatar.binding import Binding, Part
+from mggtalk.avatar.mouth_sheet import COLUMNS, ROWS
+from mggtalk.avatar.neighbours import Neighbours
+from mggtalk.avatar.window import MovingWindow
 from mggtalk.config import SGPConfig
 from mggtalk.face.topology import LEFT_EYE_UPPER, LIPS_INNER_LOWER, LIPS_INNER_UPPER
 from mggtalk.geometry import mirror_points
-from mggtalk.motion.deformation import Binding, Part
+from mggtalk.motion.deformation import drive_points
 from mggtalk.render.constants import MIN_ALPHA
-from mggtalk.sgp.cpu_predictor import CpuPredictor, Residuals
-from mggtalk.sgp.footprint import Neighbours
-from mggtalk.sgp.mouth import COLUMNS, ROWS
-from mggtalk.sgp.predictor import SymmetricGaussianPredictor, drive_points
-from mggtalk.sgp.window import MovingWindow
+from mggtalk.sgp.compiled.predictor import CpuPredictor, Residuals
+from mggtalk.sgp.predictor import SymmetricGaussianPredictor
 
 PARTS = ("decoder", "sym_decoder", "densify", "mouth_decoder")
 

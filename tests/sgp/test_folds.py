@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from mggtalk.avatar.folds import LEFT_LIDS, LIPS, RIGHT_LIDS, WIDTH, Folds, gaps_of
 from mggtalk.face.topology import (
     LIPS_INNER_LOWER,
     LIPS_INNER_UPPER,
@@ -15,8 +16,7 @@ from mggtalk.face.topology import (
     RIGHT_EYE_UPPER,
     VERTICES,
 )
-from mggtalk.sgp.find_folds import MapView, find_folds, lid
-from mggtalk.sgp.folds import LEFT_LIDS, LIPS, RIGHT_LIDS, WIDTH, Folds, gaps_of
+from mggtalk.portrait.find_folds import MapView, find_folds, lid
 
 Lips = Callable[[float], Tensor]
 SIDE, PIXEL = 64, 0.0125

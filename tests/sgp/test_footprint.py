@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from mggtalk.avatar.neighbours import Neighbours
 from mggtalk.geometry import quaternion_to_rotation
-from mggtalk.sgp.footprint import THICKNESS, Neighbours, footprint, scales_and_rotation
+from mggtalk.sgp.footprint import THICKNESS, footprint, scales_and_rotation
 
 PIXEL = 0.02
 FULL = torch.ones(6, 9, dtype=torch.bool)

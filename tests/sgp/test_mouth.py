@@ -8,19 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from mggtalk.avatar.mouth_sheet import COLUMNS, ROWS, MouthSheet
 from mggtalk.config import EXPRESSION_COMPONENTS, SGPConfig
 from mggtalk.render.constants import SH_0
-from mggtalk.sgp.mouth import (
-    COLUMNS,
-    OVERLAP,
-    ROWS,
-    MouthDecoder,
-    MouthSheet,
-    sheet_colour,
-    sheet_points,
-    under_the_lip,
-)
-from mggtalk.sgp.teeth import teeth_at
+from mggtalk.sgp.mouth.decoder import OVERLAP, MouthDecoder, sheet_colour, sheet_points, under_the_lip
+from mggtalk.sgp.mouth.teeth import teeth_at
 
 Lips = Callable[[float], Tensor]
 BETA = torch.zeros(EXPRESSION_COMPONENTS)

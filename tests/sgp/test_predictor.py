@@ -7,18 +7,20 @@ import dataclasses
 import pytest
 import torch
 
-from mggtalk.avatar import Avatar
+from mggtalk.avatar.avatar import Avatar
+from mggtalk.avatar.binding import Part
+from mggtalk.avatar.mouth_sheet import COLUMNS, ROWS
+from mggtalk.avatar.neighbours import Neighbours
 from mggtalk.config import SGPConfig
 from mggtalk.face.topology import LIPS_INNER_LOWER
-from mggtalk.gates import change_gate
 from mggtalk.geometry import mirror_harmonics, mirror_points, mirror_quaternions
-from mggtalk.motion.deformation import Part
+from mggtalk.motion.deformation import Driven, drive_points
 from mggtalk.render.constants import SH_0
 from mggtalk.scene import Gaussians
 from mggtalk.sgp.densify import SHARE
-from mggtalk.sgp.footprint import Footprint, Neighbours, footprint
-from mggtalk.sgp.mouth import COLUMNS, ROWS
-from mggtalk.sgp.predictor import Driven, SymmetricGaussianPredictor, drive_points
+from mggtalk.sgp.footprint import Footprint, footprint
+from mggtalk.sgp.gate import change_gate
+from mggtalk.sgp.predictor import SymmetricGaussianPredictor
 
 SMALL = SGPConfig(stride=1, features=4, encoder_width=4, decoder_width=4, sym_width=4, child_width=4, mouth_width=4)
 SHEET = ROWS * COLUMNS

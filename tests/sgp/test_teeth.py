@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from mggtalk.sgp.teeth import BORDERS, CREASE_WIDTH, teeth_at
+from mggtalk.sgp.mouth.teeth import BORDERS, CREASE_WIDTH, teeth_at
 
 
 def row(count: int = 1201) -> torch.Tensor:

@@ -15,9 +15,9 @@ from mggtalk.geometry import euler_to_rotation, head_to_camera, project
 from mggtalk.media import VideoWriter
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.scene import Motion
-from mggtalk.training.checks import ClipLimits
-from mggtalk.training.corpus import Clip, ClipWriter, open_clip
-from mggtalk.training.preprocess import PreprocessConfig, Summary, preprocess
+from mggtalk.training.data.checks import ClipLimits
+from mggtalk.training.data.corpus import Clip, ClipWriter, open_clip
+from mggtalk.training.data.preprocess import PreprocessConfig, Summary, preprocess
 from tests.unmarked import UNMARKED
 
 SIDE = 256

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mggtalk.avatar import Avatar
+from mggtalk.avatar.avatar import Avatar
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.scene import Motion
-from mggtalk.training.augment import ColourJitter, replace_background
+from mggtalk.training.data.augment import ColourJitter, replace_background
 
 
 def rendered(pipe: MGGTalkPipeline, avatar: Avatar, frame) -> torch.Tensor:

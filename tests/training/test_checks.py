@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mggtalk.scene import FaceTrack, Motion
-from mggtalk.training.checks import ClipLimits, ClipRefusedError, check_fit, check_length, check_track
+from mggtalk.training.data.checks import ClipLimits, ClipRefusedError, check_fit, check_length, check_track
 
 LIMITS = ClipLimits()
 

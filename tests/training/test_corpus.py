@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from mggtalk.errors import MediaError, OptionError
-from mggtalk.training.corpus import ClipWriter, open_clip, open_corpus
+from mggtalk.training.data.corpus import ClipWriter, open_clip, open_corpus
 
 
 def test_clip_gives_back_what_was_written(make_motion, make_clip) -> None:

@@ -13,10 +13,10 @@ from mggtalk.errors import OptionError
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.render import rasterize
 from mggtalk.training.config import MouthConfig, TrainConfig
-from mggtalk.training.corpus import Clip, open_corpus
-from mggtalk.training.mouth_samples import MouthSamples
-from mggtalk.training.mouth_stage import MouthStage
-from mggtalk.training.mouth_views import MouthViewer, hide_mouth, stack
+from mggtalk.training.data.corpus import Clip, open_corpus
+from mggtalk.training.mouth.samples import MouthSamples
+from mggtalk.training.mouth.stage import MouthStage
+from mggtalk.training.mouth.views import MouthViewer, hide_mouth, stack
 from mggtalk.training.recipes import recipe
 from mggtalk.training.trainer import LOG, WEIGHTS, Trainer
 
@@ -103,7 +103,7 @@ def test_a_run_learns_and_its_weights_are_the_mouth_alone(clips: list[Clip], tmp
 
 
 def test_closed_mouths_teach_nothing(clips: list[Clip], pipeline: MGGTalkPipeline, monkeypatch) -> None:
-    monkeypatch.setattr("mggtalk.training.mouth_views.LEAST", 1e9)
+    monkeypatch.setattr("mggtalk.training.mouth.views.LEAST", 1e9)
     with pytest.raises(OptionError, match="open"):
         MouthSamples(clips, pipeline, QUICK).draw(0)
     with pytest.raises(OptionError, match="no clips"):

@@ -8,12 +8,12 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from mggtalk.avatar import Avatar
+from mggtalk.avatar.avatar import Avatar
 from mggtalk.errors import MediaError
 from mggtalk.evaluation.metrics import psnr
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.scene import Motion
-from mggtalk.training.packing import ABSENT, EXACT, pack_avatar, unpack_avatar
+from mggtalk.training.data.packing import ABSENT, EXACT, pack_avatar, unpack_avatar
 
 
 def test_packed_avatar_is_small_and_nearly_the_same(avatar: Avatar) -> None:

@@ -11,15 +11,15 @@ import pytest
 import torch
 from PIL import Image
 
-from mggtalk.cli import main
+from mggtalk.cli.parser import main
 from mggtalk.errors import MediaError, OptionError
 from mggtalk.face.masks import face_axes
 from mggtalk.geometry import rotation_to_euler
 from mggtalk.media import open_video
 from mggtalk.scene import FaceTrack
-from mggtalk.training import preprocess as module
-from mggtalk.training.corpus import Clip, open_corpus
-from mggtalk.training.preprocess import PreprocessConfig, Shard, load_track, mirrored_track, preprocess, strided
+from mggtalk.training.data import preprocess as module
+from mggtalk.training.data.corpus import Clip, open_corpus
+from mggtalk.training.data.preprocess import PreprocessConfig, Shard, load_track, mirrored_track, preprocess, strided
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from mggtalk.errors import OptionError
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.topology import LIPS
 from mggtalk.training.config import LossConfig, TrainConfig, WindowConfig
-from mggtalk.training.corpus import open_corpus
+from mggtalk.training.data.corpus import open_corpus
+from mggtalk.training.head.samples import Samples, window
 from mggtalk.training.recipes import RECIPES, recipe
-from mggtalk.training.samples import Samples, window
 
 CONFIG = TrainConfig(
     targets=2, window=WindowConfig(side=48, mouth=1.0, eyes=0.0, jitter=0.0), loss=LossConfig(mouth=3.0)

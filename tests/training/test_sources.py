@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from mggtalk.face.blendshapes import INDEX
-from mggtalk.training.sources import choose_sources, distances, lid_gaps, lip_gaps
+from mggtalk.training.data.sources import choose_sources, distances, lid_gaps, lip_gaps
 
 JAW, BLINKS = INDEX["jawOpen"], (INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"])
 

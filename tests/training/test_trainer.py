@@ -13,10 +13,10 @@ from mggtalk.config import DSGRConfig, InpaintConfig, PipelineConfig, SGPConfig
 from mggtalk.errors import OptionError
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.training.config import CompletionConfig, LossConfig, TrainConfig, WindowConfig
-from mggtalk.training.corpus import Clip, open_corpus
-from mggtalk.training.head_stage import HeadStage
-from mggtalk.training.inpaint_stage import InpaintStage
-from mggtalk.training.overfit import face_psnr
+from mggtalk.training.data.corpus import Clip, open_corpus
+from mggtalk.training.head.overfit import face_psnr
+from mggtalk.training.head.stage import HeadStage
+from mggtalk.training.image.stage import InpaintStage
 from mggtalk.training.trainer import LATEST, LOG, WEIGHTS, Trainer
 
 SMALL = PipelineConfig(

@@ -13,22 +13,22 @@ from torch import Tensor
 
 from mggtalk.config import TrackerConfig
 from mggtalk.errors import MGGTalkError
-from mggtalk.evaluation.clips import SPEECH, Clip
 from mggtalk.face import topology
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.tracker import FaceTracker
 from mggtalk.media import load_sound, open_video
+from mggtalk.media.clips import SPEECH, Clip
 from mggtalk.media.sound import Sound
-from mggtalk.motion.audio_prior import CHIN
-from mggtalk.motion.features import record
-from mggtalk.motion.hearing import heard, rule_curves, speech_of, understand
-from mggtalk.motion.phones import Phone, recognise
 from mggtalk.motion.retarget import close_lips
-from mggtalk.motion.speech_encoder import Ears
-from mggtalk.motion.speech_inputs import SpeechInputs, speech_inputs
-from mggtalk.motion.visemes import LEAD, lip_contact, mouth_at
-from mggtalk.progress import Progress, no_progress
-from mggtalk.training.preprocess import fitted, load_track
+from mggtalk.runtime.progress import Progress, no_progress
+from mggtalk.speech.audio_prior import CHIN
+from mggtalk.speech.features import record
+from mggtalk.speech.hearing import heard, rule_curves, speech_of, understand
+from mggtalk.speech.phones import Phone, recognise
+from mggtalk.speech.speech_encoder import Ears
+from mggtalk.speech.speech_inputs import SpeechInputs, speech_inputs
+from mggtalk.speech.visemes import LEAD, lip_contact, mouth_at
+from mggtalk.training.data.preprocess import fitted, load_track
 from mggtalk.training.speech.augment import Variant
 
 logger = logging.getLogger(__name__)

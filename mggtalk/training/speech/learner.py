@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER
-from mggtalk.motion.audio_prior import AudioPrior, blend
-from mggtalk.motion.speech_inputs import CLOCK
+from mggtalk.speech.audio_prior import AudioPrior, blend
+from mggtalk.speech.speech_inputs import CLOCK
 from mggtalk.training.speech.clips import MOUTH, SpeechClip
 from mggtalk.training.speech.config import SpeechLossConfig, SpeechTrainConfig
 

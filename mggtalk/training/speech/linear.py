@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from mggtalk.face.face_model import FaceModel
-from mggtalk.motion.audio_prior import TAP, AudioPrior
-from mggtalk.motion.speech_inputs import CLOCK
+from mggtalk.speech.audio_prior import TAP, AudioPrior
+from mggtalk.speech.speech_inputs import CLOCK
 from mggtalk.training.speech.clips import MOUTH, Heard, SpeechClip
 
 RIDGE = 0.25

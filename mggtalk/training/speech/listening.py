@@ -9,7 +9,7 @@ import torch
 
 from mggtalk.errors import OptionError
 from mggtalk.media.sound import Sound
-from mggtalk.motion.speech_encoder import CLOCK, FIRST, HOP, LAP, Ears, SpeechEncoder
+from mggtalk.speech.speech_encoder import CLOCK, FIRST, HOP, LAP, Ears, SpeechEncoder
 
 SPREAD = 0.075
 """Root mean square of the sounds: what the filter's ridge weight is made for."""

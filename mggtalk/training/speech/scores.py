@@ -11,7 +11,7 @@ from torch import Tensor
 from mggtalk.evaluation import metrics
 from mggtalk.face.face_model import FaceModel
 from mggtalk.geometry import head_to_camera, project
-from mggtalk.motion.audio_prior import AudioPrior, Voice, blend
+from mggtalk.speech.audio_prior import AudioPrior, Voice, blend
 from mggtalk.training.speech.clips import SpeechClip
 from mggtalk.training.speech.sync import best_lag, correlation, lip_gaps
 

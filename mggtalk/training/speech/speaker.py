@@ -9,8 +9,8 @@ from torch import Tensor
 
 from mggtalk.errors import OptionError
 from mggtalk.face.face_model import FaceModel
-from mggtalk.motion.audio_prior import AudioPrior, Voice, blend
-from mggtalk.motion.speech_inputs import CLOCK
+from mggtalk.speech.audio_prior import AudioPrior, Voice, blend
+from mggtalk.speech.speech_inputs import CLOCK
 from mggtalk.training.speech.clips import SpeechClip
 from mggtalk.training.speech.config import SpeechLossConfig
 from mggtalk.training.speech.learner import MouthLoss

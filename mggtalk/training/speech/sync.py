@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER
-from mggtalk.motion.speech_inputs import CLOCK
+from mggtalk.speech.speech_inputs import CLOCK
 from mggtalk.training.speech.clips import SpeechClip
 from mggtalk.training.speech.config import SyncConfig
 

@@ -14,11 +14,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from mggtalk.config import AudioPriorConfig
 from mggtalk.errors import OptionError
 from mggtalk.face.face_model import FaceModel
-from mggtalk.motion.audio_prior import AudioPrior, mouth_region
-from mggtalk.motion.features import N_MELS
-from mggtalk.motion.phones import decode_phones
-from mggtalk.motion.speech_encoder import Ears
-from mggtalk.progress import Progress, no_progress
+from mggtalk.runtime.progress import Progress, no_progress
+from mggtalk.speech.audio_prior import AudioPrior, mouth_region
+from mggtalk.speech.features import N_MELS
+from mggtalk.speech.phones import decode_phones
+from mggtalk.speech.speech_encoder import Ears
 from mggtalk.training.speech.augment import music, vary
 from mggtalk.training.speech.clips import SpeechClip, hear
 from mggtalk.training.speech.config import SpeechAugmentConfig, SpeechTrainConfig

@@ -12,27 +12,27 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 from transformers import WhisperConfig, WhisperForAudioClassification
 
+from mggtalk.cli.train_speech import train_speech
+from mggtalk.cli.voice import in_time, judged
 from mggtalk.config import AudioPriorConfig
 from mggtalk.errors import OptionError, WeightsMissingError
 from mggtalk.face.face_model import FaceModel
 from mggtalk.media.sound import Sound, load_sound
-from mggtalk.motion.audio_prior import AudioPrior, Voice, mouth_region
-from mggtalk.motion.features import N_MELS, record
-from mggtalk.motion.hearing import understand
-from mggtalk.motion.speech_encoder import SpeechEncoder
-from mggtalk.motion.speech_inputs import CHANNELS
-from mggtalk.motion.visemes import LEAD
-from mggtalk.motion.voice_file import load_voice, save_voice
+from mggtalk.speech.audio_prior import AudioPrior, Voice, mouth_region
+from mggtalk.speech.features import N_MELS, record
+from mggtalk.speech.hearing import understand
+from mggtalk.speech.speech_encoder import SpeechEncoder
+from mggtalk.speech.speech_inputs import CHANNELS
+from mggtalk.speech.visemes import LEAD
+from mggtalk.speech.voice_file import load_voice, save_voice
 from mggtalk.training.speech.augment import music, stretch, vary
 from mggtalk.training.speech.clips import SpeechClip, hear
-from mggtalk.training.speech.command import train_speech
 from mggtalk.training.speech.config import SpeechAugmentConfig, SpeechTrainConfig, SyncConfig
 from mggtalk.training.speech.listening import fit_ears
 from mggtalk.training.speech.scores import predicted, score, table
 from mggtalk.training.speech.speaker import VoiceConfig, fit_voice
 from mggtalk.training.speech.sync import best_lag, lip_gaps, synchronise
 from mggtalk.training.speech.train import train_prior, with_variants
-from mggtalk.training.speech.voice_command import in_time, judged
 
 ROOT = Path(__file__).parents[3]
 SIZE = AudioPriorConfig(width=16, levels=2, closing=0.0)

@@ -1,0 +1,256 @@
+"""Frames of one avatar at one size: what the pipeline does per frame, and the calibration of colours that it needs."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mggtalk.animate.cuda_graph import Predict, replayed
+from mggtalk.animate.keyframes import draw_motion
+from mggtalk.avatar.adapter import Touch
+from mggtalk.avatar.avatar import Avatar
+from mggtalk.avatar.touches import Touches
+from mggtalk.config import RenderConfig
+from mggtalk.errors import OptionError
+from mggtalk.face.face_model import FaceModel
+from mggtalk.inpaint.compiled.finisher import CpuFinisher
+from mggtalk.inpaint.follow import torso_and_background, torso_warp
+from mggtalk.inpaint.inpainter import Inpainter, Layers
+from mggtalk.inpaint.plates import resize_plates
+from mggtalk.motion.deformation import DeformationMLP, Driven, drive_points
+from mggtalk.nets.gates import frame_gate
+from mggtalk.render import rasterize
+from mggtalk.runtime.overlap import map_in_order
+from mggtalk.runtime.readback import downloaded
+from mggtalk.runtime.threads import thread_count
+from mggtalk.scene import Camera, Gaussians, Motion, MotionFrame
+from mggtalk.sgp.compiled.predictor import CpuPredictor, Residuals
+from mggtalk.sgp.predictor import SymmetricGaussianPredictor
+
+FIELDS_OF_VIEW = (10.0, 60.0)
+"""Least and greatest field of view, degrees; the portrait's camera has 22.6."""
+
+
+class Animator:
+    """Renders an avatar at a fixed size. Holds the resized plates; shares the networks, which it never changes.
+
+    The head is splatted no coarser than the portrait that its colours were calibrated on, and averaged down: at half
+    the size a splat is narrower than a pixel, and drawing it there directly would alias.
+
+    Args:
+        avatar: The prepared portrait.
+        face_model: The landmark 3DMM.
+        deformation: Residual of eq. 9.
+        sgp: Symmetric Gaussian prediction.
+        inpainter: Torso and background completion.
+        size: Side of the frame in pixels.
+        config: The camera, and how a card draws.
+        field_of_view: Of the camera that sees the head, degrees; None for that of the portrait's camera. The camera's
+            distance follows (dolly zoom), so that the head keeps its size and only its perspective changes.
+
+    Raises:
+        OptionError: If the field of view is out of range.
+    """
+
+    def __init__(
+        self,
+        avatar: Avatar,
+        face_model: FaceModel,
+        deformation: DeformationMLP,
+        sgp: SymmetricGaussianPredictor,
+        inpainter: Inpainter,
+        size: int,
+        config: RenderConfig,
+        field_of_view: float | None = None,
+    ) -> None:
+        self.config = config
+        self.focal_ratio = config.focal_ratio
+        self.dolly = 1.0 if field_of_view is None else dolly(field_of_view, self.focal_ratio)
+        self.device = next(sgp.parameters()).device
+        self.avatar = avatar = avatar.to(self.device)
+        self.face_model = face_model if self.device.type == "cpu" else copy.deepcopy(face_model).to(self.device)
+        self.deformation = deformation
+        self.sgp = sgp
+        self.inpainter = inpainter
+        self.size = size
+        self.oversampling = max(1, avatar.plates.background.shape[-1] // size)
+        self.finer = size > max(avatar.mask.shape)  # than the position map
+        self.plates = resize_plates(avatar.plates, size)
+        with torch.no_grad():
+            self.features = sgp.features(avatar)  # F, the same for all frames
+        self.touches = Touches.of(avatar)
+        if not self.finer and avatar.coarse_colour is not None:
+            self.avatar = avatar.with_(colour=avatar.coarse_colour, coarse_colour=avatar.coarse_colour)
+
+    def drive(self, expression: Tensor, pose: MotionFrame | None = None) -> Driven:
+        """Eq. 9: points and mesh for ``beta_d [..., K]``; an adapter adds what it knows of a pose or the portrait's."""
+        return drive_points(self.avatar, self._vertices(expression), expression, self._touch(expression, pose))
+
+    def _touch(self, expression: Tensor, pose: MotionFrame | None) -> Touch | None:
+        """What the avatar's adapter adds, if it has one."""
+        if self.touches is None:
+            return None
+        pose, batch = pose or self.avatar.source, expression.shape[:-1]
+        frame = MotionFrame(expression, pose.rotation.expand(*batch, 3, 3), pose.translation.expand(*batch, 3))
+        return torch.vmap(self.touches)(frame) if batch else self.touches(frame)
+
+    def _vertices(self, expression: Tensor) -> Tensor:
+        """Driven face model ``[..., V, 3]``."""
+        avatar = self.avatar
+        return self.deformation.drive(self.face_model, avatar.vertices, avatar.identity, expression, avatar.expression)
+
+    def splats(self, expression: Tensor, pose: MotionFrame | None = None) -> Gaussians:
+        """Gaussians for ``beta_d [..., K]``, head frame. See :meth:`drive` and :meth:`predict`."""
+        return self.predict(self.drive(expression, pose))
+
+    def predict(self, driven: Driven) -> Gaussians:
+        """Eq. 4 to 6: the dense set, or the coarse one where children would be smaller than a pixel."""
+        return (self.sgp.dense if self.finer else self.sgp.coarse)(self.avatar, driven, self.features)
+
+    def render(self, splats: Gaussians, frame: MotionFrame) -> Tensor:
+        """Composite splats over torso and background.
+
+        Args:
+            splats: Gaussians in the head frame, or B sets.
+            frame: Pose to see them from, or B poses.
+
+        Returns:
+            RGB ``[..., 3, size, size]`` in [0, 1].
+        """
+        pictures = self.inpainter(*self.layers(splats, frame))  # [B, 3, size, size]
+        return pictures if frame.rotation.ndim > 2 else pictures[0]
+
+    def layers(self, splats: Gaussians, frame: MotionFrame) -> Layers:
+        """What the inpainter completes. See :meth:`render`."""
+        head = rasterize(splats, self._camera(frame), block=self.oversampling)
+        warp = torso_warp(self.avatar.plates.follow, self.avatar.source, frame, self.focal_ratio)
+        plate = torso_and_background(self.plates, warp, self.size)
+        layers = torch.cat([head.image, head.alpha[..., None]], dim=-1).movedim(-1, -3)  # [..., 4, size, size]
+        layers = layers.reshape(-1, 4, self.size, self.size)  # [B, 4, size, size]
+        gate = frame_gate(frame, self.avatar.source).view(-1, 1, 1, 1)  # [B, 1, 1, 1]
+        return Layers(layers[:, :3], layers[:, 3:], plate, gate)
+
+    def frame(self, frame: MotionFrame) -> np.ndarray:
+        """One finished frame, uint8 ``[size, size, 3]``. Threads may call it at once."""
+        return self._finished(frame, None)[0]
+
+    def frames(self, motion: Motion) -> Iterator[np.ndarray]:
+        """The frames of a motion in order, made a few ahead of what is read on threads of their own.
+
+        On a CPU the decoders are asked at key frames only, see :mod:`mggtalk.animate.keyframes`: frames between them
+        differ from :meth:`frame` by a hundredth of what the decoders add. A card makes several frames at once.
+        """
+        if self.device.type != "cpu":
+            return self.frames_together(motion, self.config.batch)
+        if self._predictor is None or not self._predictor.learned:
+            return map_in_order(self.frame, motion, self.workers)
+        return draw_motion(lambda index, residuals: self._finished(motion[index], residuals), motion, self.workers)
+
+    def frames_together(self, motion: Motion, count: int) -> Iterator[np.ndarray]:
+        """The frames of a motion in order, ``count`` of them by one call of the networks and the rasterizer.
+
+        What a card does, which is not waited for while it has work; a CPU can do it as well, but gains nothing by it.
+        The last batch is filled up with the last frame, so that all have one shape.
+        """
+        last = len(motion) - 1
+        starts = range(0, len(motion), count)
+        batches = (motion[torch.arange(start, start + count).clamp(max=last)] for start in starts)
+        for start, pictures in zip(starts, downloaded(self._pictures(batches))):
+            yield from pictures[: len(motion) - start]
+
+    def _pictures(self, batches: Iterable[MotionFrame]) -> Iterator[Tensor]:
+        """Frames of batches of one size, uint8 ``[B, size, size, 3]``."""
+        predict: Predict | None = None
+        for batch in batches:
+            with torch.inference_mode():
+                frames = self._sent(batch)
+                if predict is None:
+                    predict = replayed(self._predicted, frames) if self.config.cuda_graph else self._predicted
+                pictures = self._quantised(self.render(predict(frames), frames))
+            yield pictures
+
+    @torch.inference_mode()
+    def _finished(self, frame: MotionFrame, residuals: Residuals | None) -> tuple[np.ndarray, Residuals | None]:
+        """A frame, and the residuals in it if they were given or asked for."""
+        if self._predictor is None:
+            return self._picture(frame).cpu().numpy(), None
+        vertices, touch = self._vertices(frame.expression), self._touch(frame.expression, frame)
+        splats, residuals = self._predictor(vertices, frame.expression, residuals, touch)
+        if self._finisher is None:
+            return self._quantised(self.render(splats, frame)).numpy(), residuals
+        head = rasterize(splats, self._camera(frame), block=self.oversampling)
+        return self._finisher(head.image, head.alpha, frame), residuals
+
+    @torch.inference_mode()
+    def _picture(self, frame: MotionFrame) -> Tensor:
+        """A frame by torch, where the networks are: uint8 ``[size, size, 3]``."""
+        frame = self._sent(frame)
+        return self._quantised(self.render(self._predicted(frame), frame))
+
+    def _predicted(self, frame: MotionFrame) -> Gaussians:
+        """Gaussians of a frame, or of B frames, that is where the networks are."""
+        return self.splats(frame.expression, frame)
+
+    def _sent(self, frame: MotionFrame) -> MotionFrame:
+        """A copy where the networks are; a card is not waited for."""
+        return MotionFrame(*(tensor.to(self.device, non_blocking=True) for tensor in frame))
+
+    @staticmethod
+    def _quantised(image: Tensor) -> Tensor:
+        """Bytes ``[..., size, size, 3]`` of pictures ``[..., 3, size, size]`` in [0, 1]."""
+        return (image * 255.0 + 0.5).to(torch.uint8).movedim(-3, -1).contiguous()
+
+    @torch.inference_mode()
+    def fast_splats(self, expression: Tensor) -> Gaussians:
+        """What :meth:`splats` gives, without gradients and with the networks' weights at the first call."""
+        if self._predictor is None:
+            return self.splats(expression)
+        return self._predictor(self._vertices(expression), expression, touch=self._touch(expression, None))[0]
+
+    @property
+    def workers(self) -> int:
+        """Threads that make frames on a CPU: one per core, as the steps of a frame are too short to be shared."""
+        return thread_count()
+
+    @cached_property
+    def _predictor(self) -> CpuPredictor | None:
+        """What the points need per frame, worked out once; None where torch has to do it."""
+        with torch.inference_mode():
+            suits = CpuPredictor.suits(self.sgp, self.avatar, self.features)
+            return CpuPredictor(self.sgp, self.avatar, self.features, self.finer) if suits else None
+
+    @cached_property
+    def _finisher(self) -> CpuFinisher | None:
+        """The same for what is behind the head."""
+        with torch.inference_mode():
+            suits = CpuFinisher.suits(self.plates, self.inpainter)
+            source = self.avatar.source
+            return CpuFinisher(self.plates, source, self.inpainter, self.focal_ratio) if suits else None
+
+    def _camera(self, frame: MotionFrame) -> Camera:
+        """The camera that the head is splatted for."""
+        x, y, z = frame.translation.unbind(-1)
+        place = torch.stack([x, y, self.dolly * z], dim=-1)  # [3]
+        return Camera.from_pose(frame.rotation, place, self.oversampling * self.size, self.dolly * self.focal_ratio)
+
+
+def dolly(field_of_view: float, focal_ratio: float) -> float:
+    """How many times farther away a camera of another field of view stands, to see the head as large.
+
+    Args:
+        field_of_view: Degrees, over the side of the picture.
+        focal_ratio: Of the portrait's camera.
+
+    Raises:
+        OptionError: If it is out of range.
+    """
+    low, high = FIELDS_OF_VIEW
+    if not low <= field_of_view <= high:
+        raise OptionError(f"The field of view is {field_of_view:g} degrees.", f"Choose {low:g} to {high:g}.")
+    return 0.5 / math.tan(math.radians(field_of_view) / 2) / focal_ratio

@@ -1,0 +1,1 @@
+"""The avatar: what is known of a portrait, as data. No network is called here."""

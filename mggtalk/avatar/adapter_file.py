@@ -1,0 +1,251 @@
+"""Adapters as files: safetensors in half precision, with the portrait that they belong to and who agreed to it.
+
+A file is all that is needed to make the person talk: the pipeline prepares the portrait in it and puts the weights on.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mggtalk.avatar.adapter import CHANNELS, FEATURES, REGIONS, Adapter, Region
+from mggtalk.config import CONSENT
+from mggtalk.errors import MediaError, OptionError
+from mggtalk.media.files import PathLike, check_readable, check_writable
+from mggtalk.media.image import BROKEN
+from mggtalk.media.provenance import mark_text
+from mggtalk.runtime.files import temporary_beside
+
+FORMAT = "mggtalk-adapter-1"
+
+SUFFIX = ".safetensors"
+
+MOST_MEGABYTES = 5.0
+"""Size of a file, at most, in 10^6 bytes."""
+
+PICTURES = ("portrait", "background")
+"""Pictures in a file, PNG or JPEG: the frame that the avatar is made of, and what stands behind the person."""
+
+MOST_SIDE = 1024
+"""Longest side of a picture in a file, pixels."""
+
+MOST_BLENDSHAPES = 64
+"""Typical frames of a region, at most."""
+
+AGAIN = "Make it again with 'mggtalk adapt'."
+EXACT = ("axes", "origin", "centres")
+
+
+class Facts(NamedTuple):
+    """What a file says about itself."""
+
+    consent: str  # CONSENT
+    face_model: str  # version
+    trained: bool  # whether it was learned on top of trained networks
+    seconds: float  # of the clip that it was learned from
+    steps: int  # of the optimiser
+
+
+class AdapterFile(NamedTuple):
+    """A file's content."""
+
+    adapter: Adapter
+    portrait: np.ndarray  # uint8 [S, S, 3]
+    background: np.ndarray | None  # uint8 [S, S, 3], where the clip told what stands behind the person
+    facts: Facts
+
+
+def check_consent(statement: str | None) -> str:
+    """Check what a user says before a clip is learned from; case, spaces and a full stop do not matter.
+
+    Returns:
+        :data:`mggtalk.config.CONSENT`.
+
+    Raises:
+        OptionError: If it says something else.
+    """
+    if " ".join(str(statement or "").split()).rstrip(".").casefold() != CONSENT.casefold():
+        said = "nothing was said about consent" if not statement else f"the statement is {str(statement)[:80]!r}"
+        raise OptionError(f"An avatar is made of people who agreed to it only; {said}.", f'Say "{CONSENT}".')
+    return CONSENT
+
+
+def write_adapter(path: PathLike, content: AdapterFile) -> Path:
+    """Write a file; it appears when it is complete.
+
+    Raises:
+        MediaError: If it cannot be written there.
+        OptionError: If it would be larger than :data:`MOST_MEGABYTES`, or nobody agreed.
+    """
+    target = check_writable(path, (SUFFIX,))
+    check_consent(content.facts.consent)
+    tensors = {name: _stored(name, value) for name, value in content.adapter.tensors().items()}
+    tensors["portrait"] = _encoded(content.portrait, "PNG")
+    if content.background is not None:
+        tensors["background"] = _encoded(content.background, "JPEG", quality=92)
+    metadata = {"format": FORMAT, "facts": json.dumps(content.facts._asdict()), "made": mark_text()}
+    partial = temporary_beside(target, SUFFIX)
+    try:
+        save_file(tensors, str(partial), metadata=metadata)
+        megabytes = partial.stat().st_size / 1e6
+        if megabytes > MOST_MEGABYTES:
+            problem = f"The adapter would have {megabytes:.1f} MB, more than {MOST_MEGABYTES:g}."
+            raise OptionError(problem, "Give a smaller CodeConfig.")
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+    return target
+
+
+def read_adapter(path: PathLike, map_side: int, vertices: int, sheet: tuple[int, int]) -> AdapterFile:
+    """Read a file, believing nothing that it says.
+
+    Args:
+        path: The file.
+        map_side: Side of the pipeline's position maps.
+        vertices: Of its face model.
+        sheet: Rows and columns of its mouth sheet.
+
+    Raises:
+        MediaError: If it is missing, too large, or no adapter that fits.
+    """
+    file = check_readable(path, "adapter", MOST_MEGABYTES)
+    try:
+        with safe_open(str(file), framework="pt") as opened:
+            metadata = opened.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                problem = f"{str(file)!r} is not an adapter ({metadata.get('format', 'no format mark')!r:.60})."
+                raise MediaError(problem, AGAIN)
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise MediaError(f"{str(file)!r} cannot be read as an adapter ({_brief(error)}).", AGAIN) from error
+    pictures = {name: _decoded(file, name, tensors.pop(name)) for name in PICTURES if name in tensors}
+    if "portrait" not in pictures:
+        raise MediaError(f"{str(file)!r} has no portrait.", AGAIN)
+    facts = _facts(file, metadata.get("facts", ""))
+    adapter = _adapter(file, tensors)
+    for wrong in _misfits(adapter, map_side, vertices, sheet):
+        raise MediaError(f"{str(file)!r} does not fit: {wrong}.", AGAIN)
+    return AdapterFile(adapter, pictures["portrait"], pictures.get("background"), facts)
+
+
+def _adapter(file: Path, tensors: dict[str, Tensor]) -> Adapter:
+    """The adapter of a file's tensors; bounds are integers, all else is made single precision."""
+    try:
+        adapter = Adapter.of(
+            {name: value.long() if name.endswith("bounds") else value.float() for name, value in tensors.items()}
+        )
+    except KeyError as error:
+        raise MediaError(f"{str(file)!r} lacks {error}.", AGAIN) from error
+    extra = sorted(set(tensors) - set(adapter.tensors()))
+    if extra:
+        raise MediaError(f"{str(file)!r} has {extra[0]!r:.60}, which no adapter has.", AGAIN)
+    return adapter
+
+
+def _misfits(adapter: Adapter, side: int, vertices: int, sheet: tuple[int, int]) -> list[str]:
+    """What is wrong with shapes and numbers."""
+    wrong = []
+    if adapter.colour.shape != (6, side, side):
+        wrong.append(f"its colours are {_shape(adapter.colour)}, not 6 x {side} x {side}")
+    for name in REGIONS:
+        wrong += [f"{name}: {text}" for text in _region_misfits(getattr(adapter, name), side, vertices, sheet)]
+    if not len(adapter.mouth.sheet):
+        wrong.append("mouth: it has no sheet")
+    if not all(bool(value.isfinite().all()) for value in adapter.tensors().values()):
+        wrong.append("it has numbers that are not finite")
+    return wrong
+
+
+def _region_misfits(region: Region, side: int, vertices: int, sheet: tuple[int, int]) -> list[str]:
+    """What is wrong with one region."""
+    if region.axes.ndim != 2 or region.centres.ndim != 2 or region.maps.ndim != 4 or region.sheet.ndim != 4:
+        return ["it has tensors of the wrong rank"]
+    dimensions, count = len(region.axes), len(region.centres)
+    wanted = {
+        "axes": (dimensions, FEATURES),
+        "origin": (dimensions,),
+        "centres": (count, dimensions),
+        "bounds": (4,),
+        "vertices": (count, vertices, 3),
+        "maps": (count, CHANNELS, *region.maps.shape[2:]),
+        "sheet": (count if len(region.sheet) else 0, CHANNELS, *sheet),
+    }
+    wrong = [
+        f"its {name} are {_shape(getattr(region, name))}, not {' x '.join(map(str, shape))}"
+        for name, shape in wanted.items()
+        if tuple(getattr(region, name).shape) != shape
+    ]
+    if not 1 <= count <= MOST_BLENDSHAPES or not min(region.maps.shape[2:]) or max(region.maps.shape[2:]) > side:
+        wrong.append(f"it has {count} maps of {region.maps.shape[2]} x {region.maps.shape[3]}")
+    if not wrong:
+        first_row, end_row, first_column, end_column = region.bounds.tolist()
+        if not (0 <= first_row < end_row <= side and 0 <= first_column < end_column <= side):
+            wrong.append(f"its bounds are {region.bounds.tolist()}")
+    return wrong
+
+
+def _facts(file: Path, text: str) -> Facts:
+    """What a file says about itself."""
+    try:
+        given: dict[str, Any] = json.loads(text)
+        facts = Facts(
+            consent=str(given["consent"]),
+            face_model=str(given["face_model"]),
+            trained=bool(given["trained"]),
+            seconds=float(given["seconds"]),
+            steps=int(given["steps"]),
+        )
+        check_consent(facts.consent)
+    except OptionError as error:
+        raise MediaError(f"{str(file)!r} does not say that the person agreed.", AGAIN) from error
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+        raise MediaError(f"{str(file)!r} does not say what it is ({_brief(error)}).", AGAIN) from error
+    return facts
+
+
+def _stored(name: str, value: Tensor) -> Tensor:
+    """A tensor as a file holds it."""
+    part = name.rpartition(".")[2]
+    if part == "bounds":
+        return value.to(torch.int16)
+    return value.detach().to("cpu", torch.float32 if part in EXACT else torch.float16).contiguous()
+
+
+def _encoded(picture: np.ndarray, kind: str, **options: int) -> Tensor:
+    """A picture as the bytes of a file ``[n]``."""
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, kind, **options)
+    return torch.frombuffer(bytearray(stream.getvalue()), dtype=torch.uint8)
+
+
+def _decoded(file: Path, name: str, data: Tensor) -> np.ndarray:
+    """The picture of :func:`_encoded`."""
+    try:
+        if data.dtype != torch.uint8 or data.ndim != 1:
+            raise ValueError("no bytes")
+        with Image.open(io.BytesIO(data.numpy().tobytes()), formats=("PNG", "JPEG")) as opened:
+            if opened.width != opened.height or not 64 <= opened.width <= MOST_SIDE:
+                raise ValueError(f"{opened.width} x {opened.height} pixels")
+            return np.asarray(opened.convert("RGB"))
+    except BROKEN as error:
+        raise MediaError(f"The {name} in {str(file)!r} cannot be read ({_brief(error)}).", AGAIN) from error
+
+
+def _shape(value: Tensor) -> str:
+    return " x ".join(map(str, value.shape)) or "one number"
+
+
+def _brief(error: Exception) -> str:
+    """The first line of an error, not too long."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]

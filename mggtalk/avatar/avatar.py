@@ -1,0 +1,162 @@
+"""An avatar: everything about one portrait that does not change from frame to frame. Made once, savable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mggtalk.avatar.adapter import Adapter
+from mggtalk.avatar.binding import Binding, inner_points
+from mggtalk.avatar.folds import Folds
+from mggtalk.avatar.mouth_sheet import MouthSheet
+from mggtalk.avatar.neighbours import Neighbours
+from mggtalk.avatar.window import MovingWindow
+from mggtalk.errors import MediaError
+from mggtalk.inpaint.plates import Plates
+from mggtalk.scene import Gaussians, MotionFrame
+
+FORMAT = "mggtalk-avatar-5"
+
+GROUPS: dict[str, type] = {
+    "neighbours": Neighbours,
+    "binding": Binding,
+    "mirrored_binding": Binding,
+    "back": Gaussians,
+    "mouth": MouthSheet,
+    "folds": Folds,
+    "plates": Plates,
+    "window": MovingWindow,
+}
+"""Fields of an avatar that are tuples of tensors."""
+
+
+@dataclass(frozen=True)
+class Avatar:
+    """One person's head in the head frame, and the picture that it came from.
+
+    N counts the visible points (pixels of the position map that show the head, row-major), M the mirrored ones.
+    """
+
+    identity: Tensor  # [I] coefficients of the face model
+    expression: Tensor  # [K] beta_s
+    rotation: Tensor  # [3, 3] source pose
+    translation: Tensor  # [3] source pose, decimetres
+    vertices: Tensor  # [V, 3] face model of the source, head frame
+    mask: Tensor  # [H, W] bool, pixels of the position map that show the head
+    neighbours: Neighbours  # who stands beside whom on the position map
+    points: Tensor  # [N, 3] P_f
+    colour: Tensor  # [N, 3] RGB of the parents
+    colour_step: Tensor  # [N, 3] RGB of the children less that of their parents
+    opacity: Tensor  # [N] head weight of the pixel
+    binding: Binding  # of the visible points
+    mirrored: Tensor  # [M] index of the visible twin of each mirrored point
+    mirrored_points: Tensor  # [M, 3] P_f^s
+    mirrored_binding: Binding
+    back: Gaussians  # the back of the head; moves with the pose alone
+    mouth: MouthSheet
+    folds: Folds
+    head_image: Tensor  # [1, 4, H, W] I_s^h on the position map: RGB premultiplied by the head mask, and the mask
+    window: MovingWindow  # the part of the position map that expressions move
+    plates: Plates
+    pixel_size: Tensor  # [] decimetres that a map pixel covers at the depth of the head; stays on the host
+    coarse_colour: Tensor | None = None  # [N, 3] RGB of parents without children; None: found when they are drawn
+    notes: tuple[str, ...] = ()  # what the user should know about this portrait
+    adapter: Adapter | None = None  # what was learned of this person from a clip
+
+    @property
+    def source(self) -> MotionFrame:
+        """The portrait's own expression and pose."""
+        return MotionFrame(self.expression, self.rotation, self.translation)
+
+    @cached_property
+    def pixels(self) -> Tensor:
+        """Row-major places of the N visible points on the map ``[N]``; found once, as a card would be waited for."""
+        with torch.inference_mode(False):  # it may serve training later
+            return self.mask.flatten().nonzero().squeeze(-1)
+
+    @property
+    def cells(self) -> tuple[Tensor, Tensor]:
+        """Rows and columns ``[N]`` of the visible points on the map."""
+        side = self.mask.shape[1]
+        return self.pixels // side, self.pixels % side
+
+    @cached_property
+    def inner(self) -> tuple[Tensor, Tensor]:
+        """Indices of the visible and of the mirrored points that lie in the eyes or the mouth; found once as well."""
+        with torch.inference_mode(False):
+            return inner_points(self.binding), inner_points(self.mirrored_binding)
+
+    def position_map(self, points: Tensor) -> Tensor:
+        """Scatter values of the N visible points ``[..., N, C]`` onto maps ``[..., C, H, W]``, zero elsewhere."""
+        grid = points.new_zeros(*points.mT.shape[:-1], self.mask.numel())  # [..., C, H * W]
+        return grid.index_copy(-1, self.pixels, points.mT).unflatten(-1, self.mask.shape)  # [..., C, H, W]
+
+    def from_map(self, grid: Tensor) -> Tensor:
+        """Values of the N visible points ``[..., N, C]`` from maps ``[..., C, H, W]``."""
+        return grid.flatten(-2)[..., self.pixels].mT  # [..., N, C]
+
+    def with_(self, **changes: object) -> Avatar:
+        """A copy with some fields replaced. Other colours leave those of the coarse set to be found anew."""
+        if "colour" in changes:
+            changes.setdefault("coarse_colour", None)
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+    def to(self, device: torch.device | str) -> Avatar:
+        """A copy on a device."""
+        moved: dict[str, object] = {}
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if entry.name in ("notes", "pixel_size") or value is None:
+                continue
+            if isinstance(value, Tensor | MovingWindow | Adapter):
+                moved[entry.name] = value.to(device)
+            else:
+                moved[entry.name] = type(value)(*(part.to(device) for part in value))
+        return self.with_(**moved)
+
+    def save(self, path: str | Path) -> None:
+        """Write a ``.safetensors`` file that :meth:`load` reads."""
+        tensors: dict[str, Tensor] = {}
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if isinstance(value, Tensor):
+                tensors[entry.name] = value.contiguous()
+            elif isinstance(value, Adapter):
+                tensors |= {f"adapter.{name}": part.contiguous() for name, part in value.tensors().items()}
+            elif value is not None and entry.name != "notes":
+                for name, part in value._asdict().items():
+                    tensors[f"{entry.name}.{name}"] = part.contiguous()
+        save_file(tensors, str(path), metadata={"format": FORMAT, "notes": "\n".join(self.notes)})
+
+    @staticmethod
+    def load(path: str | Path) -> Avatar:
+        """Read an avatar.
+
+        Raises:
+            MediaError: If the file is not an avatar of this version.
+        """
+        try:
+            with safe_open(str(path), framework="pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError) as error:
+            raise MediaError(f"{path} cannot be read as an avatar ({error}).", "Make it with Avatar.save.") from error
+        if metadata.get("format") != FORMAT:
+            found = metadata.get("format", "no format mark")
+            raise MediaError(f"{path} is not an avatar of this version ({found}).", "Prepare the portrait again.")
+        values: dict[str, object] = {name: tensor for name, tensor in tensors.items() if "." not in name}
+        try:
+            for name, kind in GROUPS.items():
+                values[name] = kind(*(tensors[f"{name}.{part}"] for part in kind._fields))  # type: ignore[attr-defined]
+            learned = {name.removeprefix("adapter."): part for name, part in tensors.items() if name[:8] == "adapter."}
+            values["adapter"] = Adapter.of(learned) if learned else None
+            values["notes"] = tuple(line for line in metadata.get("notes", "").split("\n") if line)
+            return Avatar(**values)  # type: ignore[arg-type]
+        except (KeyError, TypeError) as error:
+            raise MediaError(f"{path} is not whole ({error}).", "Prepare the portrait again.") from error

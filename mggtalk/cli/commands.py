@@ -1,0 +1,300 @@
+"""What the commands do. Each checks what it was given first, then works, and returns lines for the user."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import torch
+
+from mggtalk.animate.talking_video import Progress
+from mggtalk.avatar.avatar import Avatar
+from mggtalk.config import Ablation
+from mggtalk.depth.catalogue import check_choice, download
+from mggtalk.errors import OptionError
+from mggtalk.evaluation import evaluate, markdown
+from mggtalk.evaluation.methods import make_methods
+from mggtalk.media import check_readable, check_writable
+from mggtalk.media.badge import check_statement
+from mggtalk.media.clips import VIDEO_SUFFIXES, find_clips
+from mggtalk.media.image import IMAGE_SUFFIXES
+from mggtalk.media.verify import verify as verify_file
+from mggtalk.media.watermark import THRESHOLD
+from mggtalk.motion.arkit import CSV_SUFFIX, save_arkit_csv
+from mggtalk.motion.motion_file import SUFFIXES, save_motion
+from mggtalk.motion.retarget import PoseMode
+from mggtalk.performance import Performance, around, check_driver, check_yaw, from_motion_file, from_speech, from_video
+from mggtalk.person.load import load_adapter
+from mggtalk.pipeline import MGGTalkPipeline, check_device, check_size
+from mggtalk.runtime.files import temporary_beside
+from mggtalk.scene import Gaussians
+from mggtalk.speech.voice_file import load_voice
+
+STDERR = 2
+"""The file descriptor, which compiled libraries write to."""
+
+
+def reenact(options: argparse.Namespace, on_progress: Progress) -> list[str]:
+    """Drive a portrait by a video or a motion file.
+
+    Args:
+        options: Of the command line.
+        on_progress: Called with stage, steps done and steps in all.
+
+    Returns:
+        Lines for the user: notes, then the paths written.
+    """
+    check_video_options(options)
+    check_inputs(options)
+    pipe, avatar = open_portrait(options, on_progress)
+    performance = drive(pipe, avatar, options, on_progress)
+    return write_video(pipe, avatar, performance, options.pose, options, on_progress)
+
+
+def talk(options: argparse.Namespace, on_progress: Progress) -> list[str]:
+    """Drive a portrait by speech, and its head by a motion file if there is one. Like :func:`reenact`."""
+    check_video_options(options)
+    check_inputs(options)
+    if options.voice is not None:
+        check_readable(options.voice, "voice")
+    pipe, avatar = open_portrait(options, on_progress)
+    voice = None if options.voice is None else load_voice(options.voice, pipe.lip_prior()[0].config)
+    performance = from_speech(
+        pipe, options.audio, options.seed, options.language, options.motion, on_progress, avatar=avatar, voice=voice
+    )
+    return write_video(pipe, avatar, performance, "relative", options, on_progress)
+
+
+def orbit(options: argparse.Namespace, on_progress: Progress) -> list[str]:
+    """Show a portrait from a moving viewpoint, still or driven. Like :func:`reenact`."""
+    check_video_options(options)
+    yaw = check_yaw(*options.yaw)
+    if options.ply is not None:
+        check_writable(options.ply, (".ply",))
+    check_inputs(options)
+    pipe, avatar = open_portrait(options, on_progress)
+    driven = any((options.driving, options.audio, options.motion))
+    performance = around(pipe, avatar, yaw, drive(pipe, avatar, options, on_progress) if driven else None)
+    lines = write_video(pipe, avatar, performance, "absolute", options, on_progress, options.fov)
+    if options.ply is not None:
+        save_ply(pipe.splat(avatar, performance.motion[0]), Path(options.ply))
+        lines.append(options.ply)
+    return lines
+
+
+def track(options: argparse.Namespace, on_progress: Progress) -> list[str]:
+    """Turn a driving video into a motion file. Like :func:`reenact`."""
+    check_writable(options.out, (*SUFFIXES, CSV_SUFFIX))
+    check_inputs(options)
+    pipe = load_pipeline(options)
+    motion = pipe.track(options.driving, options.driver_face, on_progress)
+    if Path(options.out).suffix.lower() == CSV_SUFFIX:
+        save_arkit_csv(motion, pipe.face_model, options.out)
+    else:
+        save_motion(motion, options.out)
+    return [*as_notes(motion.notes), options.out]
+
+
+def preprocess(options: argparse.Namespace, on_progress: Progress) -> list[str]:
+    """Turn a folder of videos and pictures into a corpus; the lines say what was stored, what was refused and why."""
+    from mggtalk.training.data.preprocess import PreprocessConfig, Shard, preprocess
+
+    if options.csv is not None:
+        check_readable(options.csv, "table")
+    Ablation.of(options.ablate)
+    config = PreprocessConfig(
+        every=options.every, sources=options.sources, mirror=options.mirror, ablations=tuple(options.ablate)
+    )
+    summary = preprocess(
+        [clip.path for clip in find_clips(options.clips, options.csv, options.split, VIDEO_SUFFIXES + IMAGE_SUFFIXES)],
+        options.out,
+        config,
+        options.tracks,
+        Shard.parse(options.shard),
+        options.workers,
+        options.weights,
+        on_progress,
+    )
+    refused = [f"note: {name} is refused: {reason}" for name, reason in summary.refused.items()]
+    return [*refused, f"{options.out}: {len(summary.stored)} clips stored, {len(refused)} refused"]
+
+
+def train(options: argparse.Namespace, on_progress: Progress) -> list[str]:
+    """Train the learned residuals, from the last checkpoint if there is one."""
+    from mggtalk.cli.train import train_corpus
+
+    return train_corpus(options, on_progress)
+
+
+def adapt(options: argparse.Namespace, on_progress: Progress) -> list[str]:
+    """Learn an avatar of one person from a clip; the lines say what it gains on the seconds held out."""
+    from mggtalk.cli.adapt import adapt_to_clip
+
+    with nullcontext() if options.verbose else quiet_libraries():
+        pipe = MGGTalkPipeline.from_pretrained(options.weights, prior=options.prior)
+    return adapt_to_clip(pipe, options, on_progress)
+
+
+def voice(options: argparse.Namespace, on_progress: Progress) -> list[str]:
+    """Learn how one person moves the lips."""
+    from mggtalk.cli.voice import learn_voice
+
+    on_progress("load", 0, 1)
+    return learn_voice(load_pipeline(options), options, on_progress)
+
+
+def measure(options: argparse.Namespace, on_progress: Progress) -> list[str]:
+    """Evaluate reenactment on a folder of clips; the lines are the report."""
+    check_size(options.size)
+    if options.csv is not None:
+        check_readable(options.csv, "table")
+    with nullcontext() if options.verbose else quiet_libraries():
+        methods = make_methods(
+            options.weights,
+            options.prior,
+            options.compare is not None,
+            options.ablate,
+            options.noise,
+            options.also,
+            options.mode in ("audio", "fixed-pose"),
+        )
+    evaluation = evaluate(
+        methods,
+        options.clips,
+        options.csv,
+        options.out,
+        options.every,
+        options.size,
+        on_progress,
+        options.split,
+        options.mode,
+        options.metrics,
+    )
+    return markdown(evaluation).splitlines()
+
+
+def doctor(options: argparse.Namespace, on_progress: Progress) -> list[str]:
+    """List the models, after fetching one if that is asked for."""
+    from mggtalk.cli.doctor import report
+
+    if options.fetch is not None:
+        download(options.fetch, on_progress)
+    return report()
+
+
+def verify(options: argparse.Namespace, on_progress: Progress) -> list[str]:
+    """Look for what says that a file is AI-made: metadata and watermark. Without either it is an error."""
+    verification = verify_file(options.file)
+    mark, watermark = verification
+    score = "there is no picture" if watermark is None else f"score {watermark.score:.1f}, {THRESHOLD:g} or more counts"
+    if not verification.found:
+        raise OptionError(
+            f"{options.file!r} carries no mark of MGGTalk, neither in its metadata nor as a watermark ({score}).",
+            "Look elsewhere: it was not made by MGGTalk, or it was changed too much.",
+        )
+    found = "found" if watermark is not None and watermark.found else "not found"
+    return [f"{options.file}", f"metadata: {mark or 'no mark'}", f"watermark: {found} ({score})"]
+
+
+def check_video_options(options: argparse.Namespace) -> None:
+    """Check the size, the statement and the path of the video to write.
+
+    Raises:
+        OptionError: If the size is not allowed, or the statement is not the one that is asked for.
+        MediaError: If the path cannot be written.
+    """
+    check_size(options.size)
+    check_statement(options.no_badge)
+    check_writable(options.out, (".mp4",))
+
+
+def check_inputs(options: argparse.Namespace) -> None:
+    """Open every file that is named, before any work.
+
+    Raises:
+        MediaError: If one is missing or cannot be read.
+        MotionFileError: If the motion file is none.
+    """
+    named = vars(options)
+    check_device(named.get("device", "cpu"))
+    if named.get("portrait") is not None:
+        check_readable(options.portrait, "image")
+        check_choice(options.depth)
+    check_driver(named.get("driving"), named.get("audio"), named.get("motion"))
+
+
+def load_pipeline(options: argparse.Namespace) -> MGGTalkPipeline:
+    """Load the pipeline that the options name, onto the device that they name."""
+    device = check_device(vars(options).get("device", "cpu"))
+    with nullcontext() if options.verbose else quiet_libraries():
+        pipe = MGGTalkPipeline.from_pretrained(options.weights, prior=options.prior)
+        return pipe if device.type == "cpu" else pipe.to(device, torch.bfloat16)
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Drop what compiled libraries write to stderr: the face networks announce their threads when they are loaded."""
+    kept = os.dup(STDERR)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), STDERR)
+        yield
+    finally:
+        os.dup2(kept, STDERR)
+        os.close(kept)
+
+
+def open_portrait(options: argparse.Namespace, on_progress: Progress) -> tuple[MGGTalkPipeline, Avatar]:
+    """Load the pipeline and prepare the portrait, or the avatar that was learned from a clip."""
+    on_progress("load", 0, 1)
+    pipe = load_pipeline(options)
+    if options.adapter is not None:
+        return pipe, load_adapter(pipe, options.adapter, on_progress)
+    return pipe, pipe.prepare(options.portrait, options.crop, options.face, on_progress, options.depth)
+
+
+def drive(pipe: MGGTalkPipeline, avatar: Avatar, options: argparse.Namespace, on_progress: Progress) -> Performance:
+    """The performance that the options name: a video, a recording or a motion file."""
+    if options.driving is not None:
+        return from_video(pipe, options.driving, options.driver_face, on_progress)
+    if options.motion is not None:
+        return from_motion_file(pipe, options.motion)
+    return from_speech(pipe, options.audio, options.seed, options.language, None, on_progress, avatar=avatar)
+
+
+def write_video(
+    pipe: MGGTalkPipeline,
+    avatar: Avatar,
+    performance: Performance,
+    pose: PoseMode,
+    options: argparse.Namespace,
+    on_progress: Progress,
+    field_of_view: float | None = None,
+) -> list[str]:
+    """Render and write the video.
+
+    Returns:
+        Notes on portrait and motion, then the path.
+    """
+    motion, sound = performance
+    video = pipe.animate(avatar, motion, options.size, pose, sound, on_progress, field_of_view=field_of_view)
+    video.save(options.out, no_badge=options.no_badge)
+    return [*as_notes((*avatar.notes, *motion.notes)), options.out]
+
+
+def as_notes(notes: Iterable[str]) -> list[str]:
+    """Mark lines as remarks, to be told from results."""
+    return [f"note: {note}" for note in notes]
+
+
+def save_ply(splats: Gaussians, path: Path) -> None:
+    """Write splats; the file appears when it is complete."""
+    partial = temporary_beside(path, ".ply")
+    try:
+        splats.save_ply(str(partial))
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

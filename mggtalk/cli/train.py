@@ -1,0 +1,71 @@
+"""What ``python -m mggtalk train`` does."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from mggtalk.cli.train_speech import RECIPE as SPEECH
+from mggtalk.cli.train_speech import train_speech
+from mggtalk.config import Ablation, paper, tiny
+from mggtalk.errors import OptionError
+from mggtalk.pipeline import MGGTalkPipeline
+from mggtalk.runtime.progress import Progress
+from mggtalk.training.data.corpus import open_corpus
+from mggtalk.training.head.overfit import face_psnr
+from mggtalk.training.head.stage import HeadStage
+from mggtalk.training.image.stage import InpaintStage
+from mggtalk.training.mouth.stage import MouthStage
+from mggtalk.training.recipes import recipe
+from mggtalk.training.stage import Stage
+from mggtalk.training.trainer import WEIGHTS, Trainer
+
+
+def train_corpus(options: argparse.Namespace, on_progress: Progress) -> list[str]:
+    """Train on a corpus, or on one clip of it.
+
+    Args:
+        options: Of the command line.
+        on_progress: Called with stage, steps done and steps in all.
+
+    Returns:
+        Lines for the user.
+
+    Raises:
+        OptionError: If the corpus, the recipe or the clip is not there.
+    """
+    if options.recipe == SPEECH:
+        return train_speech(options, on_progress)
+    if options.corpus is None:
+        raise OptionError(f"The recipe {options.recipe!r} has no corpus.", "Give what 'preprocess' wrote as --corpus.")
+    config = recipe(options.recipe, options.set)
+    if options.steps is not None:
+        if options.steps < 1:
+            raise OptionError(f"The number of steps is {options.steps}.", "Give 1 or more.")
+        config = replace(config, steps=options.steps)
+    networks = {None: None, "tiny": tiny(), "paper": paper()}[options.config]
+    pipe = MGGTalkPipeline.from_pretrained(options.weights, config=networks, prior=options.prior)
+    if options.ablate:
+        networks = Ablation.of(options.ablate).applied(pipe.config)
+        pipe = MGGTalkPipeline.from_pretrained(options.weights, config=networks, prior=options.prior)
+    clips = open_corpus(options.corpus, pipe.face_model.version)
+    if options.overfit is not None:
+        clips = [clip for clip in clips if clip.name == options.overfit]
+        if not clips:
+            raise OptionError(f"The corpus has no clip {options.overfit!r}.", "Give the name of one of its .tar files.")
+    kinds: dict[tuple[str, ...], Callable[..., Stage]] = {("inpainter",): InpaintStage, ("mouth",): MouthStage}
+    kind = kinds.get(config.train, HeadStage)
+    stage = kind(pipe, clips, config)
+    trainer = Trainer(pipe, stage, options.out, config)
+    trainer.run(on_progress)
+    lines = [f"{Path(options.out) / WEIGHTS}: weights of step {trainer.step}"]
+    if options.overfit is not None:
+        prior = MGGTalkPipeline.from_pretrained(options.weights, config=networks, prior=True)
+        with torch.inference_mode():
+            before, after = face_psnr(prior, clips[0]), face_psnr(trainer.pipe, clips[0])
+        lines.append(f"face hull of {clips[0].name}: {after:.1f} dB, prior {before:.1f} dB")
+    return lines

@@ -1,0 +1,121 @@
+"""What ``python -m mggtalk voice`` does."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from mggtalk.avatar.adapter_file import check_consent
+from mggtalk.errors import OptionError, WeightsMissingError
+from mggtalk.face.face_model import FaceModel
+from mggtalk.media import check_readable, check_writable
+from mggtalk.media.clips import Clip
+from mggtalk.performance import check_driver
+from mggtalk.pipeline import MGGTalkPipeline
+from mggtalk.runtime.progress import Progress
+from mggtalk.speech.audio_prior import AudioPrior, Voice
+from mggtalk.speech.speech_encoder import Ears
+from mggtalk.speech.voice_file import SUFFIX, save_voice
+from mggtalk.training.speech.clips import SpeechClip, hear, read_clip
+from mggtalk.training.speech.config import SyncConfig
+from mggtalk.training.speech.scores import LipScore, predicted, score
+from mggtalk.training.speech.speaker import LEAST_SECONDS, fit_voice
+from mggtalk.training.speech.sync import best_lag, lip_gaps
+
+LEARNED = 0.7
+"""Share of the clip that a voice is learned from while the rest judges it."""
+
+
+def learn_voice(pipe: MGGTalkPipeline, options: argparse.Namespace, on_progress: Progress) -> list[str]:
+    """Fit a voice to a clip and write it.
+
+    Args:
+        pipe: Its audio prior stays as it is.
+        options: Of the command line: ``clip``, ``out`` and ``consent``.
+        on_progress: Called with stage, steps done and steps in all.
+
+    Returns:
+        Lines for the user: what is gained on the clip's end, the path.
+
+    Raises:
+        OptionError: If nobody agreed, or the clip is too short or its lips and sound do not go together.
+        WeightsMissingError: If there is no trained audio prior.
+        MGGTalkError: If the clip cannot be read, or shows or says nothing.
+    """
+    check_consent(options.consent)
+    check_writable(options.out, (SUFFIX,))
+    check_readable(options.clip, "video")
+    check_driver(options.clip, options.clip)
+    (prior, ears), face_model = pipe.lip_prior(), pipe.face_model
+    if prior.untrained:
+        raise WeightsMissingError("These weights have no trained audio prior.", "Leave --prior out, or train one.")
+    on_progress("voice", 0, 3)
+    clip = read_clip(
+        Clip(Path(options.clip), Path(options.clip).name, None), face_model, pipe.config.render.focal_ratio
+    )
+    clip = in_time(clip, prior, face_model, ears)
+    on_progress("voice", 1, 3)
+    lines = []
+    if (1.0 - LEARNED) * len(clip.expression) / clip.fps >= LEAST_SECONDS:
+        lines = judged(clip, prior, face_model)
+    on_progress("voice", 2, 3)
+    save_voice(fit_voice(prior, clip, face_model), options.out, prior.config)
+    on_progress("voice", 3, 3)
+    return [f"note: sound late by {clip.lag:+.0f} frames, corrected", *lines, options.out]
+
+
+def in_time(
+    clip: SpeechClip,
+    prior: AudioPrior,
+    face_model: FaceModel,
+    ears: Ears | None = None,
+    config: SyncConfig | None = None,
+) -> SpeechClip:
+    """A clip, heard at the offset between sound and picture at which the prior foretells its lips best.
+
+    Raises:
+        OptionError: If lips and sound do not go together at any.
+    """
+    config = config or SyncConfig()
+    heard = hear(replace(clip, lag=0.0), (), face_model, ears)
+    truth = lip_gaps(face_model, clip.identity, clip.expression)
+    foretold = lip_gaps(face_model, clip.identity, predicted(heard, prior)[0])
+    place = np.arange(len(truth))
+    lags = range(-config.most, config.most + 1)
+    sync = best_lag(truth, {lag: np.interp(place + lag, place, foretold) for lag in lags})
+    if truth.std() < config.motion or not sync.good(config):
+        found = f"correlation {sync.correlation:.2f} at {sync.lag:+d} frames, lips move by {truth.std():.1f} mm"
+        raise OptionError(f"Lips and sound of {clip.name!r} do not go together ({found}).", "Give another clip.")
+    return hear(replace(clip, lag=float(sync.lag)), (), face_model, ears)
+
+
+def judged(clip: SpeechClip, prior: AudioPrior, face_model: FaceModel) -> list[str]:
+    """Measure what a voice is worth.
+
+    Returns:
+        Scores of the clip's end by a voice that was learned from its beginning, as lines of Markdown.
+    """
+    voice = fit_voice(prior, clip, face_model, share=LEARNED)
+    end = int(LEARNED * len(clip.expression))
+    lines = ["| end of the clip | correlation of the lip gap | LMD, px at 256 |", "|---|---|---|"]
+    for name, lips, whose in (("rules", None, None), ("average voice", prior, None), ("this voice", prior, voice)):
+        row = _score(clip, end, lips, whose, face_model)
+        lines.append(f"| {name} | {row.correlation:.2f} | {row.lmd:.2f} |")
+    return lines
+
+
+def _score(
+    clip: SpeechClip, start: int, prior: AudioPrior | None, voice: Voice | None, face_model: FaceModel
+) -> LipScore:
+    """How near the lips are from a frame on."""
+    expression, _ = predicted(clip, prior, voice)
+    part = replace(
+        clip,
+        expression=clip.expression[start:],
+        rotation=clip.rotation[start:],
+        translation=clip.translation[start:],
+    )
+    return score(part, expression[start:], face_model)

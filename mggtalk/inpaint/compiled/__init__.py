@@ -1,0 +1,1 @@
+"""The composition of a frame as compiled CPU kernels; `inpaint.inpainter` is the twin."""

@@ -1,0 +1,206 @@
+"""CPU kernels: what stands behind the head, and the finished frame, pixel by pixel.
+
+They do what :mod:`mggtalk.inpaint.follow` and the analytic part of :mod:`mggtalk.inpaint.inpainter` do in torch; tests
+compare the two. Pictures are ``[S, S, C]``: a pixel's channels lie together.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mggtalk.inpaint.plates import SHOULDER
+from mggtalk.runtime.kernels import helper, kernel
+
+
+@helper
+def _cell(place: float, side: int) -> tuple[Any, Any, Any]:
+    """Lower and upper index and the share of the upper one, for a place in pixels (centres at +0.5), clamped.
+
+    The indices are unsigned because signed ones would be tested for being negative wherever they are used.
+    """
+    dt = type(place)
+    place = min(max(place - dt(0.5), dt(0)), dt(side - 1))
+    low = int(place)
+    return np.uint64(low), np.uint64(min(low + 1, side - 1)), place - dt(low)
+
+
+@helper
+def _sampled(image: np.ndarray, x: float, y: float) -> float:
+    """Bilinear sample of ``image [S, S]`` at a place in units of its side."""
+    dt = type(x)
+    side = image.shape[0]
+    left, right, along = _cell(x * dt(side), side)
+    top, bottom, down = _cell(y * dt(side), side)
+    above = image[top, left] + along * (image[top, right] - image[top, left])
+    below = image[bottom, left] + along * (image[bottom, right] - image[bottom, left])
+    return above + down * (below - above)
+
+
+@kernel
+def follow_head(
+    first: int,
+    last: int,
+    follow: np.ndarray,
+    motion: np.ndarray,
+    shift: np.ndarray,
+    depth: float,
+    ratio: float,
+    steps: int,
+    offsets: np.ndarray,
+) -> None:
+    """Rows ``first .. last`` of :func:`mggtalk.inpaint.follow.torso_warp`.
+
+    Args:
+        first: First row.
+        last: One past the last row.
+        follow: Weight ``[S, S]``.
+        motion: ``[3, 3]`` takes camera-frame points of the source pose to those of the driven one, with ``shift``.
+        shift: ``[3]``.
+        depth: Of the neck's plane in the source's camera frame.
+        ratio: Focal length over the side.
+        steps: Fixed-point steps.
+        offsets: ``[G, G, 2]``, written, in units of the side.
+    """
+    dt = follow.dtype.type
+    half, one = dt(0.5), dt(1)
+    side = offsets.shape[0]
+    for row in range(first, last):
+        for column in range(side):
+            target_x, target_y = (dt(column) + half) / dt(side), (dt(row) + half) / dt(side)
+            x, y = target_x, target_y
+            for _ in range(steps):
+                weight = _sampled(follow, x, y)
+                px, py = (x - half) / ratio * depth, (y - half) / ratio * depth
+                qx = motion[0, 0] * px + motion[0, 1] * py + motion[0, 2] * depth + shift[0]
+                qy = motion[1, 0] * px + motion[1, 1] * py + motion[1, 2] * depth + shift[1]
+                qz = one / (motion[2, 0] * px + motion[2, 1] * py + motion[2, 2] * depth + shift[2])
+                x, y = (
+                    target_x - weight * (qx * qz * ratio + half - x),
+                    target_y - weight * (qy * qz * ratio + half - y),
+                )
+            offsets[row, column, 0] = x - target_x
+            offsets[row, column, 1] = y - target_y
+
+
+@kernel
+def draw_plate(
+    first: int, last: int, torso: np.ndarray, background: np.ndarray, offsets: np.ndarray, plate: np.ndarray
+) -> None:
+    """Rows ``first .. last`` of :func:`mggtalk.inpaint.follow.torso_and_background`.
+
+    Args:
+        first: First row.
+        last: One past the last row.
+        torso: ``[S, S, 4]`` premultiplied.
+        background: ``[S, S, 3]``.
+        offsets: ``[G, G, 2]`` of :func:`follow_head`.
+        plate: ``[S, S, 3]``, written.
+    """
+    dt = torso.dtype.type
+    one, half = dt(1), dt(0.5)
+    side, grid = torso.shape[0], offsets.shape[0]
+    scale = dt(grid) / dt(side)
+    moves, colour = np.empty((grid, 2), offsets.dtype), np.empty(4, torso.dtype)
+    horizontal, vertical = np.uint64(0), np.uint64(1)
+    for y in range(first, last):
+        top, bottom, down = _cell((dt(y) + half) * scale, grid)
+        for place in range(grid):  # the offsets of this row, in pixels
+            for axis in range(2):
+                upper, lower = offsets[top, place, axis], offsets[bottom, place, axis]
+                moves[place, axis] = (upper + down * (lower - upper)) * dt(side)
+        row = np.uint64(y)
+        for x in range(side):
+            left, right, along = _cell((dt(x) + half) * scale, grid)
+            column = np.uint64(x)
+            move_x = moves[left, horizontal] + along * (moves[right, horizontal] - moves[left, horizontal])
+            move_y = moves[left, vertical] + along * (moves[right, vertical] - moves[left, vertical])
+            place = dt(x) + half + move_x
+            beyond = max(-place, place - dt(side), dt(0))
+            place = min(max(place, -place), dt(2 * side) - place)
+            x0, x1, part_x = _cell(place, side)
+            y0, y1, part_y = _cell(dt(y) + half + move_y - dt(SHOULDER) * beyond, side)
+            a, b = (one - part_y) * (one - part_x), (one - part_y) * part_x
+            c, d = part_y * (one - part_x), part_y * part_x
+            for channel in range(4):
+                k = np.uint64(channel)
+                colour[k] = a * torso[y0, x0, k] + b * torso[y0, x1, k] + c * torso[y1, x0, k] + d * torso[y1, x1, k]
+            rest = one - colour[3]
+            for channel in range(3):
+                k = np.uint64(channel)
+                plate[row, column, k] = colour[k] + rest * background[row, column, k]
+
+
+@kernel
+def stack_layers(
+    first: int, last: int, head: np.ndarray, alpha: np.ndarray, plate: np.ndarray, fold: int, layers: np.ndarray
+) -> None:
+    """Rows ``first .. last`` of the folded layers: what the inpainter sees, pixels first, channels last.
+
+    Args:
+        first: First row of ``layers``.
+        last: One past the last row.
+        head: ``[S, S, 3]``.
+        alpha: ``[S, S]``.
+        plate: ``[S, S, 3]``.
+        fold: Side of the squares of pixels that become one.
+        layers: ``[S / fold, S / fold, 7 fold^2]``, written.
+    """
+    for y in range(first, last):
+        for x in range(layers.shape[1]):
+            for inner_y in range(fold):
+                for inner_x in range(fold):
+                    start = 7 * (inner_y * fold + inner_x)
+                    row, column = y * fold + inner_y, x * fold + inner_x
+                    for k in range(3):
+                        layers[y, x, start + k] = head[row, column, k]
+                        layers[y, x, start + 4 + k] = plate[row, column, k]
+                    layers[y, x, start + 3] = alpha[row, column]
+
+
+@kernel
+def finish(
+    first: int,
+    last: int,
+    head: np.ndarray,
+    alpha: np.ndarray,
+    plate: np.ndarray,
+    residual: np.ndarray,
+    gate: float,
+    frame: np.ndarray,
+) -> None:
+    """Rows ``first .. last`` of the frame.
+
+    Args:
+        first: First row.
+        last: One past the last row.
+        head: ``[S, 3 S]`` premultiplied; a pixel's channels lie together.
+        alpha: ``[S, S]``.
+        plate: ``[S, 3 S]``.
+        residual: ``[R, R, 3]`` of the inpainter, read bilinearly where R differs from S; R is 0 without one.
+        gate: How far it is let through.
+        frame: uint8 ``[S, 3 S]``, written.
+    """
+    dt = head.dtype.type
+    zero, one, half, white = dt(0), dt(1), dt(0.5), dt(255)
+    side, grid = len(frame), residual.shape[0]
+    scale = dt(grid) / dt(side)
+    rests, added = np.empty(3 * side, head.dtype), np.zeros(3 * side, head.dtype)
+    for y in range(first, last):
+        for x in range(side):
+            for k in range(3):
+                rests[3 * x + k] = one - alpha[y, x]
+        if grid > 0:
+            top, bottom, down = _cell((dt(y) + half) * scale, grid)
+            for x in range(side):
+                left, right, along = _cell((dt(x) + half) * scale, grid)
+                a, b = (one - down) * (one - along) * gate, (one - down) * along * gate
+                c, d = down * (one - along) * gate, down * along * gate
+                for k in range(3):
+                    upper = a * residual[top, left, k] + b * residual[top, right, k]
+                    added[3 * x + k] = upper + c * residual[bottom, left, k] + d * residual[bottom, right, k]
+        front, behind, shown = head[y], plate[y], frame[y]
+        for i in range(3 * side):
+            value = min(max(front[i] + rests[i] * behind[i] + added[i], zero), one)
+            shown[i] = np.uint8(np.int32(value * white + half))

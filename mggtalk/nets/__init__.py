@@ -1,0 +1,1 @@
+"""Networks and maps that several parts share."""

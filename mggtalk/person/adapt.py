@@ -1,0 +1,177 @@
+"""From a clip to an adapter, and what it gains on seconds of the clip that it did not learn from."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from mggtalk.avatar.adapter_file import AdapterFile, Facts, check_consent
+from mggtalk.avatar.avatar import Avatar
+from mggtalk.errors import NoFaceError, OptionError, WeightsMissingError
+from mggtalk.evaluation.comparison import Comparison
+from mggtalk.evaluation.scores import Scores
+from mggtalk.face.crop import CropMode
+from mggtalk.nets.perceptual import LPIPS
+from mggtalk.person.background import seen_background
+from mggtalk.person.blendshapes.codes import CodeConfig, fresh_adapter
+from mggtalk.person.blendshapes.learn import LearnConfig, Learner
+from mggtalk.person.footage import SIDE, Candidate, Clip, Footage, open_clip
+from mggtalk.person.load import put_together, with_background
+from mggtalk.pipeline import MGGTalkPipeline
+from mggtalk.runtime.progress import Progress, no_progress
+
+logger = logging.getLogger(__name__)
+
+WITHOUT, CHOSEN, WITH = "first frame", "chosen frame", "adapted"
+"""What is compared on held-out seconds: the clip's first frame as a portrait, the chosen frame, the adapter."""
+
+TRIALS = 8
+"""Frames by which candidates for the portrait are compared."""
+
+MEASURED = 60
+"""Held-out frames that are measured, at most."""
+
+
+@dataclass(frozen=True)
+class AdaptConfig:
+    """How an avatar is adapted to a clip."""
+
+    held_out: float = 0.0  # share of the clip, at its end, that is only measured
+    crop: CropMode = "auto"  # of the clip, see open_clip
+    portraits: int = 4  # frames that are tried as the portrait, at most
+    codes: CodeConfig = field(default_factory=CodeConfig)
+    learn: LearnConfig = field(default_factory=LearnConfig)
+
+
+class Adaptation(NamedTuple):
+    """What came out."""
+
+    file: AdapterFile  # to be written
+    avatar: Avatar  # with the adapter
+    losses: list[float]  # of every step
+    clip: Clip
+
+
+def adapt(
+    pipe: MGGTalkPipeline,
+    path: str | Path,
+    consent: str,
+    config: AdaptConfig | None = None,
+    face: int | None = None,
+    on_progress: Progress = no_progress,
+) -> Adaptation:
+    """Learn from a clip what its person looks like.
+
+    ::
+
+        clip ─► track ─► best frame ────► avatar ─┐
+                  └────► typical expressions, poses ─► adapter of zeros ─► learned against the frames ─► file
+
+    Args:
+        pipe: Its networks stay as they are.
+        path: A video of one person, 10 to 120 seconds.
+        consent: Must say :data:`mggtalk.avatar.adapter_file.CONSENT`.
+        config: How.
+        face: Which face of the first frame, from left to right; the largest by default.
+        on_progress: Called with stage, steps done and steps in all, as far as known.
+
+    Raises:
+        OptionError: If nobody agreed, or a setting is not allowed.
+        MediaError: If the clip cannot be read or shows too little.
+        NoFaceError: If no frame shows a usable face.
+    """
+    config = config or AdaptConfig()
+    said = check_consent(consent)
+    check_config(config)
+    clip = open_clip(pipe, path, config.held_out, config.crop, face, on_progress)
+    facts = Facts(said, pipe.face_model.version, pipe.trained, clip.seconds, 0)
+    portrait, avatar = choose_portrait(pipe, clip, config)
+    background = seen_background(pipe, clip.learned, portrait, avatar.plates.background)
+    if background is not None:
+        avatar = avatar.with_(plates=with_background(avatar.plates, background))
+    learner = Learner(pipe, avatar, clip.learned, config.learn)
+    start = fresh_adapter(avatar, pipe.face_model, learner.motion, config.codes)
+    learned = learner.learn(start, on_progress)
+    file = AdapterFile(learned.adapter, portrait.picture, background, facts._replace(steps=learned.steps))
+    return Adaptation(file, avatar.with_(adapter=learned.adapter), learned.losses, clip)
+
+
+def choose_portrait(pipe: MGGTalkPipeline, clip: Clip, config: AdaptConfig) -> tuple[Candidate, Avatar]:
+    """The candidate from which other frames are best told, and its avatar; a face that is hardly seen is none."""
+    best: tuple[float, Candidate, Avatar] | None = None
+    for candidate in clip.candidates[: config.portraits]:
+        try:
+            avatar = put_together(pipe, candidate.picture, None)
+        except NoFaceError:
+            continue
+        error = Learner(pipe, avatar, clip.learned.some(TRIALS), config.learn).plain_loss()
+        if best is None or error < best[0]:
+            best = error, candidate, avatar
+    if best is None:
+        raise NoFaceError("No frame of the clip shows a face well enough.", "Give a clip with a larger, clearer face.")
+    return best[1:]
+
+
+def check_config(config: AdaptConfig) -> None:
+    """Refuse settings that make no sense.
+
+    Raises:
+        OptionError: If one is out of range.
+    """
+    if not 0.0 < config.learn.minutes <= 600.0:
+        raise OptionError(f"The time to learn is {config.learn.minutes:g} minutes.", "Choose up to 600.")
+    if not 0.0 <= config.held_out <= 0.5:
+        raise OptionError(f"The held-out share is {config.held_out:g}.", "Choose 0 to 0.5.")
+
+
+def measure(pipe: MGGTalkPipeline, adaptation: Adaptation, count: int = MEASURED) -> dict[str, Scores]:
+    """Scores on the held-out seconds, by the definitions of ``mggtalk evaluate``.
+
+    Args:
+        pipe: Draws.
+        adaptation: With frames that were held out.
+        count: Frames that are measured, at most, evenly spread.
+
+    Returns:
+        Scores of :data:`WITHOUT`, :data:`CHOSEN` and :data:`WITH`.
+
+    Raises:
+        OptionError: If nothing was held out.
+    """
+    footage = held_out(adaptation, count)
+    try:
+        lpips: LPIPS | None = LPIPS("alex")
+    except WeightsMissingError:
+        lpips = None
+    comparison = Comparison(footage.landmarks, lpips)
+    for index, frames in enumerate(made(pipe, adaptation, footage)):
+        comparison.watch(footage.frames[index], frames, index)
+    return {name: comparison.scores(name) for name in (WITHOUT, CHOSEN, WITH)}
+
+
+def held_out(adaptation: Adaptation, count: int = MEASURED) -> Footage:
+    """Held-out frames, evenly spread, ``count`` at most.
+
+    Raises:
+        OptionError: If nothing was held out.
+    """
+    footage = adaptation.clip.held_out
+    if footage is None:
+        raise OptionError("No frames were held out.", "Hold a share of the clip out, as in AdaptConfig(held_out=0.3).")
+    return footage.some(count)
+
+
+def made(pipe: MGGTalkPipeline, adaptation: Adaptation, footage: Footage) -> Iterator[dict[str, np.ndarray]]:
+    """Frames of all that is compared, uint8 ``[SIDE, SIDE, 3]`` by name, for each frame of a footage."""
+    first = put_together(pipe, adaptation.clip.candidates[0].picture, None)
+    chosen = put_together(pipe, adaptation.file.portrait, None)
+    avatars = {WITHOUT: first, CHOSEN: chosen, WITH: adaptation.avatar}
+    animators = {name: pipe.animator(avatar, SIDE) for name, avatar in avatars.items()}
+    motions = {name: footage.driving(avatar, pipe) for name, avatar in avatars.items()}
+    for index in range(len(footage)):
+        yield {name: animator.frame(motions[name][index]) for name, animator in animators.items()}

@@ -1,0 +1,69 @@
+"""What stands behind the person, from many frames of a clip whose camera does not move."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mggtalk.person.footage import SIDE, Candidate, Footage
+from mggtalk.pipeline import PORTRAIT_SIZE, MGGTalkPipeline
+
+LOOKS = 12
+"""Frames that are looked at."""
+
+GROWTH = 6
+"""Pixels around the person that are not trusted to be background."""
+
+STEADY = 0.04
+"""Median difference of seen background between frames, over white, up to which the camera counts as still."""
+
+LEAST_GAIN = 0.003
+"""Share of the picture that must be seen anew, to be worth keeping."""
+
+LEAST_TIMES = 2
+"""Frames in which a pixel must be seen free of the person."""
+
+
+def seen_background(pipe: MGGTalkPipeline, footage: Footage, portrait: Candidate, own: Tensor) -> np.ndarray | None:
+    """The portrait's background, with the median of other frames where those see what the portrait's person hides.
+
+    Args:
+        pipe: Tells the person from the background.
+        footage: Frames to look at.
+        portrait: The frame that the avatar is made of.
+        own: ``[3, PORTRAIT_SIZE, PORTRAIT_SIZE]`` in [0, 1], the plate that was made of the portrait alone.
+
+    Returns:
+        uint8 ``[PORTRAIT_SIZE, PORTRAIT_SIZE, 3]``; None where the camera moves, or nothing more is seen.
+    """
+    chosen = np.linspace(0, len(footage) - 1, min(LOOKS, len(footage))).round().astype(int)
+    frames = torch.from_numpy(footage.frames[chosen]).permute(0, 3, 1, 2).float() / 255.0  # [L, 3, S, S]
+    free = torch.stack([_free(pipe, footage.frames[i], footage.landmarks[i]) for i in chosen])  # [L, 1, S, S]
+    values = torch.where(free, frames, torch.nan)
+    middle = values.nanmedian(0).values  # [3, S, S]
+    times = free.sum(0)  # [1, S, S]
+    spread = (values - middle).abs().nanmedian(0).values.amax(0)[times[0] > len(chosen) // 3]
+    if not len(spread) or float(spread.median()) > STEADY:
+        return None
+    size = (PORTRAIT_SIZE, PORTRAIT_SIZE)
+    seen = F.interpolate((times >= LEAST_TIMES).float()[None], size=size, mode="bilinear")  # [1, 1, P, P]
+    hidden = 1.0 - _free(pipe, *portrait).float()[None]  # [1, 1, P, P]
+    # What the portrait shows itself it shows best; soft borders, inside what is seen.
+    new = -F.max_pool2d(-seen.floor(), 5, stride=1, padding=2) * F.max_pool2d(hidden, 5, stride=1, padding=2)
+    new = F.avg_pool2d(new, 5, stride=1, padding=2)[0]  # [1, P, P]
+    if float(new.mean()) < LEAST_GAIN:
+        return None
+    values = F.interpolate(torch.nan_to_num(middle)[None], size=size, mode="bilinear")[0]
+    blended = own + new * (values - own)
+    return (blended.clamp(0, 1) * 255.0 + 0.5).to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+
+
+def _free(pipe: MGGTalkPipeline, frame: np.ndarray, landmarks: np.ndarray) -> Tensor:
+    """Where a frame ``[S, S, 3]`` surely shows background, bool ``[1, S, S]``; landmarks in its pixels."""
+    low, high = landmarks.min(0), landmarks.max(0)
+    matte = pipe.matte(frame, box=(float(low[0]), float(low[1]), float(high[0]), float(high[1])))
+    person = torch.from_numpy(np.asarray(matte)).float()[None, None]  # [1, 1, S, S]
+    grown = GROWTH * person.shape[-1] // SIDE
+    return F.max_pool2d(person, 2 * grown + 1, stride=1, padding=grown)[0] < 0.05

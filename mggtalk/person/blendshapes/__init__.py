@@ -1,0 +1,1 @@
+"""Gaussian blendshapes of one person: what an adapter learns."""

@@ -1,0 +1,1 @@
+"""What everything stands on: threads, kernels, progress, files, the cache."""

@@ -1,0 +1,1 @@
+"""Symmetric Gaussian prediction as compiled CPU kernels; `sgp.predictor` is the twin."""

@@ -1,0 +1,1 @@
+"""The inside of the mouth: the decoder of its sheet, and single teeth."""

@@ -1,0 +1,1 @@
+"""Speech: what is heard, and how it moves the lips and the head."""

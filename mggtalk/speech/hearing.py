@@ -1,0 +1,178 @@
+"""What is understood of a recording: who speaks when, which sounds, and the rules' mouth for them."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from typing import NamedTuple
+
+import numpy as np
+
+from mggtalk.runtime.progress import Progress, no_progress
+from mggtalk.speech.acoustic import CLOCK as PHONE_CLOCK
+from mggtalk.speech.acoustic_model import acoustic_model
+from mggtalk.speech.features import FRAMES_PER_SECOND, Recording, SpeechFeatures
+from mggtalk.speech.phones import SILENCE, Phone, PhoneTrack, recognise
+from mggtalk.speech.speech_encoder import CLOCK as SOUND_CLOCK
+from mggtalk.speech.visemes import BILABIALS, LABIODENTALS, centroid_range, mouth_from_phones, mouth_from_spectrum
+
+GOOD_FIT = -2.0
+"""Acoustic fit from which phones are fully trusted; clean English reaches it."""
+
+BAD_FIT = -2.3
+"""Fit at which they are trusted least."""
+
+LEAST_TRUST = 0.3
+"""Share of the phones in the lips at :data:`BAD_FIT`, and for other languages.
+
+Even the nearest English sounds tell closed from open and round from wide: on tracked clips in other languages this
+share predicts the lips better than loudness and spectrum alone.
+"""
+
+LOUDEST_CLOSURE = 0.8
+"""Openness in the quietest frame of M, B, P, F or V above which the lips cannot have met."""
+
+LEAST_SHARE = 0.15
+"""Least share of M, B, P, F and V together in the likely phones of one of them: real lips hardly close for unlikelier
+ones."""
+
+SHORTEST_CLOSURE = 0.035
+"""Seconds that M, B, P, F or V last at least, for the same reason: three frames are the shortest there can be."""
+
+MARGIN = 4.0
+"""Seconds around a part of a recording that its curves may depend on."""
+
+
+class Speech(NamedTuple):
+    """A recording, or a part of one."""
+
+    features: SpeechFeatures
+    likely: np.ndarray  # [C, P] float16, see :func:`mggtalk.speech.phones.recognise`
+    said: tuple[Phone, ...]  # phones that agree with what is measured, without silence
+    trust: float  # share of the phones in the lips
+    seconds: float  # length
+    mel: np.ndarray  # [80] mean of the whole recording's spectra while somebody speaks
+    centroid: tuple[float, float, float]  # low, middle and high of the whole recording's vowels
+    track: PhoneTrack | None  # all phones of the whole recording; None when nobody speaks
+    sounds: np.ndarray | None  # [F, D] float16, 50 frames a second, of a speech encoder; None without one
+
+    def part(self, start: int, end: float) -> Speech:
+        """What lies between two moments; all times count from the first.
+
+        Args:
+            start: Seconds.
+            end: Seconds; a whole number, or the recording's end.
+        """
+        features = [curve[start * int(FRAMES_PER_SECOND) : int(end * FRAMES_PER_SECOND) + 1] for curve in self.features]
+        first = bisect_left(self.said, float(start), key=lambda phone: phone.end)
+        last = bisect_left(self.said, end, key=lambda phone: phone.start)
+        return self._replace(
+            features=SpeechFeatures(*features),
+            likely=self.likely[start * int(PHONE_CLOCK) : int(end * PHONE_CLOCK) + 1],
+            said=tuple(Phone(phone.name, phone.start - start, phone.end - start) for phone in self.said[first:last]),
+            seconds=min(end, self.seconds) - start,
+            sounds=None if self.sounds is None else self.sounds[start * SOUND_CLOCK : int(end * SOUND_CLOCK) + 1],
+        )
+
+
+def understand(recording: Recording, language: str | None = None, on_progress: Progress = no_progress) -> Speech:
+    """Hear what is said.
+
+    Args:
+        recording: See :func:`mggtalk.speech.features.measure`.
+        language: A code settles how far the phones, which are English, are trusted.
+        on_progress: Called with ``"phones"``, pieces done and pieces in all.
+    """
+    track, likely = recognise(recording.cepstra, lambda done, total: on_progress("phones", done, total))
+    spoken = bool(recording.features.active.any())
+    return speech_of(
+        recording,
+        likely,
+        heard(track.phones, recording.features, likely) if spoken else (),
+        phone_trust(track.fit, language) if spoken else 0.0,
+        track if spoken else None,
+    )
+
+
+def speech_of(
+    recording: Recording, likely: np.ndarray, said: tuple[Phone, ...], trust: float, track: PhoneTrack | None = None
+) -> Speech:
+    """Put together what is known of a recording; see :class:`Speech`."""
+    features = recording.features
+    spoken = features.mel[features.active] if features.active.any() else features.mel
+    return Speech(
+        features=features,
+        likely=likely,
+        said=said,
+        trust=trust,
+        seconds=recording.seconds,
+        mel=spoken.mean(0, dtype=np.float64).astype(np.float32),
+        centroid=centroid_range(features),
+        track=track,
+        sounds=recording.sounds,
+    )
+
+
+def rule_curves(speech: Speech) -> np.ndarray:
+    """Mouth curves from phones as far as they are trusted, and from the spectrum as far as they are not.
+
+    Returns:
+        ``[C, 52]`` float32, 100 frames a second.
+    """
+    curves = mouth_from_spectrum(speech.features, speech.centroid)  # [C, 52]
+    if speech.trust == 0.0:
+        return curves
+    return speech.trust * mouth_from_phones(speech.said, speech.features) + (1.0 - speech.trust) * curves
+
+
+def phone_trust(fit: float, language: str | None = None) -> float:
+    """Share of the phones in the lips.
+
+    Args:
+        fit: Of the acoustic model, see :class:`~mggtalk.speech.phones.PhoneTrack`.
+        language: A code settles it.
+
+    Returns:
+        From :data:`LEAST_TRUST` to 1; 0 without any phones.
+    """
+    if not math.isfinite(fit):
+        return 0.0
+    if language is not None:
+        return 1.0 if _is_english(language) else LEAST_TRUST
+    return LEAST_TRUST + (1.0 - LEAST_TRUST) * min(max((fit - BAD_FIT) / (GOOD_FIT - BAD_FIT), 0.0), 1.0)
+
+
+def heard(phones: tuple[Phone, ...], features: SpeechFeatures, likely: np.ndarray | None = None) -> tuple[Phone, ...]:
+    """Leave out silence, and phones that contradict what is measured.
+
+    More than half of a phone must lie in speech, and lips that meet cannot let through the mid frequencies of an open
+    mouth. A closure must be long and likely enough to be believed.
+
+    Args:
+        phones: What was decoded.
+        features: Of the recording.
+        likely: How likely each phone is, ``[C, P]``, see :func:`mggtalk.speech.phones.recognise`; not asked without it.
+    """
+    kept = []
+    closing = [place for place, name in enumerate(acoustic_model().phones) if name in BILABIALS | LABIODENTALS]
+    for phone in phones:
+        low = int(phone.start * FRAMES_PER_SECOND)
+        high = max(low + 1, math.ceil(phone.end * FRAMES_PER_SECOND))
+        spoken = features.active[low:high].sum() > 0.5 * (high - low)
+        if phone.name == SILENCE or not spoken:
+            continue
+        if phone.name in BILABIALS | LABIODENTALS:
+            if features.openness[low:high].min() > LOUDEST_CLOSURE or phone.end - phone.start < SHORTEST_CLOSURE:
+                continue
+            share = (
+                None if likely is None else likely[int(phone.start * PHONE_CLOCK) : int(phone.end * PHONE_CLOCK) + 1]
+            )
+            if share is not None and share[:, closing].sum(1, dtype=np.float32).mean() < LEAST_SHARE:
+                continue
+        kept.append(phone)
+    return tuple(kept)
+
+
+def _is_english(language: str) -> bool:
+    """Whether a language code names English."""
+    return language.lower().split("-")[0] == "en"

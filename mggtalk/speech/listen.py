@@ -1,0 +1,198 @@
+"""Speech to motion: phones and spectrum move the lips, a learned prior corrects them, chance and loudness do the rest.
+
+English phones are decoded from any recording. Where the acoustic model fits badly - another language, noise, music -
+they are trusted less, and the mouth follows loudness and spectral shape instead.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mggtalk.config import RenderConfig, SpeechConfig
+from mggtalk.errors import OptionError
+from mggtalk.face.face_model import FaceModel
+from mggtalk.geometry import rotation_to_euler
+from mggtalk.media.sound import Sound
+from mggtalk.runtime.progress import Progress, no_progress
+from mggtalk.scene import Motion
+from mggtalk.speech.audio_prior import AudioPrior, Voice, blend
+from mggtalk.speech.blinks import eyes_and_brows
+from mggtalk.speech.features import Recording, record
+from mggtalk.speech.head_motion import head_motion
+from mggtalk.speech.hearing import GOOD_FIT, MARGIN, Speech, rule_curves, understand
+from mggtalk.speech.speech_inputs import speech_inputs
+from mggtalk.speech.visemes import LEAD, lip_contact, mouth_at
+
+BLOCK_SECONDS = 60
+"""Seconds of speech whose curves are in memory at a time."""
+
+LEARNED_NOTE = "The lips follow the learned audio prior."
+"""Says that a trained prior was at work."""
+
+RULES_NOTE = "The lips follow rules alone: no trained audio prior is used."
+"""Says that none was."""
+
+NOTED_TRUST = 0.6
+"""Below this the user is told."""
+
+
+class SpeechCurves(NamedTuple):
+    """Blendshape weights of a recording, or of a part of one, and what they rest on."""
+
+    weights: np.ndarray  # [T, 52] float32, relative to a face at rest
+    speech: Speech
+    rules: np.ndarray  # [C, 52] float32, 100 frames a second: the mouth before closures are cut in, at full strength
+    closed: np.ndarray  # [T] float32 in [0, 1]: how far lips meet each other or the teeth
+
+
+def listen(
+    sound: Sound | Recording,
+    face_model: FaceModel,
+    config: SpeechConfig | None = None,
+    seed: int = 0,
+    language: str | None = None,
+    on_progress: Progress = no_progress,
+    focal_ratio: float = RenderConfig.focal_ratio,
+    prior: AudioPrior | None = None,
+    source: Tensor | None = None,
+    voice: Voice | None = None,
+) -> Motion:
+    """Turn speech into motion.
+
+    Args:
+        sound: Speech at 16 kHz, or what :func:`mggtalk.speech.features.measure` kept of it, with the prior's ears.
+        face_model: Takes blendshape weights to expression coefficients.
+        config: Frame rate and strengths.
+        seed: The same seed gives the same head motion, blinks and gaze.
+        language: ``"en"`` trusts the decoded English phones fully, another code as little as is useful; None decides
+            by how well the phones fit.
+        on_progress: Called with stage, steps done and steps in all.
+        focal_ratio: Of the camera that the poses refer to.
+        prior: What was learned; without it, or untrained, the rules move the lips alone, and the notes say so.
+        source: Expression at rest ``[K]`` of the portrait that is to speak, if it is known.
+        voice: Of the speaker; the average one by default.
+
+    Returns:
+        ``round(seconds * fps)`` frames, at least one. Poses are around a head that looks straight ahead, to be used
+        relative to the portrait's own; the first frame has that pose.
+
+    Raises:
+        MediaError: If the rate is not 16 kHz or there are no samples.
+        OptionError: If language, frame rate or seed is not valid.
+    """
+    config = config or SpeechConfig()
+    if seed < 0:
+        raise OptionError(f"The seed is {seed}.", "Choose 0 or more.")
+    _check(config, language)
+    prior = None if prior is None or prior.untrained else prior
+    recording = sound if isinstance(sound, Recording) else record(sound, None if prior is None else prior.ears())
+    speech = understand(recording, language, on_progress)
+    frames = max(1, round(recording.seconds * config.fps))
+    head_chance, eye_chance = (np.random.default_rng(stream) for stream in np.random.SeedSequence(seed).spawn(2))
+    rotation, translation = head_motion(speech.features, frames, config.fps, head_chance, config.head_motion)
+    head_degrees = np.degrees(rotation_to_euler(rotation)[:, :2].numpy())  # [T, 2]
+    eyes = eyes_and_brows(
+        speech.features, frames, config.fps, eye_chance, config.blinks_per_minute, head_degrees
+    )  # [T, 52]
+    learned = prior if speech.trust > 0.0 else None  # music has no phones
+    expression = torch.empty(frames, face_model.expression_basis.shape[0])  # [T, K]
+    block = math.ceil(BLOCK_SECONDS * config.fps)
+    for low in range(0, frames, block):
+        high = min(low + block, frames)
+        above = (
+            face_model.from_blendshapes(torch.from_numpy(eyes[low:high]).to(face_model.mean)).float().cpu()
+        )  # [t, K]
+        expression[low:high] = above + lips(speech, low, high, face_model, config, learned, source, voice)
+        on_progress("listen", high, frames)
+    return Motion(
+        expression=expression,
+        rotation=rotation,
+        translation=translation,
+        fps=config.fps,
+        face_model=face_model.version,
+        focal_ratio=focal_ratio,
+        notes=_notes(speech, language, learned),
+    )
+
+
+def lips(
+    speech: Speech,
+    low: int,
+    high: int,
+    face_model: FaceModel,
+    config: SpeechConfig,
+    prior: AudioPrior | None = None,
+    source: Tensor | None = None,
+    voice: Voice | None = None,
+) -> Tensor:
+    """Expressions of the lips in some frames of a video. Only what is near is looked at, and parts fit together.
+
+    Args:
+        speech: The whole recording.
+        low: First frame.
+        high: Behind the last frame.
+        face_model: Takes blendshape weights to expression coefficients.
+        config: Frame rate and strength of the mouth.
+        prior: What was learned; without it the rules speak alone.
+        source: See :func:`listen`.
+        voice: See :func:`listen`.
+
+    Returns:
+        ``[t, K]`` relative to rest.
+    """
+    frames, around = max(1, round(speech.seconds * config.fps)), math.ceil(config.fps)
+    first, last = max(0, low - around), min(frames, high + around)  # neighbours compete for the moment of a closure
+    start = max(0, math.floor(first / config.fps - MARGIN))
+    end = min(math.ceil(last / config.fps + MARGIN), speech.seconds)
+    curves = mouth_curves(speech.part(start, end), np.arange(first, last) / config.fps - start, config)
+    inside = slice(low - first, high - first)
+    rules = face_model.from_blendshapes(torch.from_numpy(curves.weights[inside]).to(face_model.mean)).float().cpu()
+    if prior is None:
+        return rules
+    inputs = speech_inputs(curves.speech, curves.rules)
+    residual = prior.listen(inputs, np.arange(low, high) / config.fps - start, source, voice)  # [t, K]
+    return blend(rules, config.mouth * residual, torch.from_numpy(curves.closed[inside]), prior.config)
+
+
+def mouth_curves(speech: Speech, moments: np.ndarray, config: SpeechConfig) -> SpeechCurves:
+    """What the rules make of speech at some moments ``[T]``, seconds; eyes and brows are left at rest."""
+    rules = rule_curves(speech)  # [C, 52]
+    weights = config.mouth * mouth_at(rules, speech.said, moments + LEAD, config.fps)  # [T, 52]
+    return SpeechCurves(np.clip(weights, 0.0, 1.0), speech, rules, lip_contact(speech.said, moments + LEAD))
+
+
+def _check(config: SpeechConfig, language: str | None) -> None:
+    """Refuse values that make no sense."""
+    if not 1.0 <= config.fps <= 120.0:
+        raise OptionError(f"The frame rate of speech is {config.fps}.", "Choose 1 to 120 frames a second.")
+    if language is not None and not (2 <= len(language) <= 8 and language.replace("-", "").isalpha()):
+        raise OptionError(f"The language is {language!r}.", "Give a code such as 'en' or 'de', or leave it out.")
+
+
+def _notes(speech: Speech, language: str | None, learned: AudioPrior | None) -> tuple[str, ...]:
+    """What the user should know about the lips."""
+    if not speech.features.active.any():
+        return ("No speech was found in the recording; the mouth stays closed.",)
+    if learned is None:
+        return (RULES_NOTE, *_rule_notes(speech, language))
+    encoder = Path(learned.config.encoder).name
+    return (f"{LEARNED_NOTE} It hears with {encoder}." if encoder else LEARNED_NOTE,)
+
+
+def _rule_notes(speech: Speech, language: str | None) -> tuple[str, ...]:
+    """What the user should know about the rules."""
+    if speech.track is None or speech.trust == 0.0:
+        return ("No phones were found in the recording; the lips follow loudness and spectrum.",)
+    if speech.trust >= NOTED_TRUST:
+        return ()
+    share = f"the lips follow loudness and spectrum by {round(100 * (1.0 - speech.trust))} %."
+    if language is not None:
+        return (f"Phones are only known for English, and the language is {language!r}: {share}",)
+    score = f"score {speech.track.fit:.2f}, clear English has {GOOD_FIT:g} or more"
+    return (f"English phones fit this recording poorly ({score}): {share}",)

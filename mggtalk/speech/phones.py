@@ -1,0 +1,184 @@
+"""Timed English phones of a recording: the best path through a loop of all phones.
+
+The acoustic model is English. On other languages it still names the nearest English sounds, with less certainty;
+:attr:`PhoneTrack.fit` tells how well the model explains what it hears.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from mggtalk.media.sound import Sound
+from mggtalk.runtime.kernels import kernel
+from mggtalk.speech.acoustic import CLOCK, posteriors, state_scores
+from mggtalk.speech.acoustic_model import AcousticModel, acoustic_model
+from mggtalk.speech.features import record
+
+SILENCE = "SIL"
+"""Name of silence and of noises that are no speech."""
+
+CHUNK_SECONDS = 20.0
+"""Recordings are decoded in pieces of about this length, cut where it is quietest."""
+
+SEARCH_SECONDS = 4.0
+"""How far back from its end a piece may be cut."""
+
+DIGITAL_SILENCE = 1.0
+"""First cepstrum of frames in which nothing was recorded: they say nothing about voice and microphone."""
+
+NEVER = -1e30
+"""Score of what cannot be."""
+
+_NOISES = frozenset({"SIL", "+NSN+", "+SPN+"})
+
+PHONES = frozenset(
+    "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH".split()
+)
+"""The 39 ARPAbet phones that are told apart."""
+
+
+class Phone(NamedTuple):
+    """One sound."""
+
+    name: str  # ARPAbet, or SIL
+    start: float  # seconds
+    end: float  # seconds
+
+    @property
+    def centre(self) -> float:
+        """Seconds."""
+        return 0.5 * (self.start + self.end)
+
+
+class PhoneTrack(NamedTuple):
+    """The sounds of a recording in order, without gaps or overlaps."""
+
+    phones: tuple[Phone, ...]
+    fit: (
+        float  # mean log of how likely the path of speech frames is against each frame's best state; clear English -1.9
+    )
+
+
+def decode_phones(sound: Sound, on_progress: Callable[[int, int], None] | None = None) -> PhoneTrack:
+    """Find the phones of a sound that is in memory, see :func:`recognise`.
+
+    Raises:
+        MediaError: If the rate is not 16 kHz.
+    """
+    return recognise(record(sound).cepstra, on_progress)[0]
+
+
+def recognise(
+    values: np.ndarray, on_progress: Callable[[int, int], None] | None = None
+) -> tuple[PhoneTrack, np.ndarray]:
+    """Find the phones of a recording.
+
+    Args:
+        values: Its cepstra, ``[C, 13]``; their mean is taken as the voice and the microphone.
+        on_progress: Called with pieces done and pieces in all.
+
+    Returns:
+        Phones that cover the recording; ``fit`` is -inf without any speech. And how likely each phone of the acoustic
+        model is in each frame, ``[C, P]`` float16, sums are 1.
+    """
+    model = acoustic_model()
+    sounding = values[:, 0] > DIGITAL_SILENCE
+    centred = values - (values[sounding] if sounding.any() else values).mean(0)
+    cuts = _cuts(values[:, 0])
+    likely = np.empty((len(values), len(model.phones)), np.float16)
+    phones: list[Phone] = []
+    score, frames = 0.0, 0
+    for index, (low, high) in enumerate(zip(cuts[:-1], cuts[1:])):
+        scores = state_scores(centred, low, high, model)  # [n, P, 3]
+        likely[low:high] = posteriors(scores)
+        best = scores.max((1, 2))  # [n]
+        for phone, first, last, reached in best_path(scores - best[:, None, None], model):
+            name = model.phones[phone]
+            name = SILENCE if name in _NOISES else name
+            phones.append(Phone(name, max(low + first - 0.5, 0.0) / CLOCK, (low + last - 0.5) / CLOCK))
+            if name != SILENCE:
+                score, frames = score + reached, frames + last - first
+        if on_progress is not None:
+            on_progress(index + 1, len(cuts) - 1)
+    return PhoneTrack(tuple(phones), score / frames if frames else -math.inf), likely
+
+
+def best_path(scores: np.ndarray, model: AcousticModel) -> list[tuple[int, int, int, float]]:
+    """The most likely sequence of phones (Viterbi), with the trigrams of the model.
+
+    Args:
+        scores: Log likelihoods of states, ``[n, P, 3]`` float32.
+        model: Its steps and its grammar.
+
+    Returns:
+        Phones in order: index, first frame, frame behind the last, what the phone adds to the path's log likelihood.
+    """
+    starts, before, reached = _search(scores, model.steps, model.first, model.third)
+    path: list[tuple[int, int, int, float]] = []
+    frame, phone = len(scores) - 1, int(reached[-1].argmax())
+    if reached[-1, phone] < 0.5 * NEVER:  # shorter than any phone
+        return path
+    while frame >= 0 and phone >= 0:
+        first, previous = int(starts[frame, phone]), int(before[frame, phone])
+        base = float(reached[first - 1, previous]) if first > 0 else 0.0
+        path.append((phone, first, frame + 1, float(reached[frame, phone]) - base))
+        frame, phone = first - 1, previous
+    return path[::-1]
+
+
+@kernel
+def _search(
+    scores: np.ndarray, steps: np.ndarray, first: np.ndarray, third: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each frame and each phone that may end there: where it began, what was before it, the path's score.
+
+    Two phones back, only the best history is remembered.
+
+    Returns:
+        ``[n, P]`` int32, int32 and float64.
+    """
+    frames, phones = scores.shape[0], scores.shape[1]
+    starts = np.zeros((frames, phones), np.int32)
+    before = np.full((frames, phones), -1, np.int32)
+    reached = np.full((frames, phones), NEVER)
+    value = np.full((phones, 3), NEVER)  # of the best path to each state
+    start = np.zeros((phones, 3), np.int32)  # of its phone
+    previous = np.full((phones, 3), -1, np.int32)  # phone before that
+    for frame in range(frames):
+        for phone in range(phones):
+            entry, coming = NEVER, -1
+            if frame == 0:
+                entry = first[phone]
+            else:
+                for last in range(phones):
+                    older = before[frame - 1, last]
+                    grammar = third[older, last, phone] if older >= 0 else first[phone]
+                    if reached[frame - 1, last] + grammar > entry:
+                        entry, coming = reached[frame - 1, last] + grammar, last
+            for state in (2, 1, 0):  # from the last: each reads what the ones before were a frame ago
+                best, source = value[phone, state] + steps[phone, state, state], state
+                for other in range(state):
+                    if value[phone, other] + steps[phone, other, state] > best:
+                        best, source = value[phone, other] + steps[phone, other, state], other
+                start[phone, state], previous[phone, state] = start[phone, source], previous[phone, source]
+                if state == 0 and entry > best:
+                    best, start[phone, 0], previous[phone, 0] = entry, frame, coming
+                value[phone, state] = best + scores[frame, phone, state]
+            starts[frame, phone], before[frame, phone] = start[phone, 2], previous[phone, 2]
+            reached[frame, phone] = value[phone, 2] + steps[phone, 2, 3]
+    return starts, before, reached
+
+
+def _cuts(level: np.ndarray) -> list[int]:
+    """Frames of the pieces' borders: first 0, last C, from the logarithm of the loudness ``[C]``."""
+    cuts = [0]
+    while len(level) - cuts[-1] > CHUNK_SECONDS * CLOCK:
+        last = cuts[-1] + int(CHUNK_SECONDS * CLOCK)
+        first = last - int(SEARCH_SECONDS * CLOCK)
+        quiet = np.convolve(level[first - 2 : last + 2], np.ones(5), "valid")  # over 50 ms
+        cuts.append(first + int(quiet.argmin()))
+    return [*cuts, len(level)]

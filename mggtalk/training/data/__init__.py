@@ -1,0 +1,1 @@
+"""The corpus: preprocessing, pairs of frames, augmentation."""

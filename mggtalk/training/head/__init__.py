@@ -1,0 +1,1 @@
+"""Training of the head: refinement, deformation and Gaussian prediction."""

@@ -1,0 +1,146 @@
+"""What is trained: the learned residuals, from an avatar and target frames to the pictures that eq. 7 compares."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mggtalk.avatar.avatar import Avatar
+from mggtalk.dsgr.refine import RefineUNet
+from mggtalk.face.face_model import FaceModel
+from mggtalk.geometry import camera_to_head, mirror_points, view_matrix
+from mggtalk.motion.deformation import DeformationMLP, drive_points
+from mggtalk.pipeline import MGGTalkPipeline
+from mggtalk.render import rasterize
+from mggtalk.scene import Camera, Gaussians, MotionFrame
+from mggtalk.sgp.predictor import SymmetricGaussianPredictor
+from mggtalk.training.config import TrainConfig
+
+
+class Target(NamedTuple):
+    """A window of a target frame."""
+
+    frame: MotionFrame  # expression and pose, with the avatar's identity
+    corner: tuple[int, int]  # left and upper edge of the window in the target picture, pixels
+    image: Tensor  # [3, W, W] RGB of the window in [0, 1]
+    head: Tensor  # [1, W, W] head mask
+    weight: Tensor  # [1, W, W] weights of the pixels in the loss
+
+    def to(self, device: torch.device | str) -> Target:
+        """A copy on a device."""
+        frame = MotionFrame(*(tensor.to(device) for tensor in self.frame))
+        return self._replace(
+            frame=frame, image=self.image.to(device), head=self.head.to(device), weight=self.weight.to(device)
+        )
+
+
+class Renditions(NamedTuple):
+    """Head pictures of K targets over one background colour."""
+
+    coarse: Tensor  # [K, 3, W, W] of G
+    dense: Tensor  # [K, 3, W, W] of G_den
+    truth: Tensor  # [K, 3, W, W]
+    weight: Tensor  # [K, 1, W, W]
+
+
+class Learner(nn.Module):
+    """The networks of DSGR and SGP as one module.
+
+    Args:
+        refine: ``Phi_refine``.
+        deformation: Residual of eq. 9.
+        sgp: Symmetric Gaussian prediction.
+        face_model: The landmark 3DMM; not trained.
+        focal_ratio: Focal length over the side of the picture.
+        side: Side of the target pictures, pixels.
+        oversampling: The head is splatted this many times finer.
+    """
+
+    def __init__(
+        self,
+        refine: RefineUNet,
+        deformation: DeformationMLP,
+        sgp: SymmetricGaussianPredictor,
+        face_model: FaceModel,
+        focal_ratio: float,
+        side: int,
+        oversampling: int,
+    ) -> None:
+        super().__init__()
+        self.refine = refine
+        self.deformation = deformation
+        self.sgp = sgp
+        self.face_model = face_model
+        self.focal_ratio = focal_ratio
+        self.side = side
+        self.oversampling = oversampling
+
+    @staticmethod
+    def of(pipe: MGGTalkPipeline, config: TrainConfig) -> Learner:
+        """The networks of a pipeline; those that the configuration names get gradients."""
+        ratio = pipe.config.render.focal_ratio
+        learner = Learner(
+            pipe.refine, pipe.deformation, pipe.sgp, pipe.face_model, ratio, config.picture, config.oversampling
+        )
+        for name in config.train:
+            getattr(learner, name).requires_grad_(True)
+        return learner
+
+    def forward(self, avatar: Avatar, targets: list[Target], background: Tensor) -> Renditions:
+        """Render the windows of all targets of one source.
+
+        Args:
+            avatar: The source, with unrefined points.
+            targets: K windows of one size.
+            background: Colour ``[3]`` behind the head.
+
+        Returns:
+            The pictures to compare.
+        """
+        avatar = self.refined(avatar)
+        features = self.sgp.features(avatar)
+        coarse, dense = [], []
+        for target in targets:
+            expression = target.frame.expression
+            vertices = self.deformation.drive(
+                self.face_model, avatar.vertices, avatar.identity, expression, avatar.expression
+            )
+            sets = self.sgp(avatar, drive_points(avatar, vertices, expression), features)
+            coarse.append(self._window(sets.coarse, target, background))
+            dense.append(self._window(sets.dense, target, background))
+        image = torch.stack([target.image for target in targets])  # [K, 3, W, W]
+        head = torch.stack([target.head for target in targets])  # [K, 1, W, W]
+        truth = image * head + background[:, None, None] * (1.0 - head)
+        weight = torch.stack([target.weight for target in targets])
+        return Renditions(torch.stack(coarse), torch.stack(dense), truth, weight)
+
+    def refined(self, avatar: Avatar) -> Avatar:
+        """Eq. 2 on a stored avatar. Which mirrored points are kept was decided on the unrefined cloud."""
+        if self.refine.untrained:
+            return avatar
+        coarse = avatar.position_map(avatar.points)[None]  # [1, 3, H, W]
+        eye = camera_to_head(avatar.points.new_zeros(1, 3), avatar.rotation, avatar.translation)[0]
+        offset = self.refine(coarse, avatar.head_image[:, :3], eye)[0] - coarse[0]  # [3, H, W]
+        moved = avatar.from_map(offset)  # [N, 3]
+        return avatar.with_(
+            points=avatar.points + moved,
+            mirrored_points=avatar.mirrored_points + mirror_points(moved[avatar.mirrored]),
+        )
+
+    def _window(self, splats: Gaussians, target: Target, background: Tensor) -> Tensor:
+        """The window of a target ``[3, W, W]``, splatted finer and averaged down."""
+        fine = self.oversampling
+        side, window = self.side * fine, target.image.shape[-1] * fine
+        left, top = target.corner
+        camera = Camera(
+            view_matrix(target.frame.rotation, target.frame.translation),
+            self.focal_ratio * side,
+            (side / 2 - left * fine, side / 2 - top * fine),
+            window,
+            window,
+        )
+        image = rasterize(splats, camera, background=background).image  # [W', W', 3]
+        return F.avg_pool2d(image.permute(2, 0, 1)[None], fine)[0]  # [3, W, W]

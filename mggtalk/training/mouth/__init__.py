@@ -1,0 +1,1 @@
+"""Training of the inside of the mouth alone."""

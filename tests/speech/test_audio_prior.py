@@ -1,0 +1,130 @@
+"""The learned residual of the speech rules: the law, seams, silence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mggtalk.config import AudioPriorConfig, SpeechConfig
+from mggtalk.face import topology
+from mggtalk.face.face_model import FaceModel
+from mggtalk.media.sound import Sound
+from mggtalk.scene import Motion
+from mggtalk.speech.audio_prior import CHUNK, AudioPrior, Voice, blend, mouth_region
+from mggtalk.speech.listen import LEARNED_NOTE, RULES_NOTE, listen
+from mggtalk.speech.speech_inputs import CHANNELS, CLOCK, SpeechInputs, speech_gate
+
+
+@pytest.fixture(scope="module")
+def prior(face_model: FaceModel) -> AudioPrior:
+    """A small prior with random weights."""
+    torch.manual_seed(3)
+    made = AudioPrior(AudioPriorConfig(width=16, levels=3)).eval().requires_grad_(False)
+    made.region.copy_(mouth_region(face_model, made.config.region))
+    for part in (made.last, made.linear, made.habit):
+        torch.nn.init.normal_(part.weight, std=0.2)
+    for block in made.blocks:
+        torch.nn.init.normal_(block.film.weight, std=0.2)
+    return made
+
+
+@pytest.fixture(scope="module")
+def inputs() -> SpeechInputs:
+    """Noise, longer than two pieces."""
+    generator = np.random.default_rng(0)
+    frames = 2 * CHUNK + 137
+    return SpeechInputs(generator.standard_normal((frames, CHANNELS)).astype(np.float32), np.ones(frames, np.float32))
+
+
+def test_without_training_it_is_the_rules(hello: Sound, face_model: FaceModel, hello_motion: Motion) -> None:
+    fresh = AudioPrior(AudioPriorConfig()).eval()
+    assert fresh.untrained
+    motion = listen(hello, face_model, seed=3, prior=fresh)
+    assert torch.equal(motion.expression, hello_motion.expression)
+    assert RULES_NOTE in motion.notes
+
+
+def test_a_trained_one_moves_the_lips_and_says_so(
+    hello: Sound, face_model: FaceModel, hello_motion: Motion, prior: AudioPrior
+) -> None:
+    motion = listen(hello, face_model, seed=3, prior=prior)
+    assert motion.notes == (LEARNED_NOTE,)
+    change = motion.expression - hello_motion.expression
+    moved = (change @ face_model.expression_basis.flatten(1)).unflatten(-1, (-1, 3)).norm(dim=-1)  # [T, V]
+    lips, lids = moved[:, list(topology.LIPS)].mean(), moved[:, list(topology.RIGHT_EYE)].mean()
+    assert lips > 0.02 and lids < 0.25 * lips
+    assert torch.equal(motion.rotation, hello_motion.rotation)
+
+
+def test_no_mouth_no_learned_motion(hello: Sound, face_model: FaceModel, prior: AudioPrior) -> None:
+    config = SpeechConfig(mouth=0.0, blinks_per_minute=0.0, head_motion=0.0)
+    still = listen(hello, face_model, config, prior=prior)
+    rules = listen(hello, face_model, config)
+    torch.testing.assert_close(still.expression, rules.expression)
+
+
+def test_pieces_leave_no_seam(prior: AudioPrior, inputs: SpeechInputs) -> None:
+    moments = np.arange(0.0, len(inputs.gate) / CLOCK, 1.0 / 30.0)
+    made = prior.listen(inputs, moments)
+    whole = prior(
+        torch.from_numpy(inputs.channels)[None],
+        torch.from_numpy(inputs.gate)[None],
+        torch.zeros(1, 8),
+        torch.zeros(1, 12),
+    )[0]
+    exact = np.flatnonzero(np.isclose(moments * CLOCK, np.round(moments * CLOCK)))
+    place = torch.from_numpy(np.round(moments[exact] * CLOCK).astype(int))
+    assert len(exact) > 100
+    torch.testing.assert_close(made[exact], whole[place] @ prior.region, atol=1e-5, rtol=1e-5)
+
+
+def test_a_frame_hears_no_further_than_the_reach(prior: AudioPrior, inputs: SpeechInputs) -> None:
+    middle = 500
+    changed = inputs.channels.copy()
+    changed[middle + prior.reach + 1 :] += 1.0
+    changed[: middle - prior.reach] -= 1.0
+    moment = np.array([middle / CLOCK])
+    torch.testing.assert_close(prior.listen(inputs, moment), prior.listen(inputs._replace(channels=changed), moment))
+    changed[middle + prior.reach] += 1.0
+    assert not torch.equal(prior.listen(inputs, moment), prior.listen(inputs._replace(channels=changed), moment))
+
+
+def test_silence_adds_nothing(prior: AudioPrior, inputs: SpeechInputs) -> None:
+    quiet = inputs._replace(gate=np.zeros_like(inputs.gate))
+    assert prior.listen(quiet, np.array([0.3, 1.0])).abs().max() == 0.0
+
+
+def test_the_gate_bridges_short_pauses_and_closes_in_long_ones() -> None:
+    active = np.ones(800, bool)
+    active[200:216] = False  # 0.2 s
+    active[400:560] = False  # 2 s
+    gate = speech_gate(active, 500)
+    assert gate[120:136].min() > 0.95
+    assert gate[285:315].max() < 0.01
+
+
+def test_a_voice_changes_its_own_speech_only(prior: AudioPrior, inputs: SpeechInputs) -> None:
+    moments = np.array([1.0, 2.0])
+    average = Voice.average(prior.config)
+    torch.testing.assert_close(prior.listen(inputs, moments, voice=average), prior.listen(inputs, moments))
+    louder = average._replace(mix=0.5 * torch.eye(12))
+    torch.testing.assert_close(prior.listen(inputs, moments, voice=louder), 1.5 * prior.listen(inputs, moments))
+    styled = average._replace(style=torch.ones(8))
+    assert not torch.allclose(prior.listen(inputs, moments, voice=styled), prior.listen(inputs, moments))
+
+
+def test_lips_meet_where_the_rules_say_so() -> None:
+    config = AudioPriorConfig(closing=1.0, rules=0.3)
+    rules, residual = torch.full((2, 4), 2.0), torch.full((2, 4), 5.0)
+    mixed = blend(rules, residual, torch.tensor([1.0, 0.0]), config)
+    torch.testing.assert_close(mixed[0], rules[0])
+    torch.testing.assert_close(mixed[1], 0.3 * rules[1] + residual[1])
+
+
+def test_the_region_leaves_the_upper_face_alone(face_model: FaceModel) -> None:
+    region = mouth_region(face_model, 12)
+    moved = (region @ face_model.expression_basis.flatten(1)).unflatten(-1, (-1, 3)).norm(dim=-1)  # [M, V]
+    lips = moved[:, list(topology.LIPS)].square().mean(1).sqrt()
+    assert 0.005 < lips[:6].min() and lips[:6].max() < 0.02  # a millimetre
+    assert (moved[:6, list(topology.RIGHT_EYE)].square().mean(1).sqrt() < 0.35 * lips[:6]).all()
