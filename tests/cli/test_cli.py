@@ -249,7 +249,7 @@ def test_interrupt_leaves_nothing_behind(files, monkeypatch, tmp_path, capfd):
 
 
 def test_as_a_program_bad_input_shows_no_traceback(tmp_path):
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     command = [sys.executable, "-m", "mggtalk", "track", "--driving", "no.mp4", "--out", str(tmp_path / "m.npz")]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 2
