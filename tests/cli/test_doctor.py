@@ -9,8 +9,8 @@ import pytest
 
 from mggtalk.checkpoint import EMBEDDED
 from mggtalk.cli import doctor
-from mggtalk.cli.parser import main
 from mggtalk.cli.doctor import report
+from mggtalk.cli.parser import main
 from mggtalk.depth import catalogue
 from mggtalk.evaluation.identity import SFACE
 
