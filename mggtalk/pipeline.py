@@ -33,7 +33,8 @@ from mggtalk.motion.deformation import DeformationMLP
 from mggtalk.motion.retarget import PoseMode, close_lips, driver_rest, retarget
 from mggtalk.motion.style import Style, play
 from mggtalk.nets.unet import ResidualUNet
-from mggtalk.portrait.prepare import PortraitBuilder, portrait_tensor
+from mggtalk.portrait.prepare import build_avatar
+from mggtalk.portrait.view import portrait_tensor
 from mggtalk.runtime.overlap import one_thread, read_ahead
 from mggtalk.scene import Camera, FaceTrack, Gaussians, Motion, MotionFrame
 from mggtalk.sgp.predictor import SymmetricGaussianPredictor
@@ -221,8 +222,8 @@ class MGGTalkPipeline:
         on_progress("matte", 0, 1)
         matte = self.matte(square, box=(float(low[0]), float(low[1]), float(high[0]), float(high[1])))
         on_progress("matte", 1, 1)
-        builder = PortraitBuilder(square, track, matte, self.face_model, self.config)
-        avatar = builder.build(estimator, self.refine, on_progress)
+        known = square, track, matte, self.face_model, self.config
+        avatar = build_avatar(*known, estimator, self.refine, on_progress)
         avatar = calibrate_colours(self.animator(avatar, square.shape[0]), portrait_tensor(square))
         small = self.animator(avatar, self.config.dsgr.map_size)  # finds the colours of the coarse set
         return avatar.with_(coarse_colour=small.avatar.colour.cpu())

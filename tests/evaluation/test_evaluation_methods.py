@@ -13,7 +13,7 @@ from mggtalk.errors import OptionError
 from mggtalk.evaluation import MODES, PRIOR, TRAINED
 from mggtalk.evaluation.methods import ABLATIONS, make_methods
 from mggtalk.pipeline import MGGTalkPipeline
-from mggtalk.portrait.prepare import portrait_tensor
+from mggtalk.portrait.view import portrait_tensor
 
 
 @pytest.fixture(scope="module")

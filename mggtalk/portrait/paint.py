@@ -1,0 +1,83 @@
+"""``paint``: what the portrait does not show and the avatar needs: inside of the mouth, folds, back of the head."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mggtalk.avatar.binding import Part
+from mggtalk.avatar.folds import Folds
+from mggtalk.avatar.mouth_sheet import COLUMNS, ROWS, MouthSheet
+from mggtalk.avatar.neighbours import Neighbours
+from mggtalk.dsgr.back import STRIDE, back_cloud
+from mggtalk.geometry import camera_to_head, head_to_camera, unproject
+from mggtalk.portrait.find_folds import MapView, find_folds
+from mggtalk.portrait.shape import HeadShape
+from mggtalk.portrait.view import PortraitView
+from mggtalk.render.harmonics import harmonics_from_colour
+from mggtalk.scene import Gaussians
+from mggtalk.sgp.footprint import footprint, scales_and_rotation
+from mggtalk.sgp.mouth.decoder import TEETH_EDGE, sheet_points, under_the_lip
+from mggtalk.sgp.parameters import GaussianParameters
+
+EYE_LEVEL = -0.12
+"""Face heights from the middle of the face to just above the eyes (down is positive)."""
+
+NAPE_LEVEL = 0.22
+"""Face heights from the middle of the face down to where the back of the head becomes neck."""
+
+LIPS_MIDDLE = (13, 14)
+"""Middle of the upper and the lower inner lip."""
+
+
+def paint_back(view: PortraitView, shape: HeadShape) -> Gaussians:
+    """Close the back of the head with Gaussians."""
+    front = head_to_camera(shape.cloud.flatten(1).T, view.rotation, view.translation)[:, 2].view(view.head.shape)
+    face = torch.from_numpy(view.raster.triangle >= 0)
+    ring = view.camera.map_size // 16
+    outside = F.max_pool2d(1.0 - view.head[None, None], 2 * ring + 1, stride=1, padding=ring)[0, 0]
+    crown = ~face & (view.height < EYE_LEVEL) & (outside > 0.5)
+    above = (view.rim < -0.08) & (view.height < NAPE_LEVEL)
+    silhouette = float(view.skull[2])
+    depth, spread, keep = back_cloud(front, shape.colour, view.head, crown, above, silhouette)
+    grid = view.grid[::STRIDE, ::STRIDE]
+    points = unproject(grid, depth, view.camera.focal, view.camera.centre)[keep]  # [B, 3]
+    points = camera_to_head(points, view.rotation, view.translation)
+    surface = footprint(points, Neighbours.of(keep), STRIDE * view.pixel_size, most=3.0)
+    log_scales, quaternions = scales_and_rotation(surface, spread=0.8)
+    logits = torch.full((len(points),), 4.0)
+    harmonics = harmonics_from_colour(spread[:, keep].T)
+    return GaussianParameters(log_scales, quaternions, harmonics, logits).activate(points)
+
+
+def paint_mouth(view: PortraitView, colour: Tensor, part: Tensor) -> MouthSheet:
+    """Colour the inside of the mouth from the lips, the whites of the eyes and what the portrait shows.
+
+    Args:
+        view: The portrait.
+        colour: RGB of the N points, ``[N, 3]``.
+        part: What each of them belongs to, ``[N]``.
+    """
+    lips = view.colours_at(view.vertices[[0, 17, 13, 14, 82, 312, 87, 317]]).mean(0)
+    eyes = colour[(part == Part.RIGHT_EYE) | (part == Part.LEFT_EYE)]
+    skin = view.colours_at(view.vertices[[50, 280, 151, 199]])
+    white = torch.maximum(eyes.mean(1).quantile(0.85), 1.1 * skin.mean())
+    neutral = view.face_model.vertices(view.fit.identity, torch.zeros_like(view.expression))
+    places, gap = sheet_points(view.vertices)
+    colour, apart = under_the_lip(view.colours_at(places), gap)
+    middle = places[:, 1].view(ROWS, COLUMNS)[ROWS // 2, COLUMNS // 2]
+    return MouthSheet(
+        colour=colour,
+        known=apart,
+        cavity=lips * torch.tensor((0.34, 0.26, 0.26)),
+        teeth=(0.92 * white * torch.tensor((1.0, 0.96, 0.90))).clamp(0, 0.95),
+        edge=torch.minimum(neutral[LIPS_MIDDLE[0], 1] - TEETH_EDGE, middle),
+        closed_gap=torch.tensor(0.015),
+    )
+
+
+def paint_folds(view: PortraitView, shape: HeadShape, skin: Tensor) -> Folds:
+    """Guess what the portrait's closed lips and open eyes hide; ``skin [N]`` says which points are skin."""
+    pixels = torch.from_numpy(view.pixels)  # [V, 2]
+    return find_folds(MapView(shape.colour, shape.mask, skin, pixels, view.vertices, view.pixel_size))

@@ -1,0 +1,192 @@
+"""``see``: what a square portrait shows, and where its head is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mggtalk.config import PipelineConfig
+from mggtalk.depth.estimator import HeadView
+from mggtalk.depth.raster import MeshRaster, rasterize_mesh
+from mggtalk.dsgr.reconstruct import CropCamera
+from mggtalk.errors import NoFaceError
+from mggtalk.face.face_model import FaceModel
+from mggtalk.face.fitting import FaceFit, fit_track
+from mggtalk.face.masks import HeadMasks, below_rim, down_the_face, head_masks, rounded_off
+from mggtalk.face.matte_edges import sharpen_edges
+from mggtalk.geometry import head_to_camera, project
+from mggtalk.nets.maps import fill, to_colour_map
+from mggtalk.scene import FaceTrack
+
+EARS = (234, 454)
+"""Vertices in front of the ears."""
+
+SKULL_OFFSET = (0.0, 0.3, -0.2)
+"""Middle of the skull from the middle of the ears' vertices, decimetres."""
+
+
+def portrait_tensor(portrait: np.ndarray) -> Tensor:
+    """uint8 ``[S, S, 3]`` to float ``[3, S, S]`` in [0, 1]."""
+    return torch.from_numpy(np.array(portrait)).permute(2, 0, 1).float() / 255.0  # [3, S, S]
+
+
+def head_crop(masks: HeadMasks, config: PipelineConfig, size: int) -> CropCamera:
+    """The square around the head on which the position map stands.
+
+    Raises:
+        NoFaceError: If the matte leaves nothing of the head.
+    """
+    rows, columns = np.nonzero(masks.head > 0.05)
+    if not len(rows):
+        raise NoFaceError("The person around the face could not be told from the background.", "Use another picture.")
+    x0, x1, y0, y1 = columns.min(), columns.max() + 1, rows.min(), rows.max() + 1
+    side = max(x1 - x0, y1 - y0) * (1.0 + 2.0 * config.dsgr.crop_margin)
+    return CropCamera(
+        x0=(x0 + x1 - side) / 2,
+        y0=(y0 + y1 - side) / 2,
+        side=side,
+        map_size=config.dsgr.map_size,
+        focal=config.render.focal_ratio * size,
+        centre=(size / 2, size / 2),
+    )
+
+
+@dataclass(frozen=True)
+class PortraitView:
+    """What a square portrait of S x S pixels shows. H and W are the sides of the position map."""
+
+    image: Tensor  # [3, S, S] RGB in [0, 1]
+    foreground: Tensor  # [3, S, S] colour of the head alone: no background mixes in at soft edges
+    matte: Tensor  # [S, S] person alpha
+    masks: HeadMasks
+    fit: FaceFit
+    face_model: FaceModel
+    camera: CropCamera  # of the position map
+    grid: Tensor  # [H, W, 2] portrait pixels of the position map
+    pixel_size: float  # decimetres that a map pixel covers at the head's distance
+    head: Tensor  # [H, W] weight of the head
+    rim: Tensor  # [H, W] face heights below the rim of the jaw
+    height: Tensor  # [H, W] face heights from the middle of the face down
+    pixels: np.ndarray  # [V, 2] tracked landmarks in map pixels
+    vertices: Tensor  # [V, 3] fitted mesh, head frame
+    in_camera: Tensor  # [V, 3] the same, camera frame
+    raster: MeshRaster  # the mesh on the position map
+    skull: Tensor  # [3] middle of the skull, camera frame
+
+    @property
+    def size(self) -> int:
+        """Side of the portrait in pixels."""
+        return self.image.shape[-1]
+
+    @property
+    def rotation(self) -> Tensor:
+        """Head to camera, ``[3, 3]``."""
+        return self.fit.rotation[0]
+
+    @property
+    def translation(self) -> Tensor:
+        """Head to camera, ``[3]`` decimetres."""
+        return self.fit.translation[0]
+
+    @property
+    def expression(self) -> Tensor:
+        """Expression of the portrait, ``[K]``."""
+        return self.fit.expression[0]
+
+    def sample(self, image: Tensor) -> Tensor:
+        """Sample ``[C, S, S]`` on the position map: ``[C, H, W]``."""
+        return sample(image, self.grid)
+
+    def colours_at(self, points: Tensor) -> Tensor:
+        """Colours ``[N, 3]`` of the portrait where head points ``[N, 3]`` project."""
+        in_camera = head_to_camera(points, self.rotation, self.translation)
+        return to_colour_map(self.image, project(in_camera, self.camera.focal, self.camera.centre), self.size)
+
+    def for_depth(self) -> HeadView:
+        """What a depth estimator sees: the picture as fine as the portrait is."""
+        fine = self.camera._replace(map_size=max(self.camera.map_size, round(self.camera.side)))
+        return HeadView(
+            image=to_colour_map(self.image, fine.pixel_grid(), self.size).numpy(),
+            mask=self.head.numpy(),
+            vertices=self.in_camera.numpy(),
+            pixels=self.pixels,
+            triangles=self.face_model.triangles.numpy(),
+            centre=self.skull.numpy(),
+            pixel_size=self.pixel_size,
+        )
+
+
+def sample(image: Tensor, grid: Tensor) -> Tensor:
+    """Sample a picture ``[C, S, S]`` at its pixels ``[H, W, 2]``: ``[C, H, W]``."""
+    return to_colour_map(image, grid, image.shape[-1]).permute(2, 0, 1)  # [C, H, W]
+
+
+def see(
+    portrait: np.ndarray, track: FaceTrack, matte: np.ndarray, face_model: FaceModel, config: PipelineConfig
+) -> PortraitView:
+    """Fit the face model, find the head and lay the position map over it.
+
+    Args:
+        portrait: uint8 ``[S, S, 3]``.
+        track: Landmarks of the portrait in its own pixels.
+        matte: Person alpha ``[S, S]``.
+        face_model: The landmark 3DMM.
+        config: The pipeline's configuration.
+
+    Raises:
+        NoFaceError: If the matte leaves nothing of the head.
+    """
+    size, landmarks = portrait.shape[0], track.landmarks[0]
+    image = portrait_tensor(portrait)
+    fit = fit_track(face_model, track, config.render.focal_ratio)
+    rotation, translation = fit.rotation[0], fit.translation[0]
+    vertices = face_model.vertices(fit.identity, fit.expression[0])  # [V, 3]
+    in_camera = head_to_camera(vertices, rotation, translation)
+    masks = head_masks(sharpen_edges(portrait, matte), landmarks)
+    camera = head_crop(masks, config, size)
+    grid = camera.pixel_grid()  # [H, W, 2]
+    pixels = camera.to_crop(torch.from_numpy(landmarks[:, :2])).numpy()  # [V, 2] tracked, exact
+    skull = vertices[list(EARS)].mean(0) + torch.tensor(SKULL_OFFSET)
+
+    def measure(heights: np.ndarray) -> Tensor:
+        return sample(torch.from_numpy(heights).float()[None], grid)[0]  # [H, W]
+
+    return PortraitView(
+        image=image,
+        foreground=_clean_edges(image, masks),
+        matte=torch.from_numpy(matte),
+        masks=masks,
+        fit=fit,
+        face_model=face_model,
+        camera=camera,
+        grid=grid,
+        pixel_size=camera.side / camera.map_size * float(translation[2]) / camera.focal,
+        head=sample(torch.from_numpy(masks.head)[None], grid)[0] * _inside(masks, grid),
+        rim=measure(below_rim(landmarks, size)),
+        height=measure(down_the_face(landmarks, size)),
+        pixels=pixels,
+        vertices=vertices,
+        in_camera=in_camera,
+        raster=rasterize_mesh(pixels, in_camera[:, 2].numpy(), face_model.triangles.numpy(), camera.map_size),
+        skull=head_to_camera(skull[None], rotation, translation)[0],
+    )
+
+
+def _clean_edges(image: Tensor, masks: HeadMasks) -> Tensor:
+    """Colour of the head alone ``[3, S, S]``: under a soft edge the portrait mixes it with the background."""
+    edge = max(1, image.shape[-1] // 128)
+    solid = -F.max_pool2d(-torch.from_numpy(masks.head)[None, None], 2 * edge + 1, stride=1, padding=edge)
+    return fill(image[None], solid.clamp(0, 1).pow(4))[0]
+
+
+def _inside(masks: HeadMasks, grid: Tensor) -> Tensor:
+    """1 where the position map ``[H, W]`` shows the portrait; a head that is cut off is rounded off behind."""
+    x, y = grid.numpy()[..., 0], grid.numpy()[..., 1]
+    head, size = masks.head, masks.head.shape[0]
+    borders = ((head[0], x, -y), (head[-1], x, y - size), (head[:, 0], y, -x), (head[:, -1], y, x - size))
+    weight = [torch.from_numpy(rounded_off(*border)) for border in borders]
+    return torch.stack(weight).amin(0)
