@@ -26,7 +26,7 @@ from mggtalk.errors import OptionError
 from mggtalk.evaluation.quality import Quality, measure
 from mggtalk.media import VideoWriter
 from mggtalk.media.badge import check_statement
-from mggtalk.media.live import LiveVideo
+from mggtalk.media.live import LivePreview
 from mggtalk.media.marks import mark_frame
 from mggtalk.motion.motion_file import save_motion
 from mggtalk.motion.retarget import PoseMode
@@ -243,7 +243,7 @@ def _render(
     count, width = 0, _width(order)
     with (
         VideoWriter(path, width, order.size, motion.fps, sound=sound, no_badge=statement) as writer,
-        LiveVideo(pieces, width, order.size, motion.fps, sound) as live,
+        LivePreview(pieces, width, order.size, motion.fps, len(motion), sound) as live,
     ):
         for frame in engine.frames(avatar, motion, order.size, order.yaws, order.fov):
             if stop.is_set() and count:
@@ -258,11 +258,10 @@ def _render(
     return count, pace.frames_per_second
 
 
-def _tell(live: LiveVideo, emit: Callable[[Step], None]) -> None:
+def _tell(live: LivePreview, emit: Callable[[Step], None]) -> None:
     """Hand out the pieces that are new."""
-    for piece in live.new_pieces():
-        emit(Step(piece=Piece(piece.path.read_bytes(), piece.seconds)))
-        piece.path.unlink()
+    for data, seconds in live.take():
+        emit(Step(piece=Piece(data, seconds)))
 
 
 def _width(order: Order) -> int:

@@ -176,9 +176,7 @@ class VideoWriter:
             arguments += input_arguments(self._sound)
         arguments += ["-map", "0:v:0", "-c:v", "copy"]
         if self._sound is not None:
-            length = f"apad=whole_dur={seconds:.6f},atrim=end={seconds:.6f}"
-            filters = f"aresample={SOUND_RATE}:async=1:first_pts=0,aformat=channel_layouts=mono|stereo,{length}"
-            arguments += ["-map", "1:a:0", "-af", filters, "-c:a", "aac", "-b:a", "160k"]
+            arguments += ["-map", "1:a:0", "-af", sound_filters(seconds), "-c:a", "aac", "-b:a", "160k"]
         arguments += ["-map_metadata", "-1", "-map_chapters", "-1", *mark_video(mark_text(self._statement))]
         arguments += ["-movflags", "+faststart"]
         status, _, log = run([*arguments, "-f", "mp4", file_url(self._complete)], given, timeout=600.0)
@@ -188,6 +186,16 @@ class VideoWriter:
     def _failed(self, log: str) -> MediaError:
         problem = f"The video {str(self.path)!r} could not be written: {last_line(log)}."
         return MediaError(problem, "Check the disk's free space and try again.")
+
+
+def sound_filters(seconds: float) -> str:
+    """The chain that brings any sound to :data:`SOUND_RATE`, one or two channels, and exactly this length.
+
+    The length is always bounded: silence without an end, stopped by the pictures, is made faster than it is used while
+    the first picture is waited for, until ffmpeg's queues are full and it gives up with "No space left on device".
+    """
+    length = f"apad=whole_dur={seconds:.6f},atrim=end={seconds:.6f}"
+    return f"aresample={SOUND_RATE}:async=1:first_pts=0,aformat=channel_layouts=mono|stereo,{length}"
 
 
 def _remove(pipe: FFmpegPipe, files: tuple[Path, ...]) -> None:
