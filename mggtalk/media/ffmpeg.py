@@ -18,7 +18,9 @@ import imageio_ffmpeg
 
 from mggtalk.errors import MediaError
 
-FORMATS = "mov,matroska,avi,gif,mpegts,mpeg,flv,asf,ogg,wav,w64,mp3,flac,aac,aiff,amr"
+VIDEO_FORMATS = "mov,matroska,avi,gif,mpegts,mpeg,flv,asf,ogg,mxf,h264,hevc,m4v,ivf,obu,dv,nut,apng,webp_anim"
+SOUND_FORMATS = "wav,w64,mp3,flac,aac,aiff,amr,caf,au,ac3,eac3,wv,ape,tta,dts"
+FORMATS = f"{VIDEO_FORMATS},{SOUND_FORMATS}"
 """Containers that are opened. Playlists (HLS, DASH, concat) are not among them: they name other files to be read."""
 
 MOST_PIXELS = 40_000_000

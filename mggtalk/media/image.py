@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import struct
-import warnings
-import zlib
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
@@ -17,16 +14,11 @@ from mggtalk.media.badge import check_statement
 from mggtalk.media.files import PathLike, check_readable, check_writable
 from mggtalk.media.marks import mark_frame
 from mggtalk.media.provenance import mark_exif, mark_png, mark_text
+from mggtalk.media.stills import BOMB, BROKEN, HEIC_BRANDS, NAMES, add_heif, kind_of, open_still
 from mggtalk.runtime.files import temporary_beside
-
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
-"""What is opened. A multi-picture JPEG (MPO, of phones) counts as JPEG; GIFs and TIFFs give their first picture."""
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 """Endings that :func:`save_image` writes."""
-
-BROKEN = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, OverflowError, struct.error, zlib.error)
-"""What Pillow's decoders raise on damaged files."""
 
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -46,7 +38,7 @@ def load_image(source: PathLike | Image.Image | np.ndarray, config: MediaConfig 
     """Read a still as it is meant to be seen: upright, in sRGB, transparency laid over white.
 
     Args:
-        source: A file (JPEG, PNG, WebP, BMP, TIFF, GIF), a Pillow image, or uint8 ``[H, W, 3]`` RGB.
+        source: A file (JPEG, PNG, WebP, HEIC, AVIF, BMP, TIFF, GIF), a Pillow image, or uint8 ``[H, W, 3]`` RGB.
         config: Limits on its size; checked from the header, before anything is decoded.
 
     Returns:
@@ -65,10 +57,8 @@ def load_image(source: PathLike | Image.Image | np.ndarray, config: MediaConfig 
     path = check_readable(source, "image", config.max_image_megabytes)
     name = f"The image {str(path)!r}"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            opened = Image.open(path, formats=FORMATS)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        opened = open_still(path)
+    except BOMB as error:
         pixels = re.search(r"\((\d+) pixels\)", str(error))
         seen = f"{int(pixels[1]) / 1e6:.0f} million" if pixels else "far too many"
         raise _too_large(name, seen, config) from error
@@ -207,7 +197,14 @@ def _damaged(name: str, error: Exception) -> MediaError:
 
 
 def _unknown(name: str, head: bytes) -> MediaError:
-    advice = "Use JPEG, PNG, WebP, BMP, TIFF or GIF."
-    if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis"):
-        return MediaError(f"{name} is a HEIC or AVIF picture, which is not read.", f"Convert it. {advice}")
+    advice = f"Use {NAMES}."
+    if head[4:8] == b"ftyp" and head[8:12] in HEIC_BRANDS:
+        if add_heif():
+            return MediaError(f"{name} is a HEIC picture that is damaged or cut off.", "Copy or export it again.")
+        return MediaError(f"{name} is a HEIC picture.", f"Install the package pillow-heif to read it, or: {advice}")
+    if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis"):
+        return MediaError(f"{name} is an AVIF picture that is damaged or cut off.", "Copy or export it again.")
+    kind = kind_of(head)
+    if kind is not None:
+        return MediaError(f"{name} is no picture but a {kind}.", f"{advice} A video gives one if you save a frame.")
     return MediaError(f"{name} is no picture of a kind that is read.", advice)

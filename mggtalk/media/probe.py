@@ -12,6 +12,7 @@ import numpy as np
 
 from mggtalk.errors import MediaError
 from mggtalk.media.ffmpeg import frame_rate, input_arguments, last_line, run
+from mggtalk.media.stills import is_still
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +23,12 @@ PLAYLIST = re.compile(
     rb"^(?:\xef\xbb\xbf)?\s*(?:#EXTM3U|ffconcat|\[playlist\]|<MPD|<\?xml[^>]*>\s*<(?:MPD|playlist))", re.IGNORECASE
 )
 """How the first bytes of playlists look."""
+
+READ = (
+    "Give a video (MP4, MOV, WebM, MKV, AVI, MXF, MPEG, GIF, animated WebP or PNG) or a recording (WAV, MP3, M4A, "
+    "FLAC, OGG, Opus, AIFF, CAF, AC-3, AMR)."
+)
+"""Advice to who gave something else."""
 
 DAMAGE = re.compile(r"partial file|File ended prematurely|[Cc]orrupt")
 STREAM = re.compile(r"^  Stream #0:\d+(?:\[0x[0-9a-f]+\])?(?:\(\w+\))?: (Video|Audio): (.*)$")
@@ -34,6 +41,7 @@ class Header:
     duration: float | None  # seconds, of the longest stream; None where the file does not say
     has_video: bool  # moving pictures; cover art does not count
     has_sound: bool
+    mono: bool  # one channel, of the first sound stream
     rotation: float  # degrees, of the display matrix of the first video stream
     fps: float | None  # the first video stream's rate, two decimals
     details: str  # the first video stream's line: codec, pixel format, colour space, field order
@@ -57,7 +65,7 @@ def probe(path: Path) -> Header:
     Raises:
         MediaError: If it is no media file, or a playlist.
     """
-    _refuse_playlist(path)
+    _refuse_others(path)
     return _parse_header(run([*input_arguments(path)])[2], path)
 
 
@@ -71,7 +79,7 @@ def scan(path: Path, most_seconds: float) -> tuple[Header, Scan]:
     Raises:
         MediaError: If it is no media file, has no video, or is cut off.
     """
-    _refuse_playlist(path)
+    _refuse_others(path)
     arguments = [*input_arguments(path), "-map", "0:V:0", "-c", "copy", "-t", f"{most_seconds:.3f}"]
     _, output, log = run([*arguments, "-f", "framecrc", "pipe:1"])
     header = _parse_header(log, path)
@@ -88,27 +96,30 @@ def scan(path: Path, most_seconds: float) -> tuple[Header, Scan]:
     return header, result
 
 
-def _refuse_playlist(path: Path) -> None:
-    """Refuse files that name other files to be read, whatever their ending is."""
+def _refuse_others(path: Path) -> None:
+    """Refuse stills, and files that name other files to be read, whatever their ending is."""
     with path.open("rb") as file:
         head = file.read(512)
     if PLAYLIST.match(head):
         problem = f"{str(path)!r} is a playlist, a text that names other files; these are not opened."
         raise MediaError(problem, "Give the video or recording itself.")
+    if is_still(path):
+        raise MediaError(f"{str(path)!r} cannot be read: it is a picture that does not move.", READ)
 
 
 def _parse_header(log: str, path: Path) -> Header:
     """Header from ffmpeg's log; only its part about the input is looked at."""
     if not re.search(r"^Input #0,", log, re.MULTILINE):
-        raise MediaError(f"{str(path)!r} cannot be read: {_explain(log)}.", "Give a file that plays in a video player.")
+        raise MediaError(f"{str(path)!r} cannot be read: {_explain(log)}.", READ)
     lines = re.split(r"^(?:Stream mapping:|Output #0)", log, maxsplit=1, flags=re.MULTILINE)[0].splitlines()
     duration = re.search(r"^  Duration: (\d+):(\d+):(\d+\.\d+)", "\n".join(lines), re.MULTILINE)
-    details, rotation, inside, has_sound = "", 0.0, False, False
+    details, rotation, inside, has_sound, mono = "", 0.0, False, False, False
     for line in lines:
         stream = STREAM.match(line)
         if stream:
             inside = False
             if stream[1] == "Audio":
+                mono = mono if has_sound else re.search(r", (mono|1 channels)\b", stream[2]) is not None
                 has_sound = True
             elif not details and not re.search(r"\((attached pic|timed thumbnails)\)", line):
                 details, inside = stream[2], True
@@ -119,6 +130,7 @@ def _parse_header(log: str, path: Path) -> Header:
         duration=int(duration[1]) * 3600 + int(duration[2]) * 60 + float(duration[3]) if duration else None,
         has_video=bool(details),
         has_sound=has_sound,
+        mono=mono,
         rotation=rotation,
         fps=float(rate[1]) if rate else None,
         details=details,
@@ -128,7 +140,7 @@ def _parse_header(log: str, path: Path) -> Header:
 def _explain(log: str) -> str:
     """Why ffmpeg did not open a file, in plain words."""
     if "not on whitelist" in log:
-        return "it is a still or another kind of file that is not read as video or sound"
+        return "it is of a kind that is not read as video or sound"
     if "moov atom not found" in log:
         return "it is cut off or no video (its index is missing)"
     if "Invalid data found" in log or "End of file" in log:

@@ -23,6 +23,10 @@ SILENCE_PEAK = 1e-3
 BLOCK = 1 << 18
 """Samples that are read at a time."""
 
+CANCELLED = 0.1
+"""Energy of the mean of two channels, over the channels' own mean energy, under which they cancel each other: a cable
+with two wires swapped, or a microphone that sends its signal once upright and once upside down."""
+
 
 class Level(Protocol):
     """What has a length and a loudness."""
@@ -62,8 +66,8 @@ def load_sound(path: PathLike, rate: int = 16000, config: MediaConfig | None = N
         config: Limit on its length.
 
     Returns:
-        The mean of its channels. Over-loud recordings are scaled to a peak of 1. It may be silent: see
-        :func:`check_speech`.
+        The mean of its channels, or the louder one of two that cancel. Over-loud recordings are scaled to a peak of 1.
+        It may be silent: see :func:`check_speech`.
 
     Raises:
         MediaError: If it cannot be read, has no sound, no samples, or samples that are no numbers.
@@ -139,20 +143,22 @@ def _decode(file: Path, rate: int, config: MediaConfig) -> Iterator[np.ndarray]:
         raise MediaError(f"{str(file)!r} has no sound.", "Give a recording, or a video in which somebody speaks.")
     if not header.has_video:
         _check_length(header.duration or 0.0, file, config)
-    mixing = f"aresample=osr={rate}:ochl=mono:rematrix_maxval=1"
+    channels = 1 if header.mono else 2  # more are mixed down to a left and a right one
+    mixing = f"aresample=osr={rate}:ochl={'mono' if header.mono else 'stereo'}:rematrix_maxval=1"
     if header.has_video:
         mixing += ":async=1:first_pts=0"  # in time with the pictures
     arguments = [*input_arguments(file), "-map", "0:a:0", "-vn", "-sn", "-dn", "-af", mixing]
     limit = f"{config.max_sound_seconds + 2:.3f}"
     pipe = FFmpegPipe([*arguments, "-t", limit, "-f", "f32le", "-c:a", "pcm_f32le", "pipe:1"], writes=False)
     try:
-        read = 0
+        read, frame, mix = 0, 4 * channels, Mix()
         while True:
-            data = bytearray(4 * BLOCK)
+            data = bytearray(frame * BLOCK)
             size = pipe.read_into(memoryview(data))
             read += size
-            if size >= 4:
-                yield np.frombuffer(data, "<f4", size // 4).astype(np.float32, copy=False)  # [n]
+            if size >= frame:
+                samples = np.frombuffer(data, "<f4", size // frame * channels).reshape(-1, channels)  # [n, C]
+                yield mix(samples) if channels > 1 else samples[:, 0].astype(np.float32, copy=False)  # [n]
             if size < len(data):
                 break
         if pipe.wait() != 0 and read == 0:
@@ -160,6 +166,25 @@ def _decode(file: Path, rate: int, config: MediaConfig) -> Iterator[np.ndarray]:
             raise MediaError(problem, "Convert it to WAV and try again.")
     finally:
         pipe.kill()
+
+
+class Mix:
+    """From two channels to one. What is done is decided by the first samples that are not silent, and kept."""
+
+    def __init__(self) -> None:
+        self._weights: np.ndarray | None = None  # [2]
+
+    def __call__(self, samples: np.ndarray) -> np.ndarray:
+        """The mean ``[n]`` of two channels ``[n, 2]``, or the louder one if they cancel each other."""
+        even = np.array((0.5, 0.5), np.float32)
+        if self._weights is None and np.abs(samples).max(initial=0.0) >= SILENCE_PEAK:
+            energy = np.square(samples, dtype=np.float64).mean(0)  # [2]
+            mixed = float(np.square(samples @ even, dtype=np.float64).mean())
+            alone = np.eye(2, dtype=np.float32)[int(energy.argmax())]
+            self._weights = alone if mixed < CANCELLED * float(energy.mean()) else even
+            if mixed < CANCELLED * float(energy.mean()):
+                logger.info("the channels of the recording cancel each other; the louder one is taken")
+        return samples @ (even if self._weights is None else self._weights)
 
 
 def _check_length(seconds: float, file: Path, config: MediaConfig) -> None:

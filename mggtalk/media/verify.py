@@ -7,18 +7,15 @@ from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from mggtalk.config import MediaConfig
 from mggtalk.media.files import PathLike, check_readable
-from mggtalk.media.image import BROKEN, load_image
+from mggtalk.media.image import load_image
 from mggtalk.media.probe import probe
 from mggtalk.media.provenance import read_mark
+from mggtalk.media.stills import is_still
 from mggtalk.media.video import open_video
 from mggtalk.media.watermark import Detection, detect
-
-STILLS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
-"""Pictures that do not move."""
 
 MOST_FRAMES = 100
 """Frames of a video that are looked at, spread over its length."""
@@ -49,24 +46,13 @@ def verify(path: PathLike, config: MediaConfig | None = None) -> Verification:
     config = config or MediaConfig(min_image_side=1)
     most = max(config.max_image_megabytes, config.max_video_megabytes, config.max_sound_megabytes)
     file = check_readable(path, "file", most)
-    if _is_still(file):
+    if is_still(file):
         pictures: Iterator[np.ndarray] = iter([load_image(file, config)])
     elif probe(file).has_video:
         pictures = _spread(file, config)
     else:
         return Verification(read_mark(file), None)
     return Verification(read_mark(file), detect(pictures))
-
-
-def _is_still(path: PathLike) -> bool:
-    """Whether a file is a picture that does not move, by its first bytes."""
-    try:
-        with Image.open(path, formats=STILLS):
-            return True
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        return True  # loading it tells why not
-    except BROKEN:
-        return False
 
 
 def _spread(path: PathLike, config: MediaConfig) -> Iterator[np.ndarray]:

@@ -11,6 +11,9 @@ from PIL import ExifTags, Image, ImageCms
 from mggtalk.config import MediaConfig
 from mggtalk.errors import MediaError, MediaTooLongError
 from mggtalk.media import load_image, save_image
+from mggtalk.media.image import _unknown
+from mggtalk.media.stills import add_heif
+from tests.hostile import wav
 from tests.unmarked import UNMARKED
 
 
@@ -43,6 +46,28 @@ def test_gif_gives_its_first_frame(tmp_path):
     frames = [Image.new("RGB", (80, 70), colour) for colour in ("red", "blue")]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     assert load_image(tmp_path / "a.gif")[35, 40].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("suffix", ["heic", "avif"])
+def test_what_phones_and_browsers_save(tmp_path, suffix):
+    assert add_heif(), "pillow-heif is among the requirements"
+    Image.fromarray(picture()).save(tmp_path / f"a.{suffix}", quality=95)
+    assert np.abs(load_image(tmp_path / f"a.{suffix}").astype(int) - picture()).mean() < 6
+
+
+def test_heic_without_its_package_says_what_to_install(tmp_path, monkeypatch):
+    Image.fromarray(picture()).save(tmp_path / "a.heic")
+    head = (tmp_path / "a.heic").read_bytes()[:16]
+    monkeypatch.setattr("mggtalk.media.image.add_heif", lambda: False)
+    assert "pillow-heif" in str(_unknown("The image 'a.heic'", head))
+
+
+def test_videos_and_recordings_are_called_so(tmp_path, clip):
+    with pytest.raises(MediaError, match="no picture but a video"):
+        load_image(clip("a.mp4"))
+    (tmp_path / "a.wav").write_bytes(wav(np.zeros(1600)))
+    with pytest.raises(MediaError, match="no picture but a recording"):
+        load_image(tmp_path / "a.wav")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -208,8 +233,9 @@ def test_too_small():
         load_image(picture(60))
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tiff", "gif", "bmp"])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tiff", "gif", "bmp", "heic", "avif"])
 def test_truncated_files(tmp_path, suffix):
+    add_heif()
     path = tmp_path / f"a.{suffix}"
     noise = np.random.default_rng(0).integers(0, 255, (100, 100, 3), dtype=np.uint8)
     Image.fromarray(noise).save(path)

@@ -31,6 +31,20 @@ def test_stereo_is_averaged(tmp_path):
     assert np.abs(load_sound(tmp_path / "a.wav").samples - (left + right) / 2).max() < 1e-6
 
 
+@pytest.mark.parametrize("right, expected", [(-1.0, 1.0), (-0.8, 1.0), (0.0, 0.5), (1.0, 1.0), (-0.2, 0.4)])
+def test_channels_that_cancel_are_not_silence(tmp_path, right, expected):
+    """One of them is taken, also after silence; channels that differ otherwise are averaged."""
+    voice = np.concatenate([np.zeros(300_000, np.float32), tone(16000)])  # more than what is read at a time
+    soundfile.write(tmp_path / "a.wav", np.stack([voice, right * voice], axis=1), 16000, subtype="FLOAT")
+    assert np.abs(load_sound(tmp_path / "a.wav").samples - expected * voice).max() < 1e-5
+
+
+@pytest.mark.parametrize("name", ["a.caf", "a.au", "a.ac3", "a.eac3", "a.wv", "a.tta", "a.aiff"])
+def test_what_phones_and_studios_record(make, name):
+    sound = load_sound(make(name, "-f", "lavfi", "-i", "sine=440:r=16000:d=1", "-ac", "2", "-ar", "48000"))
+    assert abs(sound.seconds - 1.0) < 0.05 and 0.08 < sound.peak < 0.1
+
+
 def test_resampling_lets_no_high_tone_through(tmp_path):
     soundfile.write(tmp_path / "high.wav", tone(48000, hertz=11000), 48000, subtype="FLOAT")
     inside = load_sound(tmp_path / "high.wav").samples[2000:-2000]

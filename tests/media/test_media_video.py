@@ -10,11 +10,13 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mggtalk.config import MediaConfig
 from mggtalk.errors import MediaError, MediaTooLongError
 from mggtalk.media import VideoWriter, has_sound, open_video
 from mggtalk.media.ffmpeg import FFmpegPipe, frame_rate, last_line
+from mggtalk.media.stills import add_heif
 from tests.unmarked import UNMARKED
 
 FAST = ("-pix_fmt", "yuv420p", "-preset", "ultrafast")
@@ -39,6 +41,10 @@ def children() -> set[str]:
         ("a.webm", ("-c:v", "libvpx", "-cpu-used", "8", "-deadline", "realtime")),
         ("a.avi", ("-c:v", "mjpeg", "-q:v", "3", "-pix_fmt", "yuvj420p")),
         ("a.gif", ()),
+        ("a.mxf", ("-c:v", "mpeg2video", "-s", "160x96")),
+        ("a.h264", FAST),
+        ("a.apng", ("-plays", "0", "-f", "apng")),
+        ("a.webp", ("-c:v", "libwebp_anim", "-loop", "0")),
     ],
 )
 def test_containers(clip, name, output):
@@ -172,6 +178,16 @@ def test_files_that_are_no_video(tmp_path, make, clip):
         with pytest.raises(MediaError, match=words) as caught:
             open_video(tmp_path / name)
         assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "gif", "heic", "avif"])
+def test_a_picture_in_place_of_a_driver_is_called_so(tmp_path, suffix):
+    add_heif()
+    Image.new("RGB", (96, 96), (9, 99, 200)).save(tmp_path / f"a.{suffix}")
+    with pytest.raises(MediaError, match=r"is a picture that does not move\. Give a video \(MP4"):
+        open_video(tmp_path / f"a.{suffix}")
+    with pytest.raises(MediaError, match=r"is a picture .* or a recording \(WAV"):
+        has_sound(tmp_path / f"a.{suffix}")
 
 
 def test_cover_art_is_no_video(make):
