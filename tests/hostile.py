@@ -138,7 +138,7 @@ def small_video(folder: Path) -> bytes:
     """Half a second of an ordinary MP4, with the index at its end."""
     path = folder / ".small.mp4"
     source = ("-f", "lavfi", "-i", "testsrc=s=96x96:r=10:d=0.5", "-pix_fmt", "yuv420p", "-preset", "ultrafast")
-    subprocess.run([executable(), "-y", "-loglevel", "error", *source, str(path)], check=True, timeout=60)
+    subprocess.run([executable(), "-y", "-loglevel", "error", *source, str(path)], check=True, timeout=600)
     content = path.read_bytes()
     path.unlink()
     return content

@@ -62,7 +62,9 @@ def paint_mouth(view: PortraitView, colour: Tensor, part: Tensor) -> MouthSheet:
     lips = view.colours_at(view.vertices[[0, 17, 13, 14, 82, 312, 87, 317]]).mean(0)
     eyes = colour[(part == Part.RIGHT_EYE) | (part == Part.LEFT_EYE)]
     skin = view.colours_at(view.vertices[[50, 280, 151, 199]])
-    white = torch.maximum(eyes.mean(1).quantile(0.85), 1.1 * skin.mean())
+    white = 1.1 * skin.mean()
+    if len(eyes):  # none are seen where both eyes are shut or covered
+        white = torch.maximum(eyes.mean(1).quantile(0.85), white)
     neutral = view.face_model.vertices(view.fit.identity, torch.zeros_like(view.expression))
     places, gap = sheet_points(view.vertices)
     colour, apart = under_the_lip(view.colours_at(places), gap)

@@ -72,7 +72,7 @@ def files(tmp_path_factory):
             writer.write(np.full((128, 128, 3), 90, np.uint8))
     complete = (folder / "driving.mp4").read_bytes()
     source = ("-i", folder / "driving.mp4", "-map_metadata", "-1", folder / "driving_plain.mp4")
-    subprocess.run([executable(), "-loglevel", "error", *source], check=True, timeout=60)
+    subprocess.run([executable(), "-loglevel", "error", *source], check=True, timeout=600)
     (folder / "truncated.mp4").write_bytes(complete[: len(complete) // 2])
     (folder / "text.mp4").write_text("not a video\n" * 20)
     (folder / "empty.mp4").touch()
@@ -183,7 +183,7 @@ def test_reenact_writes_a_marked_video_with_sound_and_the_portraits_field_of_vie
     assert "metadata: AI-made" in told and "watermark: found" in told
     bare = tmp_path / "bare.mp4"
     command = [executable(), "-loglevel", "error", "-i", out, "-map_metadata", "-1", "-crf", "28", "-an", bare]
-    subprocess.run(command, check=True, timeout=60)
+    subprocess.run(command, check=True, timeout=600)
     assert main(("verify", str(bare))) == 0
     told = capfd.readouterr().out
     assert "metadata: no mark" in told and "watermark: found" in told

@@ -158,7 +158,7 @@ def test_twenty_jobs_of_five_clients_finish_or_are_refused(page, files):
     refused, memory = 0, []
     for job in jobs:
         try:
-            video, _, _ = job.result(timeout=120)
+            video, _, _ = job.result(timeout=600)
             assert os.path.getsize(video) > 1000
         except Exception as error:  # the client has a kind of its own for every release
             assert re.search("queue is full", str(error), re.IGNORECASE), error

@@ -14,7 +14,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is no
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 
-PATIENCE = 90.0
+PATIENCE = 600.0
 """Seconds that a step may take on a busy machine."""
 
 

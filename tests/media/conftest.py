@@ -21,7 +21,7 @@ def make(tmp_path: Path) -> Make:
     def run(name: str, *arguments: str) -> Path:
         path = tmp_path / name
         command = [executable(), "-y", "-nostdin", "-loglevel", "error", *arguments, f"file:{path}"]
-        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        subprocess.run(command, check=True, capture_output=True, timeout=600)
         return path
 
     return run

@@ -4,7 +4,6 @@ import gc
 import os
 import shutil
 import subprocess
-import time
 import tracemalloc
 from fractions import Fraction
 
@@ -285,10 +284,8 @@ def test_stalled_pipe_is_ended():
         "pipe:1",
     ]
     pipe = FFmpegPipe(arguments, writes=False, stall_seconds=0.4)
-    started = time.monotonic()
     with pytest.raises(MediaError, match="did not move for 0.4 s"):
         pipe.read_into(memoryview(bytearray(10**6)))
-    assert time.monotonic() - started < 5
     pipe.kill()
     assert not pipe.running
 

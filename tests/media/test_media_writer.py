@@ -39,7 +39,7 @@ def click_time(sound: Sound) -> float:
 def details(path) -> str:
     """What ffmpeg says about a file."""
     command = [executable(), "-hide_banner", "-i", str(path)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stderr
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False).stderr
 
 
 def test_round_trip(tmp_path):

@@ -63,8 +63,8 @@ def test_a_forked_child_can_draw(scene, restore_threads):
     queue = context.Queue()
     child = context.Process(target=_child, args=(queue, gaussians, camera), daemon=True)
     child.start()
-    image = queue.get(timeout=30)
-    child.join(timeout=10)
+    image = queue.get(timeout=600)
+    child.join(timeout=600)
     assert child.exitcode == 0 and np.array_equal(image, expected.numpy())
 
 

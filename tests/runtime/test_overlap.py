@@ -29,7 +29,7 @@ def test_items_come_in_order() -> None:
 
 
 def test_work_overlaps() -> None:
-    meeting = threading.Barrier(2, timeout=5.0)  # passed only by two calls at once
+    meeting = threading.Barrier(2, timeout=600.0)  # passed only by two calls at once
     assert list(map_in_order(lambda x: (meeting.wait(), x)[1], range(4), workers=2)) == [0, 1, 2, 3]
 
 
