@@ -11,12 +11,12 @@ from demo.studio import SIDES
 from mggtalk.animate.animator import dolly
 from mggtalk.animate.talking_video import Progress
 from mggtalk.avatar.avatar import Avatar
-from mggtalk.config import RenderConfig
+from mggtalk.config import RenderConfig, check_yaw
 from mggtalk.errors import OptionError
 from mggtalk.media import check_readable
 from mggtalk.motion.retarget import PoseMode
 from mggtalk.motion.style import Style
-from mggtalk.performance import Performance, around, check_driver, check_yaw, from_motion_file, from_speech, from_video
+from mggtalk.performance import Performance, around, check_driver, from_motion_file, from_speech, from_video
 from mggtalk.pipeline import MGGTalkPipeline
 
 LANGUAGES = {"auto": None, "English": "en", "other": "other"}

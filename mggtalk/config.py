@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 
@@ -261,3 +262,61 @@ def paper() -> PipelineConfig:
         ),
         inpaint=InpaintConfig(width=64, stride=1, side=512),
     )
+
+
+SIZES = (128, 1024)
+"""Least and greatest side of an output frame."""
+
+FIELDS_OF_VIEW = (10.0, 60.0)
+"""Least and greatest field of view, degrees; the portrait's camera has 22.6."""
+
+
+def check_size(size: int) -> None:
+    """Refuse sizes of a frame that cannot be made.
+
+    Raises:
+        OptionError: If the side is odd, too small or too large.
+    """
+    low, high = SIZES
+    if size % 2 or not low <= size <= high:
+        raise OptionError(f"The size is {size}.", f"Choose an even number from {low} to {high}.")
+
+
+def check_field_of_view(degrees: float) -> None:
+    """Refuse fields of view that no sensible camera has.
+
+    Raises:
+        OptionError: If it is out of range.
+    """
+    low, high = FIELDS_OF_VIEW
+    if not low <= degrees <= high:
+        raise OptionError(f"The field of view is {degrees:g} degrees.", f"Choose {low:g} to {high:g}.")
+
+
+def check_yaw(low: float, high: float, limit: float = 90.0) -> tuple[float, float]:
+    """Check a range of yaw angles in degrees.
+
+    Raises:
+        OptionError: If it is empty or turns further than ``limit`` to a side.
+    """
+    if not (math.isfinite(low) and math.isfinite(high) and -limit <= low < high <= limit):
+        raise OptionError(
+            f"The yaw range is {low:g}:{high:g}.",
+            f"Give the least and the greatest yaw in degrees, between -{limit:g} and {limit:g}, as in -30:30.",
+        )
+    return low, high
+
+
+def check_consent(statement: str | None) -> str:
+    """Check what a user says before a clip is learned from; case, spaces and a full stop do not matter.
+
+    Returns:
+        :data:`CONSENT`.
+
+    Raises:
+        OptionError: If it says something else.
+    """
+    if " ".join(str(statement or "").split()).rstrip(".").casefold() != CONSENT.casefold():
+        said = "nothing was said about consent" if not statement else f"the statement is {str(statement)[:80]!r}"
+        raise OptionError(f"An avatar is made of people who agreed to it only; {said}.", f'Say "{CONSENT}".')
+    return CONSENT

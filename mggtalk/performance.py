@@ -5,7 +5,6 @@ The functions check what the user gave before they work on it.
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -188,17 +187,3 @@ def with_head_of(motion: Motion, head: Motion) -> Motion:
         rotation=quaternion_to_rotation(torch.lerp(start, end, weight)),  # [T, 3, 3]
         translation=torch.lerp(head.translation[low], head.translation[high], weight),  # [T, 3]
     )
-
-
-def check_yaw(low: float, high: float, limit: float = 90.0) -> tuple[float, float]:
-    """Check a range of yaw angles in degrees.
-
-    Raises:
-        OptionError: If it is empty or turns further than ``limit`` to a side.
-    """
-    if not (math.isfinite(low) and math.isfinite(high) and -limit <= low < high <= limit):
-        raise OptionError(
-            f"The yaw range is {low:g}:{high:g}.",
-            f"Give the least and the greatest yaw in degrees, between -{limit:g} and {limit:g}, as in -30:30.",
-        )
-    return low, high

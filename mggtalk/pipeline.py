@@ -15,7 +15,7 @@ from mggtalk.animate.calibrate import calibrate_coarse, calibrate_colours
 from mggtalk.animate.talking_video import Progress, TalkingVideo, no_progress
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.checkpoint import NETWORKS, RESIDUALS, load_components, save_components
-from mggtalk.config import ENCODED, PipelineConfig, SpeechConfig
+from mggtalk.config import ENCODED, PipelineConfig, SpeechConfig, check_size
 from mggtalk.depth import DepthEstimator
 from mggtalk.depth.catalogue import MESH, EstimatorShelf, check_choice
 from mggtalk.dsgr.refine import RefineUNet
@@ -51,9 +51,6 @@ PORTRAIT_SIZE = 512
 
 MIN_FACE_HEIGHT = 40
 """Least height of a usable face in a portrait, pixels."""
-
-SIZES = (128, 1024)
-"""Least and greatest side of an output frame."""
 
 
 class MGGTalkPipeline:
@@ -452,17 +449,6 @@ def check_device(device: torch.device | str) -> torch.device:
     if place.type not in ("cpu", "cuda"):
         raise OptionError(f"Frames cannot be made on the device {device}.", "Use cpu or cuda.")
     return place
-
-
-def check_size(size: int) -> None:
-    """Refuse sizes of a frame that cannot be made.
-
-    Raises:
-        OptionError: If the side is odd, too small or too large.
-    """
-    low, high = SIZES
-    if size % 2 or not low <= size <= high:
-        raise OptionError(f"The size is {size}.", f"Choose an even number from {low} to {high}.")
 
 
 def _frame_count(reader: VideoReader) -> int:

@@ -5,11 +5,12 @@ import pytest
 import skimage.data
 import torch
 
+from mggtalk.config import check_yaw
 from mggtalk.errors import OptionError
 from mggtalk.geometry import euler_to_rotation, rotation_to_euler
 from mggtalk.motion.arkit import save_arkit_csv
 from mggtalk.motion.motion_file import load_motion
-from mggtalk.performance import Performance, around, check_yaw, from_motion_file, with_head_of
+from mggtalk.performance import Performance, around, from_motion_file, with_head_of
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.scene import Motion
 

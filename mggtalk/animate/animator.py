@@ -16,8 +16,7 @@ from mggtalk.animate.keyframes import draw_motion
 from mggtalk.avatar.adapter import Touch
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.avatar.touches import Touches
-from mggtalk.config import RenderConfig
-from mggtalk.errors import OptionError
+from mggtalk.config import RenderConfig, check_field_of_view
 from mggtalk.face.face_model import FaceModel
 from mggtalk.inpaint.compiled.finisher import CpuFinisher
 from mggtalk.inpaint.follow import torso_and_background, torso_warp
@@ -32,9 +31,6 @@ from mggtalk.runtime.threads import thread_count
 from mggtalk.scene import Camera, Gaussians, Motion, MotionFrame
 from mggtalk.sgp.compiled.predictor import CpuPredictor, Residuals
 from mggtalk.sgp.predictor import SymmetricGaussianPredictor
-
-FIELDS_OF_VIEW = (10.0, 60.0)
-"""Least and greatest field of view, degrees; the portrait's camera has 22.6."""
 
 
 class Animator:
@@ -250,7 +246,5 @@ def dolly(field_of_view: float, focal_ratio: float) -> float:
     Raises:
         OptionError: If it is out of range.
     """
-    low, high = FIELDS_OF_VIEW
-    if not low <= field_of_view <= high:
-        raise OptionError(f"The field of view is {field_of_view:g} degrees.", f"Choose {low:g} to {high:g}.")
+    check_field_of_view(field_of_view)
     return 0.5 / math.tan(math.radians(field_of_view) / 2) / focal_ratio

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +16,20 @@ from mggtalk.media.sound import Sound
 from mggtalk.media.writer import VideoWriter
 from mggtalk.runtime.progress import Progress, no_progress
 from mggtalk.scene import Motion
+
+
+class InterruptedVideo(KeyboardInterrupt):
+    """Ctrl-C while a video was written: the file has the frames that were done.
+
+    Args:
+        path: The file.
+        frames: Done.
+        total: Wanted.
+    """
+
+    def __init__(self, path: Path, frames: int, total: int) -> None:
+        self.path, self.frames, self.total = path, frames, total
+        super().__init__(f"the first {frames} of {total} frames are in {path}")
 
 
 @dataclass(frozen=True)
@@ -46,6 +63,8 @@ class TalkingVideo:
     def save(self, path: str | Path, sound: str | Path | Sound | None = None, no_badge: str | None = None) -> Path:
         """Write an H.264 video with sound, marked as AI-made: the frames that this object yields are not.
 
+        Ctrl-C (in the main thread) keeps the frames that are done; a second one throws them away.
+
         Args:
             path: The ``.mp4`` to write; it appears when it is complete.
             sound: Replaces the video's own sound.
@@ -57,9 +76,43 @@ class TalkingVideo:
         Raises:
             MediaError: If the file cannot be written; told before the first frame is rendered.
             OptionError: If the statement is another one.
+            InterruptedVideo: After Ctrl-C, when the file is complete as far as it goes.
         """
         sound = sound or self.sound
         with VideoWriter(path, self.size, self.size, self.fps, sound=sound, no_badge=no_badge) as writer:
-            for frame in self:
-                writer.write(frame)
+            with first_interrupt(lambda: writer.frames > 0) as interrupted:
+                for frame in self:
+                    writer.write(frame)
+                    if interrupted.is_set():
+                        break
+                writer.finish()
+        if interrupted.is_set() and writer.frames < len(self):
+            raise InterruptedVideo(Path(path), writer.frames, len(self))
         return Path(path)
+
+
+@contextmanager
+def first_interrupt(worth_keeping: Callable[[], bool]) -> Iterator[threading.Event]:
+    """A block in which the first Ctrl-C is a request, and the second a KeyboardInterrupt.
+
+    Args:
+        worth_keeping: Whether there is anything to be finished; else the first one interrupts as well.
+
+    Yields:
+        What the first Ctrl-C sets. Outside the main thread, where no signal arrives, nothing does.
+    """
+    asked = threading.Event()
+
+    def ask(number: int, place: object) -> None:
+        if asked.is_set() or not worth_keeping():
+            raise KeyboardInterrupt
+        asked.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mggtalk.avatar.adapter import CHANNELS, FEATURES, REGIONS, Adapter, Region
-from mggtalk.config import CONSENT
+from mggtalk.config import check_consent
 from mggtalk.errors import MediaError, OptionError
 from mggtalk.media.files import PathLike, check_readable, check_writable
 from mggtalk.media.image import BROKEN
@@ -63,21 +63,6 @@ class AdapterFile(NamedTuple):
     portrait: np.ndarray  # uint8 [S, S, 3]
     background: np.ndarray | None  # uint8 [S, S, 3], where the clip told what stands behind the person
     facts: Facts
-
-
-def check_consent(statement: str | None) -> str:
-    """Check what a user says before a clip is learned from; case, spaces and a full stop do not matter.
-
-    Returns:
-        :data:`mggtalk.config.CONSENT`.
-
-    Raises:
-        OptionError: If it says something else.
-    """
-    if " ".join(str(statement or "").split()).rstrip(".").casefold() != CONSENT.casefold():
-        said = "nothing was said about consent" if not statement else f"the statement is {str(statement)[:80]!r}"
-        raise OptionError(f"An avatar is made of people who agreed to it only; {said}.", f'Say "{CONSENT}".')
-    return CONSENT
 
 
 def write_adapter(path: PathLike, content: AdapterFile) -> Path:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from mggtalk.avatar.adapter_file import SUFFIX, check_consent, write_adapter
+from mggtalk.avatar.adapter_file import write_adapter
 from mggtalk.evaluation.scores import Scores
-from mggtalk.media import check_readable, check_writable
-from mggtalk.performance import check_driver
 from mggtalk.person.adapt import AdaptConfig, adapt, check_config, measure
 from mggtalk.person.footage import LEAST_SECONDS, MOST_SECONDS
 from mggtalk.pipeline import MGGTalkPipeline
@@ -26,14 +24,10 @@ def adapt_to_clip(pipe: MGGTalkPipeline, options: argparse.Namespace, on_progres
     Returns:
         Lines for the user: notes, a table of what is gained on held-out seconds, the path.
     """
-    consent = check_consent(options.consent)
-    check_writable(options.out, (SUFFIX,))
-    check_readable(options.clip, "video")
-    check_driver(options.clip)
     config = AdaptConfig(held_out=options.held_out, crop=options.crop)
     config = replace(config, learn=replace(config.learn, minutes=options.minutes))
     check_config(config)
-    adaptation = adapt(pipe, options.clip, consent, config, options.face, on_progress)
+    adaptation = adapt(pipe, options.clip, options.consent, config, options.face, on_progress)
     write_adapter(options.out, adaptation.file)
     facts = adaptation.file.facts
     lines = [f"note: learned from {facts.seconds:.0f} s in {facts.steps} steps"]

@@ -1,4 +1,4 @@
-"""What the commands do. Each checks what it was given first, then works, and returns lines for the user."""
+"""What the commands do, once :mod:`mggtalk.cli.checks` let their options pass. They return lines for the user."""
 
 from __future__ import annotations
 
@@ -17,18 +17,16 @@ from mggtalk.depth.catalogue import check_choice, download
 from mggtalk.errors import OptionError
 from mggtalk.evaluation import evaluate, markdown
 from mggtalk.evaluation.methods import make_methods
-from mggtalk.media import check_readable, check_writable
-from mggtalk.media.badge import check_statement
 from mggtalk.media.clips import VIDEO_SUFFIXES, find_clips
 from mggtalk.media.image import IMAGE_SUFFIXES
 from mggtalk.media.verify import verify as verify_file
 from mggtalk.media.watermark import THRESHOLD
 from mggtalk.motion.arkit import CSV_SUFFIX, save_arkit_csv
-from mggtalk.motion.motion_file import SUFFIXES, save_motion
+from mggtalk.motion.motion_file import save_motion
 from mggtalk.motion.retarget import PoseMode
-from mggtalk.performance import Performance, around, check_driver, check_yaw, from_motion_file, from_speech, from_video
+from mggtalk.performance import Performance, around, check_driver, from_motion_file, from_speech, from_video
 from mggtalk.person.load import load_adapter
-from mggtalk.pipeline import MGGTalkPipeline, check_device, check_size
+from mggtalk.pipeline import MGGTalkPipeline, check_device
 from mggtalk.runtime.files import temporary_beside
 from mggtalk.scene import Gaussians
 from mggtalk.speech.voice_file import load_voice
@@ -47,7 +45,6 @@ def reenact(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     Returns:
         Lines for the user: notes, then the paths written.
     """
-    check_video_options(options)
     check_inputs(options)
     pipe, avatar = open_portrait(options, on_progress)
     performance = drive(pipe, avatar, options, on_progress)
@@ -56,10 +53,7 @@ def reenact(options: argparse.Namespace, on_progress: Progress) -> list[str]:
 
 def talk(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     """Drive a portrait by speech, and its head by a motion file if there is one. Like :func:`reenact`."""
-    check_video_options(options)
     check_inputs(options)
-    if options.voice is not None:
-        check_readable(options.voice, "voice")
     pipe, avatar = open_portrait(options, on_progress)
     voice = None if options.voice is None else load_voice(options.voice, pipe.lip_prior()[0].config)
     performance = from_speech(
@@ -70,14 +64,10 @@ def talk(options: argparse.Namespace, on_progress: Progress) -> list[str]:
 
 def orbit(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     """Show a portrait from a moving viewpoint, still or driven. Like :func:`reenact`."""
-    check_video_options(options)
-    yaw = check_yaw(*options.yaw)
-    if options.ply is not None:
-        check_writable(options.ply, (".ply",))
     check_inputs(options)
     pipe, avatar = open_portrait(options, on_progress)
     driven = any((options.driving, options.audio, options.motion))
-    performance = around(pipe, avatar, yaw, drive(pipe, avatar, options, on_progress) if driven else None)
+    performance = around(pipe, avatar, options.yaw, drive(pipe, avatar, options, on_progress) if driven else None)
     lines = write_video(pipe, avatar, performance, "absolute", options, on_progress, options.fov)
     if options.ply is not None:
         save_ply(pipe.splat(avatar, performance.motion[0]), Path(options.ply))
@@ -87,8 +77,6 @@ def orbit(options: argparse.Namespace, on_progress: Progress) -> list[str]:
 
 def track(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     """Turn a driving video into a motion file. Like :func:`reenact`."""
-    check_writable(options.out, (*SUFFIXES, CSV_SUFFIX))
-    check_inputs(options)
     pipe = load_pipeline(options)
     motion = pipe.track(options.driving, options.driver_face, on_progress)
     if Path(options.out).suffix.lower() == CSV_SUFFIX:
@@ -102,8 +90,6 @@ def preprocess(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     """Turn a folder of videos and pictures into a corpus; the lines say what was stored, what was refused and why."""
     from mggtalk.training.data.preprocess import PreprocessConfig, Shard, preprocess
 
-    if options.csv is not None:
-        check_readable(options.csv, "table")
     Ablation.of(options.ablate)
     config = PreprocessConfig(
         every=options.every, sources=options.sources, mirror=options.mirror, ablations=tuple(options.ablate)
@@ -148,9 +134,6 @@ def voice(options: argparse.Namespace, on_progress: Progress) -> list[str]:
 
 def measure(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     """Evaluate reenactment on a folder of clips; the lines are the report."""
-    check_size(options.size)
-    if options.csv is not None:
-        check_readable(options.csv, "table")
     with nullcontext() if options.verbose else quiet_libraries():
         methods = make_methods(
             options.weights,
@@ -199,31 +182,16 @@ def verify(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     return [f"{options.file}", f"metadata: {mark or 'no mark'}", f"watermark: {found} ({score})"]
 
 
-def check_video_options(options: argparse.Namespace) -> None:
-    """Check the size, the statement and the path of the video to write.
-
-    Raises:
-        OptionError: If the size is not allowed, or the statement is not the one that is asked for.
-        MediaError: If the path cannot be written.
-    """
-    check_size(options.size)
-    check_statement(options.no_badge)
-    check_writable(options.out, (".mp4",))
-
-
 def check_inputs(options: argparse.Namespace) -> None:
-    """Open every file that is named, before any work.
+    """Check what only torch can tell, before any work: the device, the depth estimator and the motion file.
 
     Raises:
-        MediaError: If one is missing or cannot be read.
+        OptionError: If the device or the depth estimator is not there.
         MotionFileError: If the motion file is none.
     """
-    named = vars(options)
-    check_device(named.get("device", "cpu"))
-    if named.get("portrait") is not None:
-        check_readable(options.portrait, "image")
-        check_choice(options.depth)
-    check_driver(named.get("driving"), named.get("audio"), named.get("motion"))
+    check_device(options.device)
+    check_choice(options.depth)
+    check_driver(motion=options.motion)
 
 
 def load_pipeline(options: argparse.Namespace) -> MGGTalkPipeline:

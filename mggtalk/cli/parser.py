@@ -10,6 +10,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
+from mggtalk.cli.checks import check_options, expand_paths
 from mggtalk.cli.options import (
     OneLineParser,
     add_driver_face,
@@ -20,7 +21,7 @@ from mggtalk.cli.options import (
     attach_dashed_values,
     yaw_range,
 )
-from mggtalk.cli.progress import StageBars
+from mggtalk.cli.progress import stage_progress
 from mggtalk.config import CONSENT
 from mggtalk.errors import MGGTalkError
 
@@ -39,17 +40,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         options = build_parser().parse_args(attach_dashed_values(sys.argv[1:] if arguments is None else arguments))
+        expand_paths(options)
         logging.basicConfig(level=logging.INFO if options.verbose else logging.ERROR, format="%(name)s: %(message)s")
         logging.getLogger("mggtalk.depth.hub").setLevel(logging.INFO)  # a download is told before it starts
-        from mggtalk.cli import commands  # after parsing: --help and typing errors need not wait for torch
+        check_options(options)
+        from mggtalk.cli import commands  # only now: --help and refusals need not wait for torch
 
-        with StageBars() as on_progress:
+        with stage_progress() as on_progress:
             lines = getattr(commands, options.run)(options, on_progress)
     except MGGTalkError as error:
         sys.stderr.write(f"mggtalk: error: {error}\n")
         return BAD_INPUT
-    except KeyboardInterrupt:
-        sys.stderr.write("mggtalk: interrupted\n")
+    except KeyboardInterrupt as stopped:
+        sys.stderr.write(f"mggtalk: interrupted{f': {stopped}' if str(stopped) else ''}\n")
         return INTERRUPTED
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     return 0

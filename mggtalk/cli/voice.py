@@ -8,17 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from mggtalk.avatar.adapter_file import check_consent
 from mggtalk.errors import OptionError, WeightsMissingError
 from mggtalk.face.face_model import FaceModel
-from mggtalk.media import check_readable, check_writable
 from mggtalk.media.clips import Clip
-from mggtalk.performance import check_driver
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.runtime.progress import Progress
 from mggtalk.speech.audio_prior import AudioPrior, Voice
 from mggtalk.speech.speech_encoder import Ears
-from mggtalk.speech.voice_file import SUFFIX, save_voice
+from mggtalk.speech.voice_file import save_voice
 from mggtalk.training.speech.clips import SpeechClip, hear, read_clip
 from mggtalk.training.speech.config import SyncConfig
 from mggtalk.training.speech.scores import LipScore, predicted, score
@@ -45,10 +42,6 @@ def learn_voice(pipe: MGGTalkPipeline, options: argparse.Namespace, on_progress:
         WeightsMissingError: If there is no trained audio prior.
         MGGTalkError: If the clip cannot be read, or shows or says nothing.
     """
-    check_consent(options.consent)
-    check_writable(options.out, (SUFFIX,))
-    check_readable(options.clip, "video")
-    check_driver(options.clip, options.clip)
     (prior, ears), face_model = pipe.lip_prior(), pipe.face_model
     if prior.untrained:
         raise WeightsMissingError("These weights have no trained audio prior.", "Leave --prior out, or train one.")

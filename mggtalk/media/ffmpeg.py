@@ -72,7 +72,9 @@ def run(arguments: Sequence[str], given: bytes | None = None, timeout: float = 1
     """
     command = [executable(), *COMMON, *arguments]
     try:
-        done = subprocess.run(command, input=given or b"", capture_output=True, timeout=timeout, check=False)
+        done = subprocess.run(
+            command, input=given or b"", capture_output=True, timeout=timeout, check=False, start_new_session=True
+        )
     except subprocess.TimeoutExpired as error:
         raise MediaError(f"ffmpeg did not finish within {timeout:.0f} s.", "Try a shorter file.") from error
     except (OSError, ValueError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
@@ -55,9 +56,28 @@ def load_image(source: PathLike | Image.Image | np.ndarray, config: MediaConfig 
     if isinstance(source, Image.Image):
         return _decode(source, "The image", config)
     path = check_readable(source, "image", config.max_image_megabytes)
+    with _open(path, config) as opened:
+        return _decode(opened, f"The image {str(path)!r}", config)
+
+
+def check_image(path: PathLike, config: MediaConfig | None = None) -> None:
+    """Look at a still's header: what :func:`load_image` will refuse, but for damage in its middle.
+
+    Raises:
+        MediaError: If it cannot be read, is of another kind or too small.
+        MediaTooLongError: If the file is too large or has too many pixels.
+    """
+    config = config or MediaConfig()
+    file = check_readable(path, "image", config.max_image_megabytes)
+    with _open(file, config) as opened:
+        _check_size(*opened.size, f"The image {str(file)!r}", config)
+
+
+def _open(path: Path, config: MediaConfig) -> Image.Image:
+    """A still that is open and not decoded."""
     name = f"The image {str(path)!r}"
     try:
-        opened = open_still(path)
+        return open_still(path)
     except BOMB as error:
         pixels = re.search(r"\((\d+) pixels\)", str(error))
         seen = f"{int(pixels[1]) / 1e6:.0f} million" if pixels else "far too many"
@@ -67,8 +87,6 @@ def load_image(source: PathLike | Image.Image | np.ndarray, config: MediaConfig 
             raise _unknown(name, file.read(16)) from error
     except BROKEN as error:
         raise _damaged(name, error) from error
-    with opened:
-        return _decode(opened, name, config)
 
 
 def save_image(path: PathLike, image: np.ndarray, no_badge: str | None = None, watermark: bool = True) -> None:

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mggtalk.avatar.adapter_file import AdapterFile, Facts, check_consent
+from mggtalk.avatar.adapter_file import AdapterFile, Facts
 from mggtalk.avatar.avatar import Avatar
+from mggtalk.config import check_consent
 from mggtalk.errors import NoFaceError, OptionError, WeightsMissingError
 from mggtalk.evaluation.comparison import Comparison
 from mggtalk.evaluation.scores import Scores

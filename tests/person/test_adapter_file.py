@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mggtalk.avatar.adapter import Adapter
-from mggtalk.avatar.adapter_file import AdapterFile, Facts, check_consent, read_adapter, write_adapter
+from mggtalk.avatar.adapter_file import AdapterFile, Facts, read_adapter, write_adapter
 from mggtalk.avatar.mouth_sheet import COLUMNS, ROWS
-from mggtalk.config import CONSENT
+from mggtalk.config import CONSENT, check_consent
 from mggtalk.errors import MediaError, OptionError
 
 FACTS = Facts(CONSENT, "a face model", trained=False, seconds=12.0, steps=7)

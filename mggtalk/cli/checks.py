@@ -1,0 +1,168 @@
+"""What can be told of the options before anything heavy is loaded: no torch is imported here.
+
+A mistake in them costs a second, not a tracked video.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from mggtalk.config import check_consent, check_field_of_view, check_size, check_yaw
+from mggtalk.errors import OptionError
+
+PATHS = (
+    "adapter", "audio", "clip", "clips", "corpus", "csv", "driving", "encoder", "file", "motion", "out", "ply",
+    "portrait", "speech", "tracks", "voice", "weights",
+)  # fmt: skip
+"""Options that name files or folders."""
+
+INPUTS = ("adapter", "audio", "clip", "driving", "motion", "portrait", "voice")
+"""Those that are read."""
+
+OUTPUTS = ("out", "ply")
+"""Those that are written."""
+
+MOTION_SUFFIXES = (".npz", ".safetensors", ".csv")
+"""Endings that ``track`` writes."""
+
+
+def expand_paths(options: argparse.Namespace) -> None:
+    """Put the home folder in the place of ``~``, which shells leave alone in ``--out=~/a.mp4``."""
+    for name in PATHS:
+        value = vars(options).get(name)
+        if isinstance(value, str):
+            setattr(options, name, os.path.expanduser(value))
+
+
+def check_options(options: argparse.Namespace) -> None:
+    """Check what was asked of a command, and open the files that it names.
+
+    Raises:
+        MGGTalkError: If a value is not allowed, a file is missing or of another kind, or the output cannot be written.
+    """
+    check_apart(options)
+    check = CHECKS.get(options.run)
+    if check is not None:
+        check(options)
+
+
+def check_apart(options: argparse.Namespace) -> None:
+    """Refuse an output that is one of the inputs, or the other output.
+
+    Raises:
+        OptionError: If one is.
+    """
+    named = {name: Path(value) for name in (*INPUTS, *OUTPUTS) if (value := vars(options).get(name)) is not None}
+    outputs = [name for name in OUTPUTS if name in named]
+    for index, output in enumerate(outputs):
+        for other in (*(name for name in INPUTS if name in named), *outputs[index + 1 :]):
+            if _same(named[output], named[other]):
+                problem = f"--{output} and --{other} are the same file, {str(named[output])!r}."
+                raise OptionError(problem, f"Give --{output} another name.")
+
+
+def _same(first: Path, second: Path) -> bool:
+    """Whether two paths lead to one file, links followed; names only where it is not there yet."""
+    try:
+        return first.samefile(second)
+    except (OSError, ValueError):  # one is missing, or no file can have its name
+        return os.path.realpath(first) == os.path.realpath(second) if "\0" not in f"{first}{second}" else False
+
+
+def _check_video(options: argparse.Namespace) -> None:
+    """Of ``reenact``, ``talk`` and ``orbit``."""
+    from mggtalk.media import check_readable, check_writable
+    from mggtalk.media.badge import check_statement
+    from mggtalk.media.image import check_image
+
+    named = vars(options)
+    check_size(options.size)
+    check_statement(options.no_badge)
+    if options.run == "orbit":
+        check_yaw(*options.yaw)
+        if options.fov is not None:
+            check_field_of_view(options.fov)
+        if options.ply is not None:
+            check_writable(options.ply, (".ply",))
+    check_writable(options.out, (".mp4",))
+    if options.device.split(":")[0] not in ("cpu", "cuda"):
+        raise OptionError(f"Frames cannot be made on the device {options.device!r}.", "Use cpu or cuda.")
+    if options.portrait is not None:
+        check_image(options.portrait)
+    for name, kind in (("adapter", "adapter"), ("voice", "voice"), ("motion", "motion file")):
+        if named.get(name) is not None:
+            check_readable(named[name], kind)
+    _check_driver(named.get("driving"), named.get("audio"))
+
+
+def _check_track(options: argparse.Namespace) -> None:
+    from mggtalk.media import check_writable
+
+    check_writable(options.out, MOTION_SUFFIXES)
+    _check_driver(options.driving)
+
+
+def _check_learning(options: argparse.Namespace) -> None:
+    """Of ``adapt`` and ``voice``."""
+    from mggtalk.media import check_writable
+
+    check_consent(options.consent)
+    check_writable(options.out, (".safetensors",))
+    _check_driver(options.clip, options.clip if options.run == "voice" else None)
+
+
+def _check_clips(options: argparse.Namespace) -> None:
+    """Of ``preprocess`` and ``evaluate``."""
+    from mggtalk.media import check_readable
+    from mggtalk.media.clips import VIDEO_SUFFIXES, find_clips
+    from mggtalk.media.image import IMAGE_SUFFIXES
+
+    if options.run == "measure":
+        check_size(options.size)
+    if options.csv is not None:
+        check_readable(options.csv, "table")
+    find_clips(options.clips, options.csv, options.split, VIDEO_SUFFIXES + IMAGE_SUFFIXES)
+
+
+def _check_train(options: argparse.Namespace) -> None:
+    if options.steps is not None and options.steps < 1:
+        raise OptionError(f"The number of steps is {options.steps}.", "Give 1 or more.")
+    for name in ("corpus", "clips", "speech", "tracks", "encoder"):
+        folder = vars(options)[name]
+        if folder is not None and not Path(folder).is_dir():
+            raise OptionError(f"There is no folder {folder!r} for --{name}.", "Check the name.")
+
+
+def _check_verify(options: argparse.Namespace) -> None:
+    from mggtalk.media import check_readable
+
+    check_readable(options.file, "file")
+
+
+def _check_driver(video: str | None, speech: str | None = None) -> None:
+    """Open a driving video, and listen to the speech."""
+    from mggtalk.media import check_speech, open_video
+    from mggtalk.media.sound import level_of, read_sound
+
+    if video is not None:
+        open_video(video).close()
+    if speech is not None:
+        check_speech(level_of(read_sound(speech), 16000))
+
+
+CHECKS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "reenact": _check_video,
+    "talk": _check_video,
+    "orbit": _check_video,
+    "track": _check_track,
+    "adapt": _check_learning,
+    "voice": _check_learning,
+    "preprocess": _check_clips,
+    "measure": _check_clips,
+    "train": _check_train,
+    "verify": _check_verify,
+}
+"""By the name of the function that runs the command."""
