@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from skimage import data
 
 from mggtalk.face.face_model import FaceModel
 from mggtalk.media.sound import Sound, load_sound
+from mggtalk.runtime.progress import no_progress
 from mggtalk.scene import Motion
 
 if TYPE_CHECKING:  # the pipeline takes seconds to import; most tests do not need it
@@ -29,6 +31,12 @@ os.environ.setdefault("MGGTALK_OFFLINE", "1")  # lips by likely phones: tests mu
 def few_threads() -> None:
     """Small networks on small pictures: more threads than this only get in each other's way."""
     torch.set_num_threads(min(2, torch.get_num_threads()))
+
+
+@pytest.fixture(autouse=True)
+def no_progress_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the command line writes about long work must not depend on how busy the machine is."""
+    monkeypatch.setattr("mggtalk.cli.progress.StageLines", lambda: nullcontext(no_progress))
 
 
 @pytest.fixture(scope="session")

@@ -1,3 +1,6 @@
+import io
+import os
+import signal
 import struct
 import subprocess
 import sys
@@ -10,8 +13,10 @@ import skimage.data
 import soundfile
 from PIL import Image
 
+from mggtalk.cli.checks import expand_paths
 from mggtalk.cli.options import attach_dashed_values
-from mggtalk.cli.parser import main
+from mggtalk.cli.parser import build_parser, main
+from mggtalk.cli.progress import StageLines
 from mggtalk.config import CONSENT, NO_BADGE_STATEMENT
 from mggtalk.media import VideoWriter, has_sound, open_video, read_mark
 from mggtalk.media.ffmpeg import executable
@@ -246,6 +251,77 @@ def test_interrupt_leaves_nothing_behind(files, monkeypatch, tmp_path, capfd):
     assert main((*REENACT, "--size", "128", "--out", str(tmp_path / "out.mp4"))) == 130
     assert written and list(tmp_path.iterdir()) == []
     assert capfd.readouterr().err == "mggtalk: interrupted\n"
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_interrupt_keeps_the_frames_that_are_done_and_a_second_one_throws_them_away(
+    files, monkeypatch, tmp_path, capfd, times
+):
+    monkeypatch.chdir(files)
+    out, write = tmp_path / "out.mp4", VideoWriter.write
+
+    def interrupted(self, frame):
+        write(self, frame)
+        if self.frames == 3:
+            for _ in range(times):
+                signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(VideoWriter, "write", interrupted)
+    assert main((*REENACT, "--driving", "speaking.mp4", "--size", "128", "--out", str(out))) == 130
+    if times == 1:
+        assert capfd.readouterr().err == f"mggtalk: interrupted: the first 3 of 6 frames are in {out}\n"
+        assert len(frames_of(out)) == 3 and has_sound(out) and read_mark(out)
+    else:
+        assert capfd.readouterr().err == "mggtalk: interrupted\n"
+    assert list(tmp_path.iterdir()) == [out][: 2 - times], "nothing else is left"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((*REENACT, "--out", "driving.mp4"), "--out and --driving are the same file"),
+        ((*REENACT, "--out", "./driving.mp4"), "--out and --driving are the same file"),
+        ((*TRACK, "--driving", "out.npz"), "--out and --driving are the same file"),
+        ((*ORBIT, "--ply", "out.mp4"), "--out and --ply are the same file"),
+        (("adapt", "--clip", "driving.mp4", "--out", "a.safetensors"), "agreed"),
+        (("preprocess", "--clips", "nowhere", "--out", "corpus"), "does not exist"),
+        (("evaluate", "--clips", "nowhere"), "does not exist"),
+        (("evaluate", "--clips", ".", "--size", "7"), "The size is 7"),
+        (("train", "--corpus", "nowhere", "--out", "run"), "no folder 'nowhere' for --corpus"),
+        ((*ORBIT, "--fov", "300"), "field of view is 300"),
+        ((*REENACT, "--device", "toaster"), "device 'toaster'"),
+        ((*REENACT, "--driving", "portrait.png"), "is a picture that does not move. Give a video"),
+        ((*REENACT, "--portrait", "driving.mp4"), "no picture but a video"),
+    ],
+)
+def test_what_can_be_told_is_told_before_torch_is_loaded(arguments, words, files):
+    root = str(Path(__file__).resolve().parents[2])
+    code = "import sys; from mggtalk.cli.parser import main; s = main(sys.argv[1:]); print('torch' in sys.modules, s)"
+    environment = {**os.environ, "PYTHONPATH": root}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=files, env=environment, capture_output=True, text=True, check=True
+    )
+    assert words in done.stderr and done.stderr.count("\n") == 1
+    assert done.stdout == "False 2\n"
+
+
+def test_options_are_read_with_the_home_folder_in_them(files, monkeypatch, capfd):
+    monkeypatch.setenv("HOME", str(files))
+    monkeypatch.chdir(files.parent)
+    options = build_parser().parse_args([*REENACT, "--out=~/new.mp4", "--driving=~/driving.mp4"])
+    expand_paths(options)
+    assert (options.out, options.driving) == (f"{files}/new.mp4", f"{files}/driving.mp4")
+
+
+def test_progress_of_long_work_is_written_where_stderr_is_no_terminal():
+    out, now = io.StringIO(), [0.0]
+    with StageLines(out, lambda: now[0]) as told:
+        for done in range(1, 101):
+            now[0] += 0.5
+            told("render", done, 100)
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "mggtalk: render: 20 of 100, 2.0 a second, 40 s left" and len(lines) == 5
 
 
 def test_as_a_program_bad_input_shows_no_traceback(tmp_path):

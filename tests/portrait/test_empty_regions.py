@@ -1,0 +1,114 @@
+"""Portraits of which parts cannot be seen: shut eyes, a scarf, a half out of the picture, no torso, no background."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from mggtalk.avatar.avatar import Avatar
+from mggtalk.face.masks import CHIN, CROWN, LEFT_EAR, RIGHT_EAR
+from mggtalk.face.topology import LEFT_EYE_LOWER, LEFT_EYE_UPPER, RIGHT_EYE_LOWER, RIGHT_EYE_UPPER
+from mggtalk.portrait.prepare import build_avatar
+from mggtalk.runtime.progress import no_progress
+from mggtalk.scene import FaceTrack
+
+EYES = ((RIGHT_EYE_UPPER, RIGHT_EYE_LOWER), (LEFT_EYE_UPPER, LEFT_EYE_LOWER))
+ROWS, COLUMNS = np.mgrid[:512, :512]
+
+
+@pytest.fixture(scope="module")
+def seen(pipeline, astronaut):
+    """Landmarks and matte of the portrait."""
+    track = pipeline.tracker.still(astronaut)
+    low, high = track.landmarks[0, :, :2].min(0), track.landmarks[0, :, :2].max(0)
+    return track, pipeline.matte(astronaut, box=(*map(float, low), *map(float, high)))
+
+
+@pytest.fixture(scope="module")
+def build(pipeline, astronaut):
+    """Makes a small avatar."""
+    config = replace(pipeline.config, dsgr=replace(pipeline.config.dsgr, map_size=128))
+
+    def run(track: FaceTrack, matte: np.ndarray, picture: np.ndarray = astronaut) -> Avatar:
+        weights = matte.astype(np.float32)
+        estimator = pipeline.estimators.get("mesh", pipeline.device, no_progress)
+        return build_avatar(
+            picture, track, weights, pipeline.face_model, config, estimator, pipeline.refine, no_progress
+        )
+
+    return run
+
+
+def check_moves(pipeline, avatar: Avatar, motion) -> None:
+    """Its numbers are finite, it is drawn in another pose and with another expression, and stays in range."""
+    tensors = [avatar.points, avatar.colour, avatar.opacity, *avatar.mouth, *avatar.back, *avatar.plates]
+    assert all(torch.isfinite(tensor).all() for tensor in tensors)
+    video = pipeline.animate(avatar, motion, size=128)
+    frame = video.animator.frame(video.motion[4])
+    assert frame.shape == (128, 128, 3) and frame.std() > 5
+
+
+def shut(track: FaceTrack, eyes) -> FaceTrack:
+    """A track whose lids touch all along."""
+    landmarks = track.landmarks.copy()
+    for upper, lower in eyes:
+        middle = (landmarks[0, list(upper)] + landmarks[0, list(lower)]) / 2
+        landmarks[0, list(upper)] = landmarks[0, list(lower)] = middle
+    return replace(track, landmarks=landmarks)
+
+
+@pytest.mark.parametrize("eyes", [EYES, EYES[:1]], ids=["both", "one"])
+def test_shut_eyes(pipeline, seen, build, motion, eyes):
+    track, matte = seen
+    avatar = build(shut(track, eyes), matte)
+    assert avatar.mouth.teeth.mean() > 0.3, "teeth are white without the white of an eye"
+    check_moves(pipeline, avatar, motion)
+
+
+def hidden(name: str, track: FaceTrack, matte: np.ndarray) -> np.ndarray:
+    """A matte in which a region cannot be seen."""
+    points = track.landmarks[0]
+    chin, crown = points[CHIN, 1], points[CROWN, 1]
+    left, right = sorted((points[RIGHT_EAR, 0], points[LEFT_EAR, 0]))
+    face = (left < COLUMNS) & (right > COLUMNS) & (crown < ROWS) & (chin > ROWS)
+    keep = {
+        "torso": chin > ROWS,
+        "all but the face": face,
+        "half of the face": face & ((left + right) / 2 > COLUMNS),
+        "mouth": (points[2, 1] > ROWS) | (points[17, 1] + 20 < ROWS),
+        "eyes": (points[9, 1] > ROWS) | (points[5, 1] < ROWS),
+        "face": ~face,
+        "all but a spot": (np.abs(COLUMNS - points[1, 0]) < 3) & (np.abs(ROWS - points[1, 1]) < 3),
+    }
+    return np.ones_like(matte) if name == "background" else matte * keep[name]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["background", "torso", "all but the face", "half of the face", "mouth", "eyes", "face", "all but a spot"],
+)
+def test_named_regions(pipeline, seen, build, motion, name):
+    track, matte = seen
+    check_moves(pipeline, build(track, hidden(name, track, matte)), motion)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_regions(pipeline, seen, build, motion, seed):
+    """Some rectangles of the person are taken out, perhaps the eyes are shut, and the face is moved to the border."""
+    track, matte = seen
+    dice = np.random.default_rng(seed)
+    matte = matte.copy()
+    for _ in range(dice.integers(1, 5)):
+        x, y = dice.integers(0, 512, 2)
+        width, height = dice.integers(30, 300, 2)
+        matte[y : y + height, x : x + width] = 0.0
+    track = shut(track, [eye for eye in EYES if dice.random() < 0.5])
+    x, y = dice.integers(-200, 200, 2)
+    landmarks = track.landmarks + np.array((x, y, 0), np.float32)
+    rolled = np.roll(matte, (y, x), axis=(0, 1))
+    if rolled.max() < 0.1:
+        pytest.skip("nothing is left")
+    check_moves(pipeline, build(replace(track, landmarks=landmarks), rolled), motion)
