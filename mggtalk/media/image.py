@@ -70,7 +70,7 @@ def check_image(path: PathLike, config: MediaConfig | None = None) -> None:
     config = config or MediaConfig()
     file = check_readable(path, "image", config.max_image_megabytes)
     with _open(file, config) as opened:
-        _check_size(*opened.size, f"The image {str(file)!r}", config)
+        _check_size(opened.width, opened.height, f"The image {str(file)!r}", config)
 
 
 def _open(path: Path, config: MediaConfig) -> Image.Image:
