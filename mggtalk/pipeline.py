@@ -208,16 +208,27 @@ class MGGTalkPipeline:
         square = window.cut(image, PORTRAIT_SIZE)
         return self._avatar(square, window.track(track, PORTRAIT_SIZE), on_progress, depth)
 
+    def person_matte(self, picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+        """Tell the person in a picture from the background.
+
+        Args:
+            picture: uint8 ``[H, W, 3]``.
+            landmarks: The person's face ``[478, 2 or 3]`` in pixels.
+
+        Returns:
+            Alpha in [0, 1], ``[H, W]``.
+        """
+        low, high = landmarks[:, :2].min(0), landmarks[:, :2].max(0)  # [2]
+        return self.matte(picture, box=(float(low[0]), float(low[1]), float(high[0]), float(high[1])))
+
     def _avatar(
         self, square: np.ndarray, track: FaceTrack, on_progress: Progress, depth: DepthEstimator | str | None = None
     ) -> Avatar:
         """Avatar of a square portrait with known landmarks."""
         depth = self.depth_estimator if depth is None else depth
         estimator = self.estimators.get(depth, self.device, on_progress) if isinstance(depth, str) else depth
-        points = track.landmarks[0]
-        low, high = points[:, :2].min(0), points[:, :2].max(0)
         on_progress("matte", 0, 1)
-        matte = self.matte(square, box=(float(low[0]), float(low[1]), float(high[0]), float(high[1])))
+        matte = self.person_matte(square, track.landmarks[0])
         on_progress("matte", 1, 1)
         known = square, track, matte, self.face_model, self.config
         avatar = build_avatar(*known, estimator, self.refine, on_progress)

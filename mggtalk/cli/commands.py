@@ -155,6 +155,8 @@ def measure(options: argparse.Namespace, on_progress: Progress) -> list[str]:
         options.split,
         options.mode,
         options.metrics,
+        options.frames,
+        options.portrait_frame,
     )
     return markdown(evaluation).splitlines()
 

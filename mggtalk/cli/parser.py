@@ -216,7 +216,9 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     """Options of ``evaluate``."""
     parser.add_argument("--clips", required=True, metavar="DIR", help="folder of videos")
     parser.add_argument("--csv", metavar="FILE", help="table with the columns clip and split")
-    parser.add_argument("--split", default="val", metavar="NAME", help="which rows of the table (default val)")
+    parser.add_argument(
+        "--split", default="val", metavar="NAME", help="which rows of the table (default val); several with commas"
+    )
     parser.add_argument("--out", metavar="DIR", help="folder for the report and the contact sheets")
     parser.add_argument(
         "--mode",
@@ -224,6 +226,13 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         default="self",
         help="self: each clip drives its own first frame (default); cross: another person's; audio: by the clip's "
         "sound; fixed-pose: by the sound, with the portrait's pose",
+    )
+    parser.add_argument(
+        "--portrait-frame",
+        choices=("first", "turned"),
+        default="first",
+        help="first: the clip's first frame (default); turned: its most turned one, 25 degrees or more, from which the "
+        "most frontal ones are made",
     )
     parser.add_argument("--compare", choices=("prior",), help="measure the prior as well, in the same run")
     parser.add_argument(
@@ -258,6 +267,9 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         "2049 frames or more, csim is by SFace",
     )
     parser.add_argument("--every", type=int, default=1, metavar="N", help="measure each N-th frame (default 1)")
+    parser.add_argument(
+        "--frames", type=int, metavar="N", help="measure N frames of a clip at most, spread evenly over it"
+    )
     parser.add_argument("--size", type=int, default=256, metavar="PIXELS", help="side of the frames (default 256)")
     add_model(parser)
     parser.set_defaults(run="measure")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -68,6 +68,14 @@ def square_frames(path: Path) -> Iterator[np.ndarray]:
     with open_video(path) as reader:
         for frame in reader:
             yield centre_square(frame)
+
+
+def picked_frames(path: Path, chosen: Sequence[int]) -> Iterator[np.ndarray]:
+    """Some square frames of a video, given by ascending numbers; reading stops after the last."""
+    wanted = set(chosen)
+    for frame in islice(enumerate(square_frames(path)), max(wanted, default=-1) + 1):
+        if frame[0] in wanted:
+            yield frame[1]
 
 
 def centre_square(frame: np.ndarray) -> np.ndarray:

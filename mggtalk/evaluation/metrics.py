@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from skimage.metrics import structural_similarity
 
 from mggtalk.face.regions import Array, lip_gap
-from mggtalk.face.topology import LIPS
+from mggtalk.face.topology import LIPS, LIPS_OUTER_UPPER
 from mggtalk.geometry import rotation_to_euler
 
 
@@ -135,10 +136,53 @@ def lip_gap_correlation(landmarks: Array, truth: Array) -> float:
         ValueError: If shapes differ.
     """
     landmarks, truth = _pair(landmarks, truth)
-    gap, wanted = lip_gap(landmarks), lip_gap(truth)
-    if min(gap.std(), wanted.std()) < 1e-6:
+    return correlation(lip_gap(landmarks), lip_gap(truth))
+
+
+def lip_width(landmarks: Array) -> np.ndarray:
+    """Distance of the corners of the lips of ``[T, 478, 2 or 3]`` landmarks in every frame ``[T]``, in their pixels."""
+    points = np.asarray(landmarks, dtype=np.float64)[..., :2]  # [T, 478, 2]
+    return np.linalg.norm(points[:, LIPS_OUTER_UPPER[-1]] - points[:, LIPS_OUTER_UPPER[0]], axis=-1)
+
+
+class LipShape(NamedTuple):
+    """Opening and width of a mouth as they are on the head, free of distance and foreshortening."""
+
+    gap: np.ndarray  # [T] decimetres
+    width: np.ndarray  # [T] decimetres
+
+    @staticmethod
+    def of(landmarks: Array, rotation: Array, distance: Array, focal: float) -> LipShape:
+        """Measure lips.
+
+        A length ``l`` along a head axis ``a`` is seen as ``l f |(R a)_xy| / z`` pixels.
+
+        Args:
+            landmarks: ``[T, 478, 2 or 3]`` pixels.
+            rotation: Head to camera, ``[T, 3, 3]``.
+            distance: Of the head from the camera ``[T]``, decimetres.
+            focal: Focal length in the same pixels.
+        """
+        scale = np.asarray(distance, dtype=np.float64) / focal  # [T] decimetres per pixel
+        seen = np.linalg.norm(np.asarray(rotation, dtype=np.float64)[:, :2], axis=1)  # [T, 3] of each head axis
+        return LipShape(lip_gap(landmarks) * scale / seen[:, 1], lip_width(landmarks) * scale / seen[:, 0])
+
+
+def slope(values: np.ndarray, truth: np.ndarray) -> float:
+    """Least-squares slope of a signal ``[T]`` over the true one: 1 when it goes all the way, less when it is muted.
+
+    NaN if the true one does not move.
+    """
+    spread = truth - truth.mean()
+    power = float((spread * spread).sum())
+    return float((spread * (values - values.mean())).sum() / power) if power > 1e-9 else math.nan
+
+
+def correlation(values: np.ndarray, truth: np.ndarray) -> float:
+    """Pearson correlation of two signals ``[T]``; NaN if one of them does not move."""
+    if min(values.std(), truth.std()) < 1e-6:
         return math.nan
-    return float(np.corrcoef(gap, wanted)[0, 1])
+    return float(np.corrcoef(values, truth)[0, 1])
 
 
 def lip_offset(landmarks: Array, truth: Array, most: int = 8) -> float:

@@ -19,14 +19,14 @@ import torch
 
 from mggtalk.errors import MGGTalkError, NoFaceError, OptionError, WeightsMissingError
 from mggtalk.evaluation import metrics
-from mggtalk.evaluation.comparison import Comparison
+from mggtalk.evaluation.comparison import LPIPS_STRIDE, Comparison, Perception
 from mggtalk.evaluation.foreign import FID, NOBODY, Judges, load_judges
 from mggtalk.evaluation.frames import FrameStore, resized
 from mggtalk.evaluation.identity import SFace, csim
 from mggtalk.evaluation.report import write_report
 from mggtalk.evaluation.scores import PRIOR, REAL, STILL, TRAINED, ClipScore, Evaluation, Scores
 from mggtalk.evaluation.sheets import Moment, save_sheet
-from mggtalk.evaluation.tasks import MODES, Mode, Reenactor, Task, make_task
+from mggtalk.evaluation.tasks import MODES, PORTRAIT_FRAMES, Mode, PortraitFrame, Reenactor, Task, make_task
 from mggtalk.face import regions
 from mggtalk.media.clips import find_clips, other_person
 from mggtalk.motion.retarget import retarget
@@ -58,6 +58,8 @@ def evaluate(
     split: str = "val",
     mode: Mode = "self",
     foreign: Iterable[str] = (),
+    most: int | None = None,
+    portrait_frame: PortraitFrame = "first",
 ) -> Evaluation:
     """Evaluate methods on a folder of clips.
 
@@ -69,10 +71,13 @@ def evaluate(
         every: Generate and measure each so many-th frame only. The driving motion is tracked on all frames.
         size: Side of the compared frames.
         on_progress: Called with ``"evaluate"``, steps done and steps in all; a step is a clip under a method.
-        split: Which rows of the table.
+        split: Which rows of the table; several splits with commas between them.
         mode: What drives the portrait, see :mod:`mggtalk.evaluation.tasks`.
         foreign: Metrics that need networks of others, of :data:`mggtalk.evaluation.foreign.FOREIGN`, which are fetched
             once.
+        most: Measure so many frames of a clip at most; perceptual distances are then taken of every one.
+        portrait_frame: Which frame of the clip the portrait is: the first, or the most turned one, from which the most
+            frontal ones are made.
 
     Returns:
         The scores. Clips that cannot be measured are named with the reason, and so are metrics.
@@ -85,6 +90,14 @@ def evaluate(
         raise OptionError(f"The stride over frames is {every}.", "Give 1 or more.")
     if mode not in MODES:
         raise OptionError(f"The mode is {mode!r}.", f"Choose one of {', '.join(MODES)}.")
+    if most is not None and most < 1:
+        raise OptionError(f"The number of frames is {most}.", "Give 1 or more.")
+    if portrait_frame not in PORTRAIT_FRAMES:
+        raise OptionError(f"The portrait's frame is {portrait_frame!r}.", f"Choose {' or '.join(PORTRAIT_FRAMES)}.")
+    if portrait_frame != "first" and mode != "self":
+        raise OptionError(
+            f"The mode is {mode!r} with the {portrait_frame} frame as the portrait.", "Use the mode 'self' for it."
+        )
     found = find_clips(clips, csv, split)
     judges, not_computed = load_judges(foreign, mode in ("audio", "fixed-pose"))
     lpips = _load_lpips(mode, not_computed)
@@ -94,8 +107,8 @@ def evaluate(
     for index, clip in enumerate(found):
         try:
             source = other_person(found, index) if mode == "cross" else clip
-            task = make_task(next(iter(methods.values())).pipe, clip, source, mode, every, size)
-            score, moments = score_task(task, methods, size, lpips, judges)
+            task = make_task(next(iter(methods.values())).pipe, clip, source, mode, every, size, most, portrait_frame)
+            score, moments = score_task(task, methods, size, lpips, judges, LPIPS_STRIDE if most is None else 1)
         except MGGTalkError as error:
             logger.warning("%s is left out: %s", clip.path.name, error)
             skipped[clip.path.name] = str(error)
@@ -113,14 +126,19 @@ def evaluate(
             fid = judges.fid.distances()
         except OptionError as error:
             not_computed[FID] = f"not computed: {error}"
-    evaluation = Evaluation(mode, size, every, tuple(scores), skipped, not_computed, fid)
+    evaluation = Evaluation(mode, size, every, tuple(scores), skipped, not_computed, fid, portrait_frame, most)
     if out is not None:
         write_report(evaluation, out)
     return evaluation
 
 
 def score_task(
-    task: Task, methods: Mapping[str, Method], size: int, lpips: LPIPS | None = None, judges: Judges = NOBODY
+    task: Task,
+    methods: Mapping[str, Method],
+    size: int,
+    lpips: Perception | None = None,
+    judges: Judges = NOBODY,
+    stride: int = LPIPS_STRIDE,
 ) -> tuple[ClipScore, list[Moment]]:
     """Evaluate all methods on one task.
 
@@ -128,8 +146,9 @@ def score_task(
         task: What is asked.
         methods: Name to method.
         size: Side of the compared frames.
-        lpips: The perceptual network, if there is one.
+        lpips: The perceptual networks, if there are any.
         judges: Networks of others; FID is gathered there.
+        stride: Perceptual distances and regions are taken of each so many-th measured frame.
 
     Returns:
         The scores, and the moments that a contact sheet shows.
@@ -141,11 +160,16 @@ def score_task(
         made[name] = FrameStore(_animate(task, method, size), len(task.real), size)
         tracks[name] = _track_again(method.pipe, made[name], task)
         motion_scores[name] = _motion_scores(tracks[name], size, task)
-    comparison = Comparison(_landmarks(task.reference) * (size / task.side), lpips)
+    comparison = Comparison(_landmarks(task.reference) * (size / task.side), lpips, stride)
     still = resized(task.portrait, size)
     if task.same_person:
+        tracker = next(iter(methods.values())).pipe
         for index, truth in enumerate(task.real):
-            comparison.watch(truth, {STILL: still} | {name: frames[index] for name, frames in made.items()}, index)
+            frames = {STILL: still} | {name: store[index] for name, store in made.items()}
+            matte = None
+            if comparison.looks_closely(index):
+                matte = tracker.person_matte(truth, _landmarks(task.reference)[index] * (size / task.side))  # [S, S]
+            comparison.watch(truth, frames, index, matte)
     scores = {}
     for name, motion in motion_scores.items():
         pictures = comparison.scores(name) if task.same_person else Scores()
@@ -153,7 +177,16 @@ def score_task(
     if judges.identity is not None:
         for name, value in _resemblance(judges.identity, task, size, made, tracks).items():
             scores[name] = replace(scores.get(name, Scores()), csim_sface=value)
-    score = ClipScore(task.name, len(task.real), comparison.hard_frames, scores)
+    lips = _lip_shape(task.reference)
+    score = ClipScore(
+        task.name,
+        len(task.real),
+        comparison.hard_frames,
+        scores,
+        comparison.regions,
+        float(lips.gap.std()),
+        float(lips.width.std()),
+    )
     chosen = _choose_moments(task, comparison, tuple(methods))
     moments = [
         Moment(caption, task.real[index], {name: frames[index] for name, frames in made.items()})
@@ -164,12 +197,12 @@ def score_task(
     return score, moments
 
 
-def _load_lpips(mode: Mode, not_computed: dict[str, str]) -> LPIPS | None:
-    """The perceptual network if pictures are compared; without its weights the reason is noted."""
+def _load_lpips(mode: Mode, not_computed: dict[str, str]) -> Perception | None:
+    """The perceptual networks if pictures are compared; without their weights the reason is noted."""
     if mode == "cross":
         return None
     try:
-        return LPIPS("alex")
+        return Perception(LPIPS("alex"), LPIPS("vgg"))
     except WeightsMissingError as error:
         not_computed["LPIPS"] = f"not computed: {error}"
         return None
@@ -208,7 +241,11 @@ def _motion_scores(tracked: Motion | None, side: int, task: Task) -> dict[str, f
     real = task.reference
     wanted = _landmarks(real) * (LANDMARK_SIDE / task.side)  # [T, 478, 3]
     points = _landmarks(tracked) * (LANDMARK_SIDE / side)  # [T, 478, 3]
+    lips, driver = _lip_shape(tracked), _lip_shape(real)
     scores = {
+        "lip_gap_slope": metrics.slope(lips.gap, driver.gap),
+        "lip_width_slope": metrics.slope(lips.width, driver.width),
+        "lip_width_correlation": metrics.correlation(lips.width, driver.width),
         "lip_gap_correlation": metrics.lip_gap_correlation(points, wanted),
         "lip_offset": metrics.lip_offset(points, wanted),
         "aed": metrics.aed(tracked.expression.cpu(), real.expression.cpu()),
@@ -255,8 +292,14 @@ def _choose_moments(task: Task, comparison: Comparison, methods: tuple[str, ...]
         add(worst, f"worst mouth of {judged}")
     add(int(regions.lip_gap(_landmarks(task.reference)).argmax()), "widest mouth")
     turn = task.reference.rotation @ task.still.rotation[0].mT  # [T, 3, 3]
-    add(int(turn.diagonal(dim1=-2, dim2=-1).sum(-1).argmin()), "largest turn")
+    add(int(turn.diagonal(dim1=-2, dim2=-1).sum(-1).argmin()), f"largest turn from frame {task.source}")
     return {index: f"frame {task.frames[index]}: {why}" for index, why in chosen.items()}
+
+
+def _lip_shape(motion: Motion) -> metrics.LipShape:
+    """Opening and width of the lips of a tracked motion, on the head."""
+    focal = motion.focal_ratio * max(motion.frame_size or (1, 1))
+    return metrics.LipShape.of(_landmarks(motion), motion.rotation.cpu(), motion.translation[:, 2].cpu(), focal)
 
 
 def _landmarks(motion: Motion) -> np.ndarray:

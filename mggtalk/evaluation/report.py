@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
 from mggtalk.errors import OptionError
+from mggtalk.evaluation.regions import REGIONS, Region, RegionScore
 from mggtalk.evaluation.scores import PRIOR, TRAINED, ClipScore, Evaluation, Scores
 
 COLUMNS: dict[str, tuple[str, int]] = {
     "psnr": ("PSNR ↑", 2),
     "ssim": ("SSIM ↑", 3),
     "lpips": ("LPIPS ↓", 4),
+    "lpips_vgg": ("LPIPS (VGG) ↓", 4),
     "psnr_face": ("face PSNR ↑", 2),
     "ssim_face": ("face SSIM ↑", 3),
     "lpips_face": ("face LPIPS ↓", 4),
+    "lpips_vgg_face": ("face LPIPS (VGG) ↓", 4),
     "psnr_mouth": ("mouth PSNR ↑", 2),
     "lpips_mouth": ("mouth LPIPS ↓", 4),
+    "lpips_vgg_mouth": ("mouth LPIPS (VGG) ↓", 4),
     "psnr_mouth_hard": ("mouth PSNR, hard frames ↑", 2),
     "psnr_mouth_easy": ("mouth PSNR, easy frames ↑", 2),
     "lmd": ("LMD ↓", 2),
     "lmd_uncentred": ("LMD uncentred ↓", 2),
     "lip_gap": ("lip gap error ↓", 2),
     "lip_gap_correlation": ("lip gap correlation ↑", 3),
+    "lip_gap_slope": ("lip gap slope → 1", 2),
+    "lip_width_slope": ("lip width slope → 1", 2),
+    "lip_width_correlation": ("lip width correlation ↑", 3),
     "lip_offset": ("lips late by, frames", 1),
     "aed": ("AED ↓", 3),
     "apd": ("APD ↓", 4),
@@ -37,10 +44,19 @@ COLUMNS: dict[str, tuple[str, int]] = {
 """Heading and decimals of every score."""
 
 CLIP_COLUMNS = (
-    "psnr_face", "lpips_face", "psnr_mouth", "lpips_mouth", "lmd", "lip_gap_correlation", "lip_offset", "aed", "apd",
+    "psnr", "lpips", "lpips_vgg", "psnr_face", "lpips_face", "lpips_vgg_face", "psnr_mouth", "lpips_mouth", "lmd",
+    "lip_gap_slope", "lip_gap_correlation", "lip_width_slope", "lip_width_correlation", "lip_offset", "aed", "apd",
     "csim_sface",
 )  # fmt: skip
-"""Scores that are given clip by clip."""
+"""Scores that are given clip by clip: those of the frame beside those of the face."""
+
+REGION_COLUMNS: dict[str, tuple[str, float, int]] = {
+    "area": ("area, %", 100.0, 1),
+    "l1": ("L1 of 255 ↓", 1.0, 2),
+    "lpips": ("LPIPS ↓", 1.0, 4),
+    "lpips_vgg": ("LPIPS (VGG) ↓", 1.0, 4),
+}
+"""Heading, factor and decimals of every score of a region."""
 
 CELL = 3
 """Methods in a cell of the table of clips: the still portrait and the first two. All are in the JSON."""
@@ -77,6 +93,8 @@ def from_json(text: str) -> Evaluation:
             content["skipped"],
             content["not_computed"],
             content.get("fid", {}),
+            content.get("portrait_frame", "first"),
+            content.get("most"),
         )
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise OptionError(f"This is not a saved evaluation ({error!r}).", "Give an evaluation.json.") from error
@@ -93,8 +111,8 @@ def mean_table(evaluation: Evaluation) -> str:
 
 
 def clip_table(evaluation: Evaluation) -> str:
-    """Markdown table with a row per clip and the mean; every cell has the scores of a few methods in their order."""
-    clips = (*evaluation.clips, evaluation.mean)
+    """Markdown table with a row per clip, the worst first, and the mean; cells have a few methods in their order."""
+    clips = (*evaluation.worst_first(_judged(evaluation)), evaluation.mean)
     methods = evaluation.methods[:CELL]
     shown = [
         name
@@ -106,7 +124,31 @@ def clip_table(evaluation: Evaluation) -> str:
     for clip in clips:
         cells = [" / ".join(_number(clip.scores[method], name) for method in methods) for name in shown]
         lines.append(_row([clip.clip, str(clip.frames), str(clip.hard_frames), *cells]))
-    return f"Every cell: {' / '.join(methods)}.\n\n" + "\n".join(lines)
+    worst = f"The clips in which {_judged(evaluation)} is worst come first."
+    return f"Every cell: {' / '.join(methods)}. {worst}\n\n" + "\n".join(lines)
+
+
+def region_table(evaluation: Evaluation) -> str:
+    """Markdown table with a row per region, means over clips; empty where regions were not told."""
+    mean = evaluation.mean
+    methods = [name for name in evaluation.methods if name in mean.regions]
+    if not methods:
+        return ""
+    shown = [name for name in REGION_COLUMNS if any(_has(mean.regions[method], name) for method in methods)]
+    headings = [REGION_COLUMNS[name][0] for name in shown]
+    lines = [_row(["region", *headings]), _row(["---", *["---:"] * len(headings)])]
+    for region in REGIONS:
+        cells = []
+        for name in shown:
+            values = [getattr(mean.regions[method][region], name) for method in methods]
+            _, factor, digits = REGION_COLUMNS[name]
+            one = values[:1] if name == "area" else values  # the real frame's, the same for all
+            cells.append(" / ".join("–" if math.isnan(value) else f"{factor * value:.{digits}f}" for value in one))
+        lines.append(_row([region, *cells]))
+    return (
+        f"Disjoint regions of the real frame. Every cell: {' / '.join(methods)}. Hair is the head outside the face, "
+        "with ears; the outline is a band along the edge of the face.\n\n" + "\n".join(lines)
+    )
 
 
 def verdict(evaluation: Evaluation) -> str:
@@ -133,15 +175,21 @@ def markdown(evaluation: Evaluation) -> str:
     """The whole report."""
     mean = evaluation.mean
     stride = "every frame" if evaluation.every == 1 else f"one frame in {evaluation.every}"
+    stride = "some frames" if evaluation.most is not None else stride
     remarks = [
         f"{len(evaluation.clips)} clips, {mean.frames} frames ({stride}), {evaluation.size} px. Scores are means over "
         "clips; AED in standard deviations of this project's face model, APD in radians; jitter is what the video "
         "trembles more (+) or less (-) than the real one, in pixels at 256 per frame².",
-        "LMD and lip gap in pixels at 256. LPIPS is shift-tolerant AlexNet on each second of these frames. The wrapped "
-        "PSNR is a known mistake, given only for comparison with published columns."
+        "LMD and lip gap in pixels at 256. LPIPS is shift-tolerant, by AlexNet where no other network is named, on "
+        "each second of these frames or, where frames were picked, on all. The wrapped PSNR is a known mistake, given "
+        "only for comparison with published columns."
         if evaluation.mode != "cross"
         else "The portrait is another person's, so pictures are not compared.",
+        "Slopes are of the lips tracked in the result over the driver's, both measured on the head; over clips they "
+        "are pooled, so that lips that move much count more. 1 goes all the way, less is muted.",
     ]
+    if evaluation.portrait_frame == "turned":
+        remarks.append("The portrait is the clip's most turned frame, of 25° or more; its most frontal ones are made.")
     if evaluation.mode != "cross" and PRIOR in evaluation.methods:
         remarks.append(
             f"{mean.hard_frames} frames are hard: there the prior's mouth has less than 19 dB. Hard and easy frames "
@@ -161,6 +209,7 @@ def markdown(evaluation: Evaluation) -> str:
         f"# {TITLES[evaluation.mode]}",
         " ".join(remarks),
         mean_table(evaluation),
+        region_table(evaluation),
         verdict(evaluation),
         clip_table(evaluation),
         _list(evaluation.not_computed),
@@ -203,13 +252,32 @@ def _clip_from(entry: dict) -> ClipScore:
         frames=entry["frames"],
         hard_frames=entry["hard_frames"],
         scores={method: _scores_from(scores) for method, scores in entry["scores"].items()},
+        regions={
+            method: {region: RegionScore(**_numbers(score)) for region, score in regions.items()}
+            for method, regions in entry.get("regions", {}).items()
+        },
+        **_numbers({name: entry.get(name) for name in ("lip_gap_spread", "lip_width_spread")}),
     )
 
 
 def _scores_from(entry: dict) -> Scores:
     """Scores of the JSON; null is NaN, and so is what nobody measured when it was written."""
-    values = {column.name: entry.get(column.name) for column in fields(Scores)}
-    return Scores(**{name: math.nan if value is None else float(value) for name, value in values.items()})
+    return Scores(**_numbers({column.name: entry.get(column.name) for column in fields(Scores)}))
+
+
+def _numbers(entry: Mapping[str, float | None]) -> dict[str, float]:
+    """Numbers of the JSON; null is NaN."""
+    return {name: math.nan if value is None else float(value) for name, value in entry.items()}
+
+
+def _judged(evaluation: Evaluation) -> str:
+    """The method by which clips are ordered: the trained pipeline, else the last that was measured."""
+    return TRAINED if TRAINED in evaluation.methods else evaluation.methods[-1]
+
+
+def _has(regions: Mapping[Region, RegionScore], name: str) -> bool:
+    """Whether a score of a region was measured anywhere."""
+    return any(not math.isnan(getattr(score, name)) for score in regions.values())
 
 
 def _row(cells: Sequence[str]) -> str:

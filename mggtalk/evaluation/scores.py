@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 
+from mggtalk.evaluation.regions import REGIONS, Region, RegionScore
+
 STILL = "still portrait"
 """Name of the portrait that does not move, the least that a method must beat."""
 
@@ -27,17 +29,23 @@ class Scores:
     psnr_wrapped: float = math.nan  # dB, computed with eight-bit wrap-around: only beside published columns
     ssim: float = math.nan  # whole frame
     lpips: float = math.nan  # whole frame, shift-tolerant AlexNet
+    lpips_vgg: float = math.nan  # whole frame, shift-tolerant VGG
     psnr_face: float = math.nan  # dB, hull of the real frame's landmarks
     ssim_face: float = math.nan  # hull of the real frame's landmarks
     lpips_face: float = math.nan  # hull of the real frame's landmarks
+    lpips_vgg_face: float = math.nan  # hull of the real frame's landmarks
     psnr_mouth: float = math.nan  # dB, enlarged hull of the real frame's lips
     lpips_mouth: float = math.nan  # the same region
+    lpips_vgg_mouth: float = math.nan  # the same region
     psnr_mouth_hard: float = math.nan  # dB, hard frames alone; NaN if there are none, or nobody decided
     psnr_mouth_easy: float = math.nan  # dB, all others
     lmd: float = math.nan  # pixels at 256, lips centred in every frame
     lmd_uncentred: float = math.nan  # pixels at 256
     lip_gap: float = math.nan  # pixels at 256, mean absolute error of the gap between the inner lips
     lip_gap_correlation: float = math.nan  # of that gap over time with the real one
+    lip_gap_slope: float = math.nan  # of that gap, on the head, over the driver's: 1 when it opens as far
+    lip_width_slope: float = math.nan  # of the distance of the corners of the lips over the driver's
+    lip_width_correlation: float = math.nan  # of that distance over time with the driver's
     lip_offset: float = math.nan  # measured frames by which that gap is late; in the mean, of either sign
     aed: float = math.nan  # standard deviations of expression coefficients
     apd: float = math.nan  # radians
@@ -71,6 +79,9 @@ class ClipScore:
     frames: int  # measured frames
     hard_frames: int  # of these, frames in which the prior's mouth is far off
     scores: dict[str, Scores]  # method -> its scores
+    regions: dict[str, dict[Region, RegionScore]] = field(default_factory=dict)  # method -> region -> its scores
+    lip_gap_spread: float = math.nan  # decimetres, standard deviation of the driver's gap over time
+    lip_width_spread: float = math.nan  # decimetres, of the driver's width
 
 
 @dataclass(frozen=True)
@@ -84,6 +95,8 @@ class Evaluation:
     skipped: dict[str, str] = field(default_factory=dict)  # clip -> why it could not be measured
     not_computed: dict[str, str] = field(default_factory=dict)  # metric -> why it is not given
     fid: dict[str, float] = field(default_factory=dict)  # method -> FID of the frames of all clips together
+    portrait_frame: str = "first"  # which frame of the clip the portrait is
+    most: int | None = None  # frames of a clip that were measured at most; no limit without
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -94,11 +107,16 @@ class Evaluation:
     def mean(self) -> ClipScore:
         """Mean over clips, each clip counting the same; frames are summed.
 
-        Hard and easy frames are pooled instead: a clip counts there as often as it has such frames. FID is no mean.
+        Hard and easy frames are pooled instead: a clip counts there as often as it has such frames. So are the slopes
+        of the lips: a clip counts as much as its driver's lips vary, which is the slope over all clips' deviations
+        from their own means. FID is no mean.
         """
-        hard = [float(clip.hard_frames) for clip in self.clips]
-        easy = [float(clip.frames - clip.hard_frames) for clip in self.clips]
-        weights = {"psnr_mouth_hard": hard, "psnr_mouth_easy": easy}
+        weights = {
+            "psnr_mouth_hard": [float(clip.hard_frames) for clip in self.clips],
+            "psnr_mouth_easy": [float(clip.frames - clip.hard_frames) for clip in self.clips],
+            "lip_gap_slope": _powers([clip.lip_gap_spread for clip in self.clips], self.clips),
+            "lip_width_slope": _powers([clip.lip_width_spread for clip in self.clips], self.clips),
+        }
         return ClipScore(
             clip="mean",
             frames=sum(clip.frames for clip in self.clips),
@@ -110,4 +128,30 @@ class Evaluation:
                 )
                 for method in self.methods
             },
+            regions={
+                method: {
+                    region: RegionScore.mean([clip.regions[method][region] for clip in self.clips if clip.regions])
+                    for region in REGIONS
+                }
+                for method in self.methods
+                if all(method in clip.regions for clip in self.clips if clip.regions)
+                and any(clip.regions for clip in self.clips)
+            },
         )
+
+    def worst_first(self, method: str) -> tuple[ClipScore, ...]:
+        """Clips from the worst face LPIPS of a method to the best; where there is none, from the worst AED."""
+
+        def badness(clip: ClipScore) -> float:
+            score = clip.scores[method]
+            value = score.aed if math.isnan(score.lpips_face) else score.lpips_face
+            return -math.inf if math.isnan(value) else value
+
+        return tuple(sorted(self.clips, key=badness, reverse=True))
+
+
+def _powers(spreads: Sequence[float], clips: Sequence[ClipScore]) -> list[float]:
+    """Weights of clips for pooled slopes: squared deviations summed over frames; all alike where nobody knows them."""
+    if any(math.isnan(spread) for spread in spreads):
+        return [1.0] * len(spreads)
+    return [clip.frames * spread**2 for clip, spread in zip(clips, spreads, strict=True)]

@@ -9,20 +9,23 @@ mode            portrait                     expression from          pose from
 ``audio``       the clip's first frame       the clip's sound         the clip's frames
 ``fixed-pose``  the clip's first frame       the clip's sound         the portrait
 ==============  ===========================  =======================  =====================================
+
+In mode ``self`` the portrait may be the clip's most turned frame instead (``portrait_frame="turned"``), and its most
+frontal frames are measured: half a face has to make a whole one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
+import torch
 
 from mggtalk.errors import MediaError
-from mggtalk.evaluation.frames import FrameStore, first_frame, resized, square_frames
+from mggtalk.evaluation.frames import FrameStore, first_frame, picked_frames, resized, square_frames
 from mggtalk.media import load_sound
 from mggtalk.media.clips import SPEECH, Clip
 from mggtalk.media.sound import check_speech
@@ -33,6 +36,22 @@ Mode = Literal["self", "cross", "audio", "fixed-pose"]
 
 MODES: tuple[Mode, ...] = ("self", "cross", "audio", "fixed-pose")
 
+PortraitFrame = Literal["first", "turned"]
+
+PORTRAIT_FRAMES: tuple[PortraitFrame, ...] = ("first", "turned")
+
+TURNED = 25.0
+"""Degrees to the side from which on a portrait counts as turned."""
+
+LESS_TURNED = 15.0
+"""Degrees by which a frame must be nearer to the front than a turned portrait to be measured."""
+
+FRONTAL_SHARE = 0.2
+"""The most frontal frames of a clip are this share of those that are less turned than the portrait, ..."""
+
+LEAST_FRONTAL = 8
+"""... or this many, if there are as many."""
+
 
 class Reenactor(Protocol):
     """What is evaluated: the part of :class:`mggtalk.pipeline.MGGTalkPipeline` that the protocol uses."""
@@ -41,6 +60,9 @@ class Reenactor(Protocol):
 
     def prepare(self, portrait: np.ndarray, crop: Any) -> Any:
         """Avatar of a square portrait, uint8 ``[H, H, 3]``, with ``crop="none"``."""
+
+    def person_matte(self, frame: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+        """Person alpha ``[H, H]`` of a frame uint8 ``[H, H, 3]`` with the face's landmarks ``[478, 3]`` in pixels."""
 
     def track_frames(self, frames: Iterable[np.ndarray], fps: float) -> Motion:
         """Motion with landmarks of frames uint8 ``[H, H, 3]``, which are read once, in order."""
@@ -58,6 +80,7 @@ class Task:
 
     name: str  # file name of the clip
     frames: list[int]  # which of its frames are measured, [T]
+    source: int  # which of its frames is the portrait; of the other person's clip in mode cross
     portrait: np.ndarray  # uint8 [H, H, 3]
     still: Motion  # the portrait's own face, T times
     drive: Callable[[Reenactor, Any], Motion]  # method, avatar -> what drives it, T frames, absolute
@@ -71,38 +94,57 @@ class Task:
         return min(self.reference.frame_size or self.portrait.shape[:2])
 
 
-def make_task(pipe: Reenactor, clip: Clip, source: Clip, mode: Mode, every: int, size: int) -> Task:
+def make_task(
+    pipe: Reenactor,
+    clip: Clip,
+    source: Clip,
+    mode: Mode,
+    every: int,
+    size: int,
+    most: int | None = None,
+    portrait_frame: PortraitFrame = "first",
+) -> Task:
     """Track a clip and set the task.
 
     Args:
         pipe: Tracks and listens.
         clip: The driver.
-        source: Whose first frame is the portrait.
+        source: Whose frame is the portrait.
         mode: See the module.
-        every: Stride over the clip's frames; the first frame is not measured.
+        every: Stride over the clip's frames; the portrait is not measured.
         size: Side of the compared frames.
+        most: Measure so many frames at most, spread evenly over those that the stride leaves.
+        portrait_frame: See the module.
 
     Raises:
-        MGGTalkError: If the clip cannot be read or tracked, is too short, or has no speech in a mode that needs it.
+        MGGTalkError: If the clip cannot be read or tracked, is too short, has no speech in a mode that needs it, or no
+            turned and frontal frames where these are asked for.
     """
     heard = mode in ("audio", "fixed-pose")
     if heard and clip.speech is not None and clip.speech < SPEECH:
         raise MediaError(f"The speech fraction of {clip.path.name} is {clip.speech:g}.", f"Use {SPEECH:g} or more.")
     path = clip.path
     _, fps = first_frame(path)
-    portrait, _ = first_frame(source.path)
     motion = pipe.track_frames(square_frames(path), fps)
-    chosen = list(range(every, len(motion), every))
+    start, candidates = 0, list(range(1, len(motion)))
+    if portrait_frame == "turned":
+        start, candidates = turned_and_frontal(motion, path.name)
+    chosen = [frame for frame in candidates if frame % every == 0] if portrait_frame == "first" else candidates[::every]
+    if most is not None and len(chosen) > most:
+        chosen = [chosen[round((part + 0.5) * len(chosen) / most - 0.5)] for part in range(most)]
     if not chosen:
         raise MediaError(
             f"{path.name} has {len(motion)} frames, too few for a stride of {every}.", "Use a longer clip."
         )
-    rate = fps / every
+    portrait = next(picked_frames(source.path, [start]))
+    # Where frames are left out, the rate is that of those which are not.
+    rate = fps / every if most is None and portrait_frame == "first" else fps * len(chosen) / len(motion)
     driving = select(motion, chosen, rate)
     if heard:
         check_speech(load_sound(path))
-    # The tracker smooths over time, so a strided video has to be compared with a strided one.
-    reference = driving if every == 1 else pipe.track_frames(islice(square_frames(path), every, None, every), rate)
+    # The tracker smooths over time, so a video with frames left out has to be compared with such a one.
+    whole = chosen == list(range(1, len(motion)))
+    reference = driving if whole else pipe.track_frames(picked_frames(path, chosen), rate)
 
     def drive(method: Reenactor, avatar: Any) -> Motion:
         if mode == "self":
@@ -123,12 +165,44 @@ def make_task(pipe: Reenactor, clip: Clip, source: Clip, mode: Mode, every: int,
     return Task(
         name=path.name,
         frames=chosen,
+        source=start,
         portrait=portrait,
         still=select(pipe.track_frames([portrait], fps), [0] * len(chosen), rate),
         drive=drive,
         reference=reference,
-        real=FrameStore(
-            (resized(frame, size) for frame in islice(square_frames(path), every, None, every)), len(chosen), size
-        ),
+        real=FrameStore((resized(frame, size) for frame in picked_frames(path, chosen)), len(chosen), size),
         same_person=mode != "cross",
     )
+
+
+def head_turn(motion: Motion) -> np.ndarray:
+    """How far the face looks to the side of the camera in every frame ``[T]``, degrees, positive to either side."""
+    facing = motion.rotation[..., 2].double().cpu()  # [T, 3] head's z axis in the camera frame, y up, z to the viewer
+    place = motion.translation.double().cpu()  # [T, 3] camera frame, y down, z forward
+    bearing = torch.atan2(place[:, 0], place[:, 2])  # [T] of the head, to the right of the optical axis
+    yaw = torch.atan2(facing[:, 0], facing[:, 2]) + bearing  # looking back along the ray is no turn
+    return np.abs(np.degrees(torch.atan2(yaw.sin(), yaw.cos()).numpy()))
+
+
+def turned_and_frontal(motion: Motion, name: str) -> tuple[int, list[int]]:
+    """The most turned frame of a clip, and its most frontal ones in their order.
+
+    Args:
+        motion: Track of the clip; frames in which the face was lost do not count.
+        name: Of the clip, for the error.
+
+    Raises:
+        MediaError: If no frame is turned by :data:`TURNED`, or none is less so by :data:`LESS_TURNED`.
+    """
+    turn = head_turn(motion)  # [T]
+    found = np.ones(len(turn), bool) if motion.found is None else motion.found.cpu().numpy()
+    portrait = int(np.where(found, turn, -1.0).argmax())
+    frontal = [int(frame) for frame in np.flatnonzero(found & (turn <= turn[portrait] - LESS_TURNED))]
+    if turn[portrait] < TURNED or not frontal:
+        raise MediaError(
+            f"{name} has no frame that is turned by {TURNED:g}° and one that is turned by {LESS_TURNED:g}° less: "
+            f"{turn[found].min():.0f}° to {turn[portrait]:.0f}° are seen.",
+            "Use a clip in which the head turns.",
+        )
+    count = max(LEAST_FRONTAL, round(FRONTAL_SHARE * len(frontal)))
+    return portrait, sorted(sorted(frontal, key=lambda frame: turn[frame])[:count])

@@ -31,7 +31,7 @@ def find_clips(
         folder: Of videos.
         table: CSV with the columns ``clip`` (file name) and ``split``, and perhaps ``identity_cluster`` and
             ``speech_fraction``.
-        split: Which rows.
+        split: Which rows; several splits with commas between them.
         suffixes: Which files of the folder, without a table.
 
     Raises:
@@ -54,7 +54,7 @@ def find_clips(
         columns = reader.fieldnames or ()
         if not {"clip", "split"} <= set(columns):
             raise OptionError(f"The table {str(table)!r} has the columns {list(columns)}.", "It needs clip and split.")
-        found = [_clip(folder, row, "speech_fraction" in columns) for row in reader if row["split"] == split]
+        found = [_clip(folder, row, "speech_fraction" in columns) for row in reader if row["split"] in split.split(",")]
     if not found:
         raise OptionError(f"The table {str(table)!r} has no clip of the split {split!r}.", "Give another split.")
     return found

@@ -14,7 +14,7 @@ from mggtalk.avatar.adapter_file import AdapterFile, Facts
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.config import check_consent
 from mggtalk.errors import NoFaceError, OptionError, WeightsMissingError
-from mggtalk.evaluation.comparison import Comparison
+from mggtalk.evaluation.comparison import Comparison, Perception
 from mggtalk.evaluation.scores import Scores
 from mggtalk.face.crop import CropMode
 from mggtalk.nets.perceptual import LPIPS
@@ -146,7 +146,7 @@ def measure(pipe: MGGTalkPipeline, adaptation: Adaptation, count: int = MEASURED
     """
     footage = held_out(adaptation, count)
     try:
-        lpips: LPIPS | None = LPIPS("alex")
+        lpips: Perception | None = Perception(LPIPS("alex"))
     except WeightsMissingError:
         lpips = None
     comparison = Comparison(footage.landmarks, lpips)

@@ -8,8 +8,8 @@ import torch
 
 from mggtalk.evaluation import metrics
 from mggtalk.face import regions
-from mggtalk.face.topology import LIPS, LIPS_INNER_LOWER
-from mggtalk.geometry import euler_to_rotation
+from mggtalk.face.topology import LIPS, LIPS_INNER_LOWER, LIPS_OUTER_UPPER
+from mggtalk.geometry import euler_to_rotation, head_to_camera, project
 
 
 def flat(value, size=16):
@@ -114,6 +114,28 @@ def test_lip_gap_by_hand():
     against[:, list(LIPS_INNER_LOWER[1:-1]), 1] = 10 - opening[:, None]
     assert metrics.lip_gap_correlation(against, points) == pytest.approx(-1.0)
     assert math.isnan(metrics.lip_gap_correlation(0 * points, points))
+
+
+def test_lips_are_measured_on_the_head_whatever_its_pose():
+    """A far mouth in the plane of the face, seen through a pinhole from several sides."""
+    gaps, widths = np.array([0.1, 0.3, 0.2]), np.array([0.5, 0.4, 0.6])
+    points = np.zeros((3, 478, 3))
+    points[:, LIPS_OUTER_UPPER[0], 0], points[:, LIPS_OUTER_UPPER[-1], 0] = -widths / 2, widths / 2
+    points[:, list(LIPS_INNER_LOWER[1:-1]), 1] = -gaps[:, None]
+    rotation = euler_to_rotation(torch.tensor([[0.0, 0.0, 0.0], [0.3, 0.0, 0.5], [0.0, -0.6, 0.2]]))
+    place = torch.tensor([[0.0, 0.0, 100.0], [5.0, -3.0, 200.0], [1.0, 2.0, 150.0]])
+    pixels = project(head_to_camera(torch.from_numpy(points).float(), rotation, place), 1000.0, (128.0, 128.0))
+    lips = metrics.LipShape.of(pixels, rotation, place[:, 2], 1000.0)
+    assert lips.gap == pytest.approx(gaps, rel=0.02) and lips.width == pytest.approx(widths, rel=0.02)
+
+
+def test_slope_and_correlation_by_hand():
+    truth = np.array([0.0, 1.0, 2.0, 5.0])
+    assert metrics.slope(0.5 * truth + 7, truth) == pytest.approx(0.5)
+    assert metrics.correlation(0.5 * truth + 7, truth) == pytest.approx(1.0)
+    assert metrics.slope(-truth, truth) == pytest.approx(-1.0)
+    assert metrics.slope(np.full(4, 3.0), truth) == pytest.approx(0.0)
+    assert math.isnan(metrics.correlation(np.full(4, 3.0), truth)) and math.isnan(metrics.slope(truth, np.ones(4)))
 
 
 def test_aed_by_hand():

@@ -8,13 +8,15 @@ import torch
 
 from mggtalk.errors import MGGTalkError, NoFaceError, OptionError
 from mggtalk.evaluation import PRIOR, STILL, TRAINED, Method, from_json
+from mggtalk.evaluation.comparison import Perception
 from mggtalk.evaluation.fid import InceptionDistance
 from mggtalk.evaluation.foreign import FOREIGN, NOBODY, Foreign, Judges, load_judges
 from mggtalk.evaluation.frames import FrameStore, centre_square, resized
 from mggtalk.evaluation.identity import SFace
 from mggtalk.evaluation.protocol import evaluate, score_task
 from mggtalk.evaluation.scores import REAL
-from mggtalk.evaluation.tasks import make_task
+from mggtalk.evaluation.tasks import head_turn, make_task, turned_and_frontal
+from mggtalk.geometry import euler_to_rotation
 from mggtalk.media.clips import Clip, find_clips, other_person
 from mggtalk.media.writer import VideoWriter
 from mggtalk.nets.perceptual import LPIPS
@@ -70,6 +72,9 @@ class DiscPipe:
             focal_ratio=1.0,
             landmarks=torch.tensor((centre[:, None] + self.template) * side, dtype=torch.float32),
         )
+
+    def person_matte(self, frame, landmarks):
+        return (frame.mean(-1) > 128).astype(np.float32)
 
     def animate(self, avatar, motion, size, pose):
         assert pose == "absolute"
@@ -164,10 +169,20 @@ def test_the_prior_alone_decides_which_frames_are_hard(clips):
 
 
 def test_perceptual_distances_see_the_difference(clips):
-    result, _ = score(clips, every=3, lpips=LPIPS("alex"), prior=StillPipe(), trained=DiscPipe())
+    result, _ = score(
+        clips, every=3, lpips=Perception(LPIPS("alex"), LPIPS("vgg")), prior=StillPipe(), trained=DiscPipe()
+    )
     prior, trained = result.scores[PRIOR], result.scores[TRAINED]
-    for name in ("lpips", "lpips_face", "lpips_mouth"):
+    for name in ("lpips", "lpips_face", "lpips_mouth", "lpips_vgg", "lpips_vgg_face", "lpips_vgg_mouth"):
         assert getattr(prior, name) > 2 * getattr(trained, name) > 0
+    assert list(result.regions) == [PRIOR, TRAINED]
+    background = (result.regions[name]["background"] for name in (PRIOR, TRAINED))
+    assert next(background).lpips > 2 * next(background).lpips > 0
+    areas = [region.area for region in result.regions[PRIOR].values()]
+    assert sum(areas) == pytest.approx(1.0)
+    # the frame's distance is the mean of its regions' distances, by their areas
+    parts = [region.area * region.lpips_vgg for region in result.regions[PRIOR].values() if region.area > 0]
+    assert sum(parts) == pytest.approx(prior.lpips_vgg, rel=0.02)
     assert math.isnan(result.scores[STILL].lpips)
 
 
@@ -217,6 +232,70 @@ def test_stride_and_moments(clips):
     assert all(moment.driving.shape == moment.made[PRIOR].shape == (64, 64, 3) for moment in moments)
     with pytest.raises(MGGTalkError, match="too few"):
         score(clips, every=100, prior=DiscPipe())
+
+
+def turning(yaw_degrees, found=None):
+    """A motion of a head before the camera, and beside the optical axis, with the given turns."""
+    angles = torch.deg2rad(torch.tensor([[5.0, yaw, 3.0] for yaw in yaw_degrees]))
+    return Motion(
+        expression=torch.zeros(len(angles), 2),
+        rotation=euler_to_rotation(angles),
+        translation=torch.tensor([0.0, 1.0, 10.0]).expand(len(angles), 3),
+        fps=25.0,
+        face_model="disc",
+        focal_ratio=1.0,
+        found=found,
+    )
+
+
+def test_turn_is_seen_from_the_camera():
+    motion = turning([0.0, 20.0, -30.0])
+    assert head_turn(motion) == pytest.approx([0.0, 20.0, 30.0], abs=1e-3)
+    aside = motion.with_(translation=torch.tensor([10.0, 0.0, 10.0]).expand(3, 3))  # at 45 degrees to the right
+    assert head_turn(aside) == pytest.approx([45.0, 65.0, 15.0], abs=1e-3)
+
+
+def test_turned_portrait_makes_frontal_frames():
+    yaws = [-2.0 * frame for frame in range(20)]
+    portrait, frontal = turned_and_frontal(turning(yaws), "a.mp4")
+    assert portrait == 19 and frontal == list(range(8))
+    lost = torch.tensor([False, *[True] * 17, False, False])
+    assert turned_and_frontal(turning(yaws, lost), "a.mp4") == (17, list(range(1, 9)))
+    with pytest.raises(MGGTalkError, match=r"a\.mp4 has no frame.* 0° to 22° are seen"):
+        turned_and_frontal(turning(yaws[:12]), "a.mp4")
+    with pytest.raises(MGGTalkError, match="30° to 40° are seen"):
+        turned_and_frontal(turning([30.0, 40.0]), "a.mp4")
+
+
+def test_turned_protocol_takes_its_portrait_from_the_clip(clips, tmp_path):
+    class Turning(DiscPipe):
+        def track_frames(self, frames, fps):
+            motion = super().track_frames(frames, fps)
+            yaw = (motion.translation[:, 0] - 0.4) / 0.015 * math.radians(3.0)  # three degrees more in each frame
+            angles = torch.stack([0 * yaw, yaw, 0 * yaw], dim=-1)
+            ahead = torch.tensor([0.0, 0.0, 1.0]).expand(len(yaw), 3)
+            return motion.with_(
+                rotation=euler_to_rotation(angles), translation=motion.translation * (1 - ahead) + ahead
+            )
+
+    pipe = Turning()
+    clip = Clip(clips / "disc.mp4", "disc", None)
+    task = make_task(pipe, clip, clip, "self", 1, 64, most=3, portrait_frame="turned")
+    assert task.source == FRAMES - 1 and len(task.frames) == 3 and max(task.frames) < 8
+    assert np.abs(task.portrait.astype(int) - disc(*place(FRAMES - 1), SIDE)).mean() < 5
+    assert np.abs(task.real[1].astype(int) - disc(*place(task.frames[1]), 64)).mean() < 10
+    assert len(task.reference) == len(task.still) == 3
+    score, _ = score_task(task, {PRIOR: Method(pipe)}, 64, stride=1)
+    assert score.scores[PRIOR].psnr > score.scores[STILL].psnr + 5
+    whole = evaluate({PRIOR: Method(pipe)}, clips, out=tmp_path, size=64, most=2, portrait_frame="turned")
+    assert whole.portrait_frame == "turned" and whole.mean.frames == 2
+    assert "most turned frame" in (tmp_path / "evaluation.md").read_text(encoding="utf-8")
+
+
+def test_most_frames_are_spread_over_the_clip(clips):
+    clip = Clip(clips / "disc.mp4", "disc", None)
+    assert make_task(DiscPipe(), clip, clip, "self", 1, 64, most=3).frames == [3, 7, 11]
+    assert make_task(DiscPipe(), clip, clip, "self", 5, 64, most=9).frames == [5, 10]
 
 
 def test_pictures_are_measured_even_when_no_face_can_be_found(clips):
@@ -304,8 +383,15 @@ def test_bad_options_are_refused(clips, tmp_path):
         evaluate(methods, clips, every=0)
     with pytest.raises(OptionError, match="mode"):
         evaluate(methods, clips, mode="sideways")
+    with pytest.raises(OptionError, match="number of frames is 0"):
+        evaluate(methods, clips, most=0)
+    with pytest.raises(OptionError, match="'last'"):
+        evaluate(methods, clips, portrait_frame="last")
+    with pytest.raises(OptionError, match="Use the mode 'self'"):
+        evaluate(methods, clips, mode="cross", portrait_frame="turned")
     with pytest.raises(OptionError, match="no clip of the split"):
         evaluate(methods, clips, clips / "clips.csv", split="test")
+    assert len(find_clips(clips, clips / "clips.csv", "train,val")) == 2
     with pytest.raises(OptionError, match=r"missing\.csv"):
         evaluate(methods, clips, clips / "missing.csv")
     (tmp_path / "bad.csv").write_text("name\nx\n", encoding="utf-8")

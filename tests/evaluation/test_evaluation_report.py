@@ -9,7 +9,17 @@ import pytest
 from PIL import Image
 
 from mggtalk.errors import OptionError
-from mggtalk.evaluation.report import clip_table, from_json, markdown, mean_table, to_json, verdict, write_report
+from mggtalk.evaluation.regions import REGIONS, RegionScore
+from mggtalk.evaluation.report import (
+    clip_table,
+    from_json,
+    markdown,
+    mean_table,
+    region_table,
+    to_json,
+    verdict,
+    write_report,
+)
 from mggtalk.evaluation.scores import PRIOR, REAL, STILL, TRAINED, ClipScore, Evaluation, Scores
 from mggtalk.evaluation.sheets import TITLE, Moment, contact_sheet, save_sheet
 
@@ -106,6 +116,38 @@ def test_the_real_frames_have_a_row_of_their_own():
     assert mean_table(whole).splitlines()[-1].startswith("| real frames | – |")
     assert "| 0.900 |" in mean_table(whole).splitlines()[-1]
     assert clip_table(whole) == clip_table(evaluation())
+
+
+def test_regions_stand_in_the_report_and_are_read_again():
+    def regions(l1):
+        return {name: RegionScore(0.125, l1 + number, 0.1, math.nan) for number, name in enumerate(REGIONS)}
+
+    whole = evaluation()
+    first = replace(whole.clips[0], regions={PRIOR: regions(10.0), TRAINED: regions(8.0)}, lip_gap_spread=0.5)
+    second = replace(whole.clips[1], regions={PRIOR: regions(20.0), TRAINED: regions(18.0)})
+    table = region_table(replace(whole, clips=(first, second)))
+    assert table.splitlines()[2] == "| region | area, % | L1 of 255 ↓ | LPIPS ↓ |"
+    assert "| mouth | 12.5 | 15.00 / 13.00 | 0.1000 / 0.1000 |" in table and "| background |" in table
+    again = from_json(to_json(replace(whole, clips=(first, second))))
+    assert region_table(again) == table and again.clips[0].lip_gap_spread == 0.5
+    assert region_table(whole) == ""
+
+
+def test_slopes_are_pooled_by_how_much_lips_move():
+    def mouth(name, frames, slope, spread):
+        scores = {PRIOR: Scores(lip_width_slope=slope)}
+        return ClipScore(name, frames, 0, scores, lip_gap_spread=spread, lip_width_spread=spread)
+
+    clips = (mouth("a.mp4", 10, 1.0, 0.2), mouth("b.mp4", 20, 0.0, 0.1))
+    assert Evaluation("self", 256, 1, clips).mean.scores[PRIOR].lip_width_slope == pytest.approx(0.4 / 0.6)
+
+
+def test_the_worst_clip_comes_first():
+    rows = clip_table(evaluation()).splitlines()
+    assert [row.split(" | ")[0] for row in rows[4:]] == ["| b.mp4", "| a.mp4", "| mean"]
+    assert "in which trained is worst" in rows[0]
+    whole = evaluation()
+    assert [clip.clip for clip in whole.worst_first(STILL)] == ["a.mp4", "b.mp4"]  # nobody measured: as they came
 
 
 def test_verdict_states_gains_and_losses():
