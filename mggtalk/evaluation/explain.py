@@ -13,10 +13,14 @@ from mggtalk.geometry import euler_to_rotation, head_to_camera, nearest_rotation
 from mggtalk.motion.edit import Edit, edit_frame
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.render import harmonics_from_colour
+from mggtalk.render.constants import SH_0
 from mggtalk.scene import MotionFrame
 
 SEEN, MIRRORED, GUESSED = (0.25, 0.72, 0.42), (0.95, 0.62, 0.18), (0.80, 0.28, 0.52)
 """Colours of what the photo shows, of what is mirrored, and of what is invented."""
+
+TINTS = {"seen": SEEN, "mirrored": MIRRORED, "back": GUESSED, "mouth": GUESSED}
+"""Colours by the names of :class:`Counts`."""
 
 KEPT, DROPPED, PLAIN = (0.95, 0.62, 0.18), (0.32, 0.42, 0.85), (0.30, 0.31, 0.34)
 """Colours of the mirrored half: kept, dropped by the filter, and not asked for."""
@@ -106,17 +110,32 @@ def _mirrored(avatar: Avatar) -> np.ndarray:
     return _on_map(avatar, colours * shade)
 
 
+def origins(avatar: Avatar, count: int) -> list[tuple[str, int]]:
+    """Where the Gaussians of a set come from: runs of one origin, in their order, as :class:`Counts` names them.
+
+    Args:
+        avatar: Whose set.
+        count: Gaussians in it: with children or without, with the inside of the mouth or, where lips hide it, without.
+
+    Raises:
+        ValueError: If no set of this avatar has so many.
+    """
+    points = [("seen", len(avatar.points)), ("mirrored", len(avatar.mirrored))]
+    back, mouth = ("back", len(avatar.back.means)), ("mouth", len(avatar.mouth.colour))
+    for runs in ([*points, back], [*points, back, mouth], [*points, *points, back], [*points, *points, back, mouth]):
+        if sum(length for _, length in runs) == count:
+            return runs
+    raise ValueError(f"a set of {count} Gaussians is none of this avatar's")
+
+
 @torch.inference_mode()
 def _origin(pipe: MGGTalkPipeline, avatar: Avatar, size: int) -> tuple[np.ndarray, Counts]:
     """The head from its guessed side, each Gaussian in the colour of its origin, and the counts."""
     animator = pipe.animator(avatar, size)
     splats = pipe.splat(avatar, MotionFrame(*(part.to(animator.device) for part in avatar.source)))
-    parents, twins = len(avatar.points), len(avatar.mirrored)
-    back, mouth = len(avatar.back.means), len(avatar.mouth.colour)
-    pairs = (len(splats.means) - back - mouth) // (parents + twins)  # 2 with children, 1 without
-    groups = [(parents, SEEN), (twins, MIRRORED)] * pairs + [(back, GUESSED), (mouth, GUESSED)]
-    tint = torch.cat([torch.tensor(colour).expand(count, 3) for count, colour in groups])
-    own = (0.5 + 0.2820948 * splats.harmonics[:, 0].cpu()).mean(-1, keepdim=True).clamp(0, 1)
+    groups = origins(avatar, len(splats.means))
+    tint = torch.cat([torch.tensor(TINTS[origin]).expand(count, 3) for origin, count in groups])
+    own = (0.5 + SH_0 * splats.harmonics[:, 0].cpu()).mean(-1, keepdim=True).clamp(0, 1)  # [N, 1]
     coloured = splats._replace(harmonics=harmonics_from_colour(tint * (0.35 + 0.65 * own)).to(splats.means))
     # Look at the side that the photo shows less of.
     yaw = SIDE_VIEW if float((avatar.rotation @ torch.tensor((0.0, 0.0, 1.0)))[0]) >= 0 else -SIDE_VIEW
@@ -124,7 +143,8 @@ def _origin(pipe: MGGTalkPipeline, avatar: Avatar, size: int) -> tuple[np.ndarra
     image = animator.render(coloured, MotionFrame(*(part.to(animator.device) for part in frame)))
     picture = (image.clamp(0, 1) * 255 + 0.5).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
     candidates = int((avatar.opacity > 0.9).sum())
-    counts = Counts(pairs * parents, pairs * twins, back, mouth, max(0, candidates - twins))
+    total = {origin: sum(count for name, count in groups if name == origin) for origin in TINTS}
+    counts = Counts(**total, dropped=max(0, candidates - len(avatar.mirrored)))
     return picture, counts
 
 

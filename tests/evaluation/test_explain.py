@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from mggtalk.evaluation.explain import explain, facing
+from mggtalk.evaluation.explain import explain, facing, origins
 from mggtalk.geometry import rotation_to_euler
+from mggtalk.scene import Gaussians
 
 
 @pytest.fixture(scope="module")
@@ -14,6 +15,28 @@ def explanation(pipeline, avatar):
 def test_counts_are_those_of_the_splats(explanation, pipeline, avatar):
     assert explanation.counts.total == len(pipeline.splat(avatar, avatar.source).means)
     assert explanation.counts.seen >= len(avatar.points) and explanation.counts.dropped > 0
+
+
+def test_origins_know_sets_without_the_hidden_mouth(pipeline, avatar):
+    """The compiled set of closed lips lacks the sheet; dividing what is left by the points gave wrong groups."""
+    points, twins = len(avatar.points), len(avatar.mirrored)
+    back, mouth = len(avatar.back.means), len(avatar.mouth.colour)
+    assert origins(avatar, points + twins + back) == [("seen", points), ("mirrored", twins), ("back", back)]
+    assert origins(avatar, 2 * (points + twins) + back)[-2:] == [("mirrored", twins), ("back", back)]
+    assert origins(avatar, 2 * (points + twins) + back + mouth)[-1] == ("mouth", mouth)
+    with pytest.raises(ValueError, match="none of this avatar's"):
+        origins(avatar, points + twins + back + mouth - 1)
+
+
+def test_explanation_of_a_set_without_the_mouth(pipeline, avatar, monkeypatch):
+    whole = type(pipeline).splat
+
+    def closed(self, avatar, frame):
+        return Gaussians(*(part[: len(part) - len(avatar.mouth.colour)] for part in whole(self, avatar, frame)))
+
+    monkeypatch.setattr(type(pipeline), "splat", closed)
+    counts = explain(pipeline, avatar, 64).counts
+    assert counts.mouth == 0 and counts.back == len(avatar.back.means)
 
 
 def test_the_nose_is_nearest_and_looks_at_the_viewer(explanation, avatar):

@@ -29,6 +29,13 @@ def test_avatar_of_changed_colours_renders_changed_pictures(
     assert (jitter.of(before, 0) - before).abs().mean() > 0.03  # it does change something
 
 
+def test_what_folds_hide_changes_as_well(avatar: Avatar) -> None:
+    jitter = ColourJitter(torch.tensor([0.5, 1.0, 0.8]), 1.2)
+    changed = jitter.of_avatar(avatar).folds
+    assert len(changed.colour) and torch.equal(changed.colour, jitter.of(avatar.folds.colour))
+    assert torch.equal(changed.weight, avatar.folds.weight)
+
+
 def test_head_image_stays_premultiplied(avatar: Avatar) -> None:
     head = ColourJitter(torch.tensor([0.5, 1.0, 1.0]), 1.0).of_avatar(avatar).head_image
     assert torch.equal(head[:, 3], avatar.head_image[:, 3])

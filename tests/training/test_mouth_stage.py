@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mggtalk.errors import OptionError
+from mggtalk.motion.retarget import close_lips
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.render import rasterize
 from mggtalk.training.config import MouthConfig, TrainConfig
@@ -108,6 +109,17 @@ def test_closed_mouths_teach_nothing(clips: list[Clip], pipeline: MGGTalkPipelin
         MouthSamples(clips, pipeline, QUICK).draw(0)
     with pytest.raises(OptionError, match="no clips"):
         MouthSamples([], pipeline, TrainConfig())
+
+
+def test_hidden_sheets_are_not_looked_for(clips: list[Clip], pipeline: MGGTalkPipeline) -> None:
+    """Closed lips leave the sheet out of a set of splats: what is last in it then is the back of the head."""
+    clip = clips[0]
+    avatar = hide_mouth(clip.avatar(clip.sources[0]))
+    shut = close_lips(pipeline.face_model, avatar.identity, avatar.expression)
+    frame = avatar.source._replace(expression=shut)
+    landmarks = torch.zeros(478, 2) + 128.0
+    viewer = MouthViewer(pipeline, avatar.with_(mouth=avatar.mouth._replace(closed_gap=torch.tensor(0.1))), 256, 256)
+    assert viewer.view(frame, torch.zeros(3, 256, 256), torch.ones(1, 256, 256), landmarks) is None
 
 
 def _corner(clip: Clip, side: int) -> tuple[int, int]:

@@ -64,6 +64,7 @@ class ColourJitter(NamedTuple):
             colour_step=self.of(avatar.colour + avatar.colour_step) - colour,
             back=avatar.back._replace(harmonics=back),
             mouth=mouth,
+            folds=avatar.folds._replace(colour=self.of(avatar.folds.colour)),
             head_image=self._premultiplied(avatar.head_image, 1),
             plates=self._of_plates(avatar.plates) if plates else avatar.plates,
         )

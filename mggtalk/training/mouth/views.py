@@ -23,7 +23,7 @@ from mggtalk.geometry import view_matrix
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.render import rasterize
 from mggtalk.scene import Camera, MotionFrame
-from mggtalk.sgp.mouth.decoder import MouthDecoder, as_maps, paints
+from mggtalk.sgp.mouth.decoder import MouthDecoder, as_maps, hidden, paints
 
 LEAST = 4.0
 """Pixels of sheet that a view must show to teach anything."""
@@ -98,6 +98,9 @@ class MouthViewer:
             landmarks: ``[V, 2]`` pixels.
         """
         animator, side = self.animator, self.side
+        vertices = animator._vertices(frame.expression)
+        if hidden(animator.avatar.mouth, vertices):  # a set of splats may then lack the sheet
+            return None
         centre = landmarks[list(LIPS)].mean(0)
         left, top = (centre - side / 2).round().clamp(0, animator.size - side).int().tolist()
         camera = self._camera(frame, left, top)
@@ -113,7 +116,7 @@ class MouthViewer:
         base = drawn.image.permute(2, 0, 1)  # [3, W, W]
         mouth = torch.from_numpy(mouth_mask(landmarks, animator.size, animator.size))[window]
         avatar = animator.avatar
-        estimate = self.decoder.estimate(avatar.mouth, animator._vertices(frame.expression))
+        estimate = self.decoder.estimate(avatar.mouth, vertices)
         added = paints(avatar.mouth, estimate).flatten(-2)  # [R*C, 9]
         view = MouthView(
             base=base,
