@@ -75,7 +75,7 @@ def test_mean_weighs_clips_alike_but_pools_hard_frames():
 def test_tables_show_every_method():
     table = clip_table(evaluation())
     assert "Every cell: still portrait / prior / trained." in table
-    assert "| a.mp4 | 10 | 9 | – / " in table and "– / 0.2000 / 0.1000" in table
+    assert "| a.mp4 | 10 | 9 | 10.00 / 20.00 / 22.00 |" in table and "– / 0.2000 / 0.1000" in table
     rows = mean_table(evaluation()).splitlines()
     assert rows[2].startswith("| still portrait | 10.00 | – |")
     assert rows[3].startswith("| prior | 25.00 | ") and rows[4].startswith("| trained | 26.00 | ")
