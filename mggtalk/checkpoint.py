@@ -23,13 +23,11 @@ from mggtalk.face.face_model import FaceModel
 from mggtalk.face.matte import PersonMatte, save_matte
 from mggtalk.inpaint.inpainter import Inpainter
 from mggtalk.motion.deformation import DeformationMLP
+from mggtalk.runtime.cache import EMBEDDED
 from mggtalk.sgp.predictor import SymmetricGaussianPredictor
 from mggtalk.speech.audio_prior import AudioPrior
 
 logger = logging.getLogger(__name__)
-
-EMBEDDED = Path(__file__).resolve().parent.parent / "weights"
-"""The weights that come with the project."""
 
 INDEX = "model_index.json"
 

@@ -3,8 +3,9 @@
 import json
 from dataclasses import asdict
 
-from mggtalk.checkpoint import EMBEDDED, write_index
+from mggtalk.checkpoint import write_index
 from mggtalk.config import tiny
+from mggtalk.runtime.cache import EMBEDDED
 
 
 def main() -> None:

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mggtalk.checkpoint import EMBEDDED
 from mggtalk.config import RenderConfig
 from mggtalk.face.blendshapes import INDEX
 from mggtalk.face.face_model import FaceModel
 from mggtalk.geometry import euler_to_rotation
 from mggtalk.motion.motion_file import save_motion
+from mggtalk.runtime.cache import EMBEDDED
 from mggtalk.scene import Motion
 
 FPS = 25.0

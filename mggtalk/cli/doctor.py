@@ -11,14 +11,14 @@ from pathlib import Path
 
 import torch
 
-from mggtalk.checkpoint import EMBEDDED, INDEX, RESIDUALS, sha256
+from mggtalk.checkpoint import INDEX, RESIDUALS, sha256
 from mggtalk.config import ENCODED
 from mggtalk.depth.catalogue import CATALOGUE, MESH, NAMES, Status, status
 from mggtalk.depth.hub import readable
 from mggtalk.evaluation.identity import SFACE
 from mggtalk.evaluation.inception import INCEPTION
 from mggtalk.face.assets import TASK_FILE, TASK_SHA256, task_places
-from mggtalk.runtime.cache import cache_folder
+from mggtalk.runtime.cache import EMBEDDED, cache_folder
 from mggtalk.runtime.wheels import WheelFile
 from mggtalk.speech.speech_encoder import MADE_BY, encoder_folder
 

@@ -1,9 +1,19 @@
-"""Where downloaded files are kept."""
+"""Where files are: those that come with the project, and those that were downloaded."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+
+def embedded_weights(package: Path) -> Path:
+    """Find the weights that come with the project: inside the installed package, beside it in a clone."""
+    inside = package / "weights"
+    return inside if inside.is_dir() else package.parent / "weights"
+
+
+EMBEDDED = embedded_weights(Path(__file__).resolve().parents[1])
+"""The weights that come with the project."""
 
 
 def cache_folder() -> Path:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from mggtalk.errors import WeightsMissingError
-from mggtalk.runtime.cache import cache_folder
+from mggtalk.runtime.cache import EMBEDDED, cache_folder
 
 RATE = 16000
 """Sampling rate in Hz."""
@@ -39,7 +39,7 @@ FIRST = 200
 KINDS = ("whisper", "wav2vec2", "hubert", "wavlm")
 """Families that are known, by the ``model_type`` in ``config.json``."""
 
-PLACES = (Path(__file__).resolve().parents[2] / "weights",)
+PLACES = (EMBEDDED,)
 """Folders that encoders are looked for in, beside the cache."""
 
 

@@ -7,12 +7,12 @@ import shutil
 
 import pytest
 
-from mggtalk.checkpoint import EMBEDDED
 from mggtalk.cli import doctor
 from mggtalk.cli.doctor import report
 from mggtalk.cli.parser import main
 from mggtalk.depth import catalogue
 from mggtalk.evaluation.identity import SFACE
+from mggtalk.runtime.cache import EMBEDDED
 
 
 @pytest.fixture(autouse=True)

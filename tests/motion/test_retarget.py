@@ -8,13 +8,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from mggtalk.checkpoint import EMBEDDED
 from mggtalk.config import EXPRESSION_COMPONENTS, FaceModelConfig
 from mggtalk.errors import OptionError
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER
 from mggtalk.geometry import euler_to_rotation, head_to_camera, project, rotation_to_euler
 from mggtalk.motion.retarget import close_lips, neutral_frame, orbit, retarget, still
+from mggtalk.runtime.cache import EMBEDDED
 from mggtalk.scene import Motion
 
 
