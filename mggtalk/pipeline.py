@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from mggtalk.inpaint.inpainter import Inpainter
 from mggtalk.media import VideoReader, load_image, open_video
 from mggtalk.media.sound import Sound, check_speech, read_sound
 from mggtalk.motion.deformation import DeformationMLP
+from mggtalk.motion.parts import Shot, differ, join_shots
 from mggtalk.motion.retarget import PoseMode, close_lips, driver_rest, retarget
 from mggtalk.motion.style import Style, play
 from mggtalk.nets.unet import ResidualUNet
@@ -41,7 +43,7 @@ from mggtalk.sgp.predictor import SymmetricGaussianPredictor
 from mggtalk.speech.audio_prior import AudioPrior, Voice
 from mggtalk.speech.features import measure, record
 from mggtalk.speech.listen import listen
-from mggtalk.speech.smart_turn import fetch_encoder
+from mggtalk.speech.smart_turn import why_not_fetched
 from mggtalk.speech.speech_encoder import Ears, encoder_folder
 
 logger = logging.getLogger(__name__)
@@ -284,25 +286,37 @@ class MGGTalkPipeline:
 
         with one_thread():
             track = self.tracker.video(counted(), fps, face=face)
+        track, shots = self._cut(track)
+        notes = track_notes(track)
+        for note in notes:
+            logger.warning(note)
+        return join_shots([shot.motion for shot in shots]).with_(notes=notes)
+
+    def _cut(self, track: FaceTrack) -> tuple[FaceTrack, list[Shot]]:
+        """A track without the cuts after which the same person is seen from the same place, and its shots."""
+        shots = [self._fit(shot) for shot in track.shots()]
+        if len(shots) == 1:
+            return track, shots
+        starts = np.cumsum([len(shot.motion) for shot in shots])[:-1]
+        cuts = tuple(int(s) for s, a, b in zip(starts, shots, shots[1:]) if differ(self.face_model, a, b))
+        track = replace(track, cuts=cuts)
+        return track, [self._fit(shot) for shot in track.shots()]
+
+    def _fit(self, track: FaceTrack) -> Shot:
+        """The motion of one shot."""
         fit = fit_track(self.face_model, track, self.config.render.focal_ratio)
-        lost = int((~track.found).sum())
-        notes: tuple[str, ...] = ()
-        if lost:
-            notes = (f"The face was lost in {lost} of {len(track)} frames; the gaps were bridged.",)
-            logger.warning(notes[0])
         motion = Motion(
             expression=fit.expression,
             rotation=fit.rotation,
             translation=fit.translation,
-            fps=fps,
+            fps=track.fps,
             face_model=self.face_model.version,
             focal_ratio=self.config.render.focal_ratio,
             landmarks=torch.from_numpy(track.landmarks),
             found=torch.from_numpy(track.found),
             frame_size=(track.width, track.height),
-            notes=notes,
         )
-        return motion.with_(rest=driver_rest(self.face_model, fit.identity, motion))
+        return Shot(motion.with_(rest=driver_rest(self.face_model, fit.identity, motion)), fit.identity)
 
     def listen(
         self,
@@ -345,7 +359,12 @@ class MGGTalkPipeline:
         check_speech(sound)
         ratio = self.config.render.focal_ratio
         rest = None if avatar is None else close_lips(self.face_model, avatar.identity, avatar.expression)
-        return listen(sound, self.face_model, manner, seed, language, on_progress, ratio, prior, rest, voice)
+        motion = listen(sound, self.face_model, manner, seed, language, on_progress, ratio, prior, rest, voice)
+        missing = "" if ears is not None or self.encoded_prior.untrained else self.missing_encoder()
+        if not missing:
+            return motion
+        note = f"The speech encoder is not here ({missing}): lips follow likely phones, which is less exact."
+        return motion.with_(notes=(note, *motion.notes))
 
     def lip_prior(self) -> tuple[AudioPrior, Ears | None]:
         """The audio prior that is used, and what hears for it: the one with a speech encoder where that can be had.
@@ -354,12 +373,16 @@ class MGGTalkPipeline:
             WeightsMissingError: If the encoder is here but broken.
         """
         encoded = self.encoded_prior
-        if encoded.untrained:
-            return self.audio_prior, None
-        name = encoded.config.encoder
-        if encoder_folder(name) is None and not (name == ENCODED.encoder and fetch_encoder()):
+        if encoded.untrained or self.missing_encoder():
             return self.audio_prior, None
         return encoded, encoded.ears()
+
+    def missing_encoder(self) -> str:
+        """Why the speech encoder that the weights hear with is not here; empty if it is, or could be fetched."""
+        name = self.encoded_prior.config.encoder
+        if encoder_folder(name) is not None:
+            return ""
+        return why_not_fetched() if name == ENCODED.encoder else f"there is no folder of {name!r}"
 
     def animate(
         self,
@@ -465,3 +488,26 @@ def check_device(device: torch.device | str) -> torch.device:
 def _frame_count(reader: VideoReader) -> int:
     """Estimated number of frames, for progress."""
     return int(reader.frame_count or 0)
+
+
+def track_notes(track: FaceTrack) -> tuple[str, ...]:
+    """What the user should know of a tracked driver: for how long the face was out of sight, and cuts."""
+    notes = []
+    if not track.found.all():
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], ~track.found, [False]]).astype(int)))  # starts, ends
+        starts, ends = edges[::2], edges[1::2]
+        longest = int((ends - starts).argmax())
+        lost, most = ((~track.found).sum() / track.fps, (ends - starts)[longest] / track.fps)
+        notes.append(
+            f"The face was out of sight for {lost:.1f} of {len(track) / track.fps:.1f} s, longest for {most:.1f} s "
+            f"from {starts[longest] / track.fps:.1f} s on; there it is guessed from before and after."
+        )
+    shots = track.shots()
+    if len(shots) > 1:
+        places = np.cumsum([len(shot) for shot in shots])[:-1] / track.fps
+        listed = ", ".join(f"{place:.1f}" for place in places[:8]) + (", ..." if len(places) > 8 else "")
+        notes.append(
+            f"The driving video is cut at {listed} s: what follows may be another person or another view, so each of "
+            f"its {len(shots)} shots was tracked by itself and moves the portrait from its own rest."
+        )
+    return tuple(notes)

@@ -74,9 +74,27 @@ class FaceTrack:
     fps: float
     width: int  # of the frames, pixels
     height: int
+    cuts: tuple[int, ...] = ()  # first frames of all shots but the first one
 
     def __len__(self) -> int:
         return len(self.landmarks)
+
+    def shots(self) -> list[FaceTrack]:
+        """The track cut into its shots; those without a seen face belong to the one before or after."""
+        starts = [0, *(cut for cut in self.cuts if self.found[:cut].any() and self.found[cut:].any())]
+        ends = [*starts[1:], len(self)]
+        spans = [(start, end) for start, end in zip(starts, ends) if self.found[start:end].any()]
+        ends = [*(start for start, _ in spans[1:]), len(self)]
+        return [
+            replace(
+                self,
+                landmarks=self.landmarks[start:end],
+                blendshapes=self.blendshapes[start:end],
+                found=self.found[start:end],
+                cuts=(),
+            )
+            for (start, _), end in zip([(0, 0), *spans[1:]], ends)
+        ]
 
 
 class MotionFrame(NamedTuple):

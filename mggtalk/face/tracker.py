@@ -9,6 +9,7 @@ import numpy as np
 
 from mggtalk.config import TrackerConfig
 from mggtalk.errors import FaceTooSmallError, NoFaceError, OptionError, SeveralFacesError
+from mggtalk.face.cuts import CHANGE, TIMES, find_cuts, thumbnail
 from mggtalk.face.detector import FaceDetector, overlap
 from mggtalk.face.landmarks import Face, LandmarkNetworks
 from mggtalk.face.roi import Roi
@@ -102,9 +103,11 @@ class FaceTracker:
                 f"No face was found in the {count} frames of the video.",
                 "Use a video in which one face is seen from the front and fills a good part of the picture.",
             )
-        return self._assemble(follower.faces, fps, width, height)
+        return self._assemble(follower.faces, follower.changes, fps, width, height)
 
-    def _assemble(self, faces: list[Face | None], fps: float, width: int, height: int) -> FaceTrack:
+    def _assemble(
+        self, faces: list[Face | None], changes: list[float], fps: float, width: int, height: int
+    ) -> FaceTrack:
         """Bridge the gaps, smooth, check the size."""
         found = np.array([seen is not None for seen in faces])
         seen = [entry for entry in faces if entry is not None]
@@ -117,7 +120,8 @@ class FaceTracker:
             landmarks, blendshapes = smooth_landmarks(landmarks, fps), smooth_blendshapes(blendshapes, fps)
         if not found.all():
             logger.info("the face was lost in %d of %d frames", int((~found).sum()), len(found))
-        return FaceTrack(landmarks, blendshapes, found, fps=fps, width=width, height=height)
+        cuts = find_cuts(np.array(changes), landmarks)
+        return FaceTrack(landmarks, blendshapes, found, fps=fps, width=width, height=height, cuts=cuts)
 
     def _detect(self, image: np.ndarray, thorough: bool) -> list[Face]:
         """Faces with landmarks, without doubles, largest first."""
@@ -188,11 +192,19 @@ class _Follower:
         self._lost = 0  # frames since the face was last seen
         self.last: Face | None = None
         self.faces: list[Face | None] = []
+        self.changes: list[float] = []  # of the whole picture, see find_cuts
+        self._thumbnail: np.ndarray | None = None
+        self._cut = False  # nobody of before need be here
 
     def step(self, frame: np.ndarray) -> None:
         """Look for the face in the next frame."""
+        before, self._thumbnail = self._thumbnail, thumbnail(frame)
+        change = 0.0 if before is None else float(np.abs(self._thumbnail - before).mean())
+        sudden = change > CHANGE and change > TIMES * (self.changes[-1] if self.changes else 0.0)
+        self._cut = sudden or (self._cut and self._lost > 0)
+        self.changes.append(change)
         face = None
-        if self.last is not None and self._lost <= 1:
+        if self.last is not None and self._lost <= 1 and not sudden:
             face = self._tracker.look(frame, Roi.from_landmarks(self.last.landmarks))
         if face is None:
             face = self._search(frame)
@@ -214,7 +226,9 @@ class _Follower:
         nearest = min(faces, key=lambda face: float(np.linalg.norm(face.centre - last.centre)))
         near = np.linalg.norm(nearest.centre - last.centre) < JUMP * max(last.width, nearest.width)
         alike = 0.5 < nearest.width / last.width < 2.0
-        return nearest if (near and alike) or self._lost >= self._patience else None
+        if near and alike:
+            return nearest
+        return faces[0] if self._cut else nearest if self._lost >= self._patience else None
 
 
 def bridge(values: np.ndarray, found: np.ndarray, fps: float, seconds: float) -> np.ndarray:

@@ -22,6 +22,14 @@ PoseMode = Literal["relative", "absolute"]
 """``absolute``: the driver's pose in image coordinates; ``relative``: its changes, put on the portrait's own pose."""
 
 
+SHIFTS = (0.04, 0.12)
+"""Sides of the picture up to which a driver's shift is taken over as it is, and beyond which no head is moved: neck and
+shoulders follow no further."""
+
+DEPTHS = (0.1, 0.25)
+"""The same for coming nearer and going away, in the logarithm of the distance."""
+
+
 def _strain(motion: Motion) -> Tensor:
     """How far each frame is from a relaxed face that looks ahead, ``[T]``.
 
@@ -34,6 +42,30 @@ def _strain(motion: Motion) -> Tensor:
 def neutral_frame(motion: Motion) -> int:
     """Index of the frame in which the driver is nearest to a relaxed face that looks ahead."""
     return int(_strain(motion).argmin())
+
+
+def usual_pose(motion: Motion) -> tuple[Tensor, Tensor]:
+    """The pose from which a driver's changes are counted: rotation ``[3, 3]`` and translation ``[3]``.
+
+    A tracked driver's is the median over the frames, angle by angle and place by place (the place in the picture, over
+    the distance): where the driver usually is, wherever the one calmest frame lies. An authored motion (one without a
+    rest) counts from its calmest frame, in which it was made to be neutral.
+    """
+    if motion.rest is None:
+        index = neutral_frame(motion)
+        return motion.rotation[index], motion.translation[index]
+    seen = torch.ones(len(motion), dtype=torch.bool) if motion.found is None else motion.found
+    chosen = seen.nonzero().squeeze(-1) if bool(seen.any()) else torch.arange(len(motion))
+    rotation = euler_to_rotation(rotation_to_euler(motion.rotation[chosen]).median(0).values)
+    depth = motion.translation[chosen, 2].median()
+    aside = (motion.translation[chosen, :2] / motion.translation[chosen, 2:]).median(0).values  # [2]
+    return rotation, torch.cat([aside * depth, depth[None]])
+
+
+def soften(length: Tensor, free: float, most: float) -> Tensor:
+    """Bring lengths under a limit: exact up to ``free``, then ever slower, never over ``most``."""
+    room = most - free
+    return torch.where(length <= free, length, free + room * torch.tanh((length - free) / room))
 
 
 def close_lips(face_model: FaceModel, identity: Tensor, expression: Tensor) -> Tensor:
@@ -81,7 +113,8 @@ def retarget(motion: Motion, avatar: Avatar, pose: PoseMode, face_model: FaceMod
     expression, so expressions are compared with each person's own rest: ``beta = rest_s + beta_d - rest_d``; a driver
     at rest gives the portrait at rest, with closed lips. Poses add up the same way, ``R = (R_d R_ref^T) R_s``.
     Translations are in decimetres of a head of standard size, so a driver who moves by half a head moves the portrait
-    by half a head; the distance changes by the driver's ratio.
+    by half a head; the distance changes by the driver's ratio. All count from the driver's usual pose, and large ways
+    are softened: a portrait has no more of its neck than it shows.
 
     *Absolute* is for the person of the portrait in the same framing: pose and expression are the driver's own, fitted
     with the portrait's identity when the driver's landmarks are known.
@@ -103,14 +136,17 @@ def retarget(motion: Motion, avatar: Avatar, pose: PoseMode, face_model: FaceMod
         return _same_person(motion, avatar, face_model)
     if pose != "relative":
         raise OptionError(f"The pose mode is {pose!r}.", "Choose 'relative' or 'absolute'.")
-    reference = neutral_frame(motion)
-    turn = motion.rotation @ motion.rotation[reference].mT  # [T, 3, 3]
+    usual, start = usual_pose(motion)
+    turn = motion.rotation @ usual.mT  # [T, 3, 3]
     if strength != 1.0:
         turn = euler_to_rotation(rotation_to_euler(turn) * strength)
     rotation = nearest_rotation(turn @ avatar.rotation)
-    start = motion.translation[reference]
-    ratio = (motion.translation[:, 2:] / start[2]).pow(strength)  # [T, 1]
+    nearer = strength * (motion.translation[:, 2:] / start[2]).log()  # [T, 1]
+    ratio = (nearer.sign() * soften(nearer.abs(), *DEPTHS)).exp()  # [T, 1]
     shift = strength * (motion.translation[:, :2] - start[:2] * (motion.translation[:, 2:] / start[2]))  # [T, 2]
+    side = avatar.translation[2] / motion.focal_ratio  # decimetres that the picture's side shows at the head
+    way = shift.norm(dim=-1, keepdim=True) / side  # [T, 1] sides
+    shift = shift * (soften(way, *SHIFTS) / way.clamp(min=1e-6))  # [T, 2]
     translation = torch.cat([avatar.translation[:2] * ratio + shift, avatar.translation[2] * ratio], dim=-1)
     rest = close_lips(face_model, avatar.identity, avatar.expression)
     driver = torch.zeros_like(rest) if motion.rest is None else motion.rest

