@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
 
-from demo.film import CONSENT, Film, Order, make
-from demo.orders import HEAD_STYLES, LANGUAGES, PATHS, VIEWS, free_view_order, reenact_order, talk_order
-from demo.panel import HEAVY
-from demo.portrait import named, uploaded
+from demo.film import CONSENT, Film, Order
+from demo.limits import as_number, as_truth
+from demo.orders import HEAD_STYLES, LANGUAGES, PATHS, VIEWS, face_index, free_view_order, reenact_order, talk_order
+from demo.panel import BROKEN, HEAVY
+from demo.portrait import PRIVATE, named
 from demo.report import public
 from demo.studio import Studio
-from mggtalk.errors import MGGTalkError
+from demo.uploads import UploadedAudio, UploadedImage, UploadedVideo
+from mggtalk.errors import MGGTalkError, OptionError
 from mggtalk.motion.edit import Edit
 
 FLIGHT, SWING = next(iter(VIEWS)), next(iter(PATHS))
 """The first choices."""
+
+logger = logging.getLogger(__name__)
 
 Report = dict[str, Any]
 """Figures about a video, as JSON."""
@@ -26,11 +31,14 @@ Report = dict[str, Any]
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Errors that a user can cause, as the client shows them."""
+    """Errors as the client shows them: those that a user can cause in their words, others with a line in the log."""
     try:
         yield
     except MGGTalkError as error:
         raise gr.Error(public(error), print_exception=False) from error
+    except Exception as error:
+        logger.exception("a call of the API failed")
+        raise gr.Error(BROKEN, print_exception=False) from error
 
 
 class Endpoints:
@@ -48,11 +56,14 @@ class Endpoints:
 
         Args:
             request: Filled in by the server.
-            portrait: A picture (JPEG, PNG, WebP; 10 MB, 50 megapixels at most).
+            portrait: A picture (JPEG, PNG, WebP; 10 MB, 26 megapixels at most).
+
+        Returns:
+            Boxes of the faces from left to right (x0, y0, x1, y1 in pixels), whether the portrait can be used as it is,
+            and the findings.
         """
-        self._own(request, portrait)
         with _told():
-            found, _ = self._studio.check(portrait)
+            found, _ = self._studio.check(portrait, request)
         findings = [finding._asdict() for finding in found.findings]
         return {"faces": [list(map(float, box)) for box in found.boxes], "usable": found.usable, "findings": findings}
 
@@ -75,7 +86,7 @@ class Endpoints:
 
         Args:
             request: Filled in by the server.
-            portrait: A picture of one person (10 MB, 50 megapixels at most).
+            portrait: A picture of one person (10 MB, 26 megapixels at most).
             driving: A video of one face (100 MB, 60 s, 1920 pixels at most), or nothing.
             motion: A motion file (.npz, .safetensors) or an ARKit table (.csv), or nothing. Give one of the two.
             consent: True if the people whose picture and movements are used agreed to this video.
@@ -91,7 +102,7 @@ class Endpoints:
             The video (H.264 with sound), motion and splat files, and a quality report.
         """
         values = [*_common(portrait, face, consent, size), driving, motion, pose, pose_strength, expression_strength]
-        return self._made(request, reenact_order, [*values, smoothing, driver_face], (portrait, driving, motion))
+        return self._made(request, reenact_order, [*values, smoothing, driver_face])
 
     def talk(
         self,
@@ -112,7 +123,7 @@ class Endpoints:
 
         Args:
             request: Filled in by the server.
-            portrait: A picture of one person (10 MB, 50 megapixels at most).
+            portrait: A picture of one person (10 MB, 26 megapixels at most).
             speech: A recording (WAV, FLAC, MP3, ...; 120 s at most), or a video with sound.
             consent: True if the people whose picture and voice are used agreed to this video.
             language: "auto", "English" or "other".
@@ -128,7 +139,7 @@ class Endpoints:
             The video (H.264 with sound), motion and splat files, and a quality report.
         """
         values = [*_common(portrait, face, consent, size), speech, language, mouth, head, 1.0, blinks, donor, seed]
-        return self._made(request, talk_order, values, (portrait, speech, donor))
+        return self._made(request, talk_order, values)
 
     def free_view(
         self,
@@ -150,7 +161,7 @@ class Endpoints:
 
         Args:
             request: Filled in by the server.
-            portrait: A picture of one person (10 MB, 50 megapixels at most).
+            portrait: A picture of one person (10 MB, 26 megapixels at most).
             driving: A video that moves it, or nothing.
             speech: A recording that moves it, or nothing.
             motion: A motion file that moves it, or nothing. Give at most one of the three.
@@ -167,7 +178,7 @@ class Endpoints:
             The video, motion and splat files, and a quality report.
         """
         values = [*_common(portrait, face, consent, size), view, path, low, high, fov, driving, speech, motion]
-        return self._made(request, free_view_order, values, (portrait, driving, speech, motion))
+        return self._made(request, free_view_order, values)
 
     def edit(
         self,
@@ -182,13 +193,14 @@ class Endpoints:
         jaw: float = 0.0,
         brows: float = 0.0,
         blink: float = 0.0,
+        face: float | None = 0,
         size: int = 512,
     ) -> str:
         """Make one still of a portrait with another pose and expression.
 
         Args:
             request: Filled in by the server.
-            portrait: A picture of one person (10 MB, 50 megapixels at most).
+            portrait: A picture of one person (10 MB, 26 megapixels at most).
             yaw: Degrees to the viewer's right, -60 to 60.
             pitch: Degrees down, -30 to 30.
             roll: Degrees of tilt, -30 to 30.
@@ -198,62 +210,64 @@ class Endpoints:
             jaw: 0 to 1, open.
             brows: -1 (lowered) to 1 (raised).
             blink: 0 to 1, shut.
+            face: Which face of the portrait, 1 is the leftmost; 0 if there is only one.
             size: Side of the picture in pixels, 256 or 512.
 
         Returns:
             The still.
         """
-        change = Edit(yaw, pitch, roll, gaze_x, gaze_y, smile, jaw, brows, blink)
-        self._own(request, portrait)
+        values = (yaw, pitch, roll, gaze_x, gaze_y, smile, jaw, brows, blink)
         with _told():
-            return self._studio.still(named(portrait, None, "mesh"), change, int(size), request)
+            change = Edit(*(as_number(name, value, -180, 180) for name, value in zip(Edit._fields, values)))
+            chosen = face_index("face", face)
+            if size not in (256, 512):
+                raise OptionError(f"The size is {size}.", "Choose 256 or 512.")
+            return self._studio.still(named(portrait, chosen, "mesh"), change, int(size), request)
 
     def _made(
-        self, request: gr.Request, order: Callable[..., Order], values: list[Any], uploads: tuple[str | None, ...]
+        self, request: gr.Request, order: Callable[..., Order], values: list[Any]
     ) -> tuple[str, list[str], Report]:
         """Carry out an order to its end."""
-        self._own(request, *uploads)
         with _told():
-            visitor = self._studio.visitors.of(request)
-            wanted = order(*values)
+            portrait, face, depth, consent, *others = values
+            wanted = order(portrait, face_index("face", face), depth, as_truth("consent", consent), *others)
             film: Film | None = None
-            for step in make(self._studio.engine, self._studio.visitors, visitor, wanted):
+            for step in self._studio.make(wanted, request):
                 film = step.film
             assert film is not None, "the last step has the film"
         quality = film.quality._asdict() | {"sync": None if film.quality.sync is None else film.quality.sync._asdict()}
         report = {"facts": film.facts, "notes": list(film.notes), "quality": quality}
         return film.result.video, list(film.result.others), report
 
-    def _own(self, request: gr.Request, *uploads: str | None) -> None:
-        """Note whose the uploads are, so that they go when their owner leaves."""
-        visitors = self._studio.visitors
-        visitors.own(visitors.of(request), *uploads)
 
-
-def _common(portrait: str | None, face: float | None, consent: bool, size: int) -> list[Any]:
+def _common(portrait: str | None, face: object, consent: object, size: object) -> list[Any]:
     """What all orders begin with; the API has no way to leave the badge out."""
-    return [portrait, None if not face else int(face) - 1, "mesh", consent, True, "", size]
+    return [portrait, face, "mesh", consent, True, "", size]
 
 
 def add_api(studio: Studio) -> None:
     """Add the endpoints, and the components that describe their parameters, out of sight."""
     endpoints = Endpoints(studio)
     with gr.Column(visible=False):
-        portrait = gr.Image(label="portrait", type="filepath")
-        portrait.preprocess = uploaded  # type: ignore[method-assign]
-        driving, speech = gr.Video(label="driving"), gr.Audio(label="speech", type="filepath")
+        portrait = UploadedImage(label="portrait", type="filepath")
+        driving, speech = UploadedVideo(label="driving"), UploadedAudio(label="speech", type="filepath")
         motion, donor = gr.File(label="motion", type="filepath"), gr.File(label="donor", type="filepath")
         consent = gr.Checkbox(False, label="consent", info=CONSENT)
         pose = gr.Radio(["relative", "absolute"], value="relative", label="pose")
         ones = [gr.Number(1.0, label=name) for name in ("pose_strength", "expression_strength")]
-        smoothing, face, driver_face = (gr.Number(0, label=name) for name in ("smoothing", "face", "driver_face"))
+        smoothing = gr.Number(0, label="smoothing")
+        face, driver_face = (gr.Number(0, precision=0, label=name) for name in ("face", "driver_face"))
         language = gr.Radio(list(LANGUAGES), value="auto", label="language")
-        mouth, blinks, seed = gr.Number(1.0, label="mouth"), gr.Number(16, label="blinks"), gr.Number(0, label="seed")
+        mouth, blinks, seed = (
+            gr.Number(1.0, label="mouth"),
+            gr.Number(16, label="blinks"),
+            gr.Number(0, precision=0, label="seed"),
+        )
         head = gr.Radio(list(HEAD_STYLES), value="natural", label="head")
         view = gr.Radio(list(VIEWS), value=next(iter(VIEWS)), label="view")
         path = gr.Radio(list(PATHS), value=next(iter(PATHS)), label="path")
         low, high, fov = gr.Number(-30, label="low"), gr.Number(30, label="high"), gr.Number(22, label="fov")
-        size = gr.Radio([256, 512], value=512, label="size")
+        size = gr.Number(512, precision=0, minimum=256, maximum=512, step=256, label="size")
         numbers = [gr.Number(0.0, label=name) for name in Edit._fields]
         video, files, report = (
             gr.File(label="video"),
@@ -262,9 +276,10 @@ def add_api(studio: Studio) -> None:
         )
         still = gr.Image(label="still", type="filepath")
         button = gr.Button()
-    heavy = {"concurrency_id": HEAVY, "concurrency_limit": 1}
+    heavy: dict[str, Any] = {"concurrency_id": HEAVY, "concurrency_limit": None}
+    quick = {**PRIVATE, "api_visibility": "public"}
     made = [video, files, report]
-    button.click(endpoints.check, [portrait], [report], api_name="check")
+    button.click(endpoints.check, [portrait], [report], api_name="check", **quick)
     strengths = [pose, *ones, smoothing]
     inputs: list[Any] = [portrait, driving, motion, consent, *strengths, face, driver_face, size]
     button.click(endpoints.reenact, inputs, made, api_name="reenact", **heavy)
@@ -272,4 +287,4 @@ def add_api(studio: Studio) -> None:
     button.click(endpoints.talk, inputs, made, api_name="talk", **heavy)
     inputs = [portrait, driving, speech, motion, consent, view, path, low, high, fov, face, size]
     button.click(endpoints.free_view, inputs, made, api_name="free_view", **heavy)
-    button.click(endpoints.edit, [portrait, *numbers, size], [still], api_name="edit")
+    button.click(endpoints.edit, [portrait, *numbers, face, size], [still], api_name="edit", **quick)

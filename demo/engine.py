@@ -13,6 +13,7 @@ from demo.limits import LIMITS
 from demo.zerogpu import AVAILABLE, on_gpu
 from mggtalk.animate.talking_video import Progress, no_progress
 from mggtalk.avatar.avatar import Avatar
+from mggtalk.depth.catalogue import MESH
 from mggtalk.evaluation.explain import Explanation, explain, facing
 from mggtalk.face.warm import warm_up_tracking
 from mggtalk.person.load import load_adapter
@@ -33,12 +34,9 @@ class Engine:
         self.pipe.config = replace(pipe.config, media=LIMITS)
         self._warming = threading.Thread(target=self._warm_up, name="warm-up", daemon=True)
         self._warming.start()
-        self._build = on_gpu(self._prepare, lambda *_: 30)
-        self._learned = on_gpu(self._load_adapter, lambda *_: 30)
-        self.frames = on_gpu(self._frames, lambda avatar, motion, *_: 10 + len(motion) / 25)
-        self.still = on_gpu(self._still, lambda *_: 10)
-        self.splat = on_gpu(self._splat, lambda *_: 10)
-        self.explain = on_gpu(self._explain, lambda *_: 10)
+        # What takes no time on the CPU (stills, splats, the embedded estimator) asks for no GPU: each asking is a wait.
+        self.frames = on_gpu(self._frames, lambda avatar, motion, *_: 10 + len(motion) / 100)
+        self._estimate = on_gpu(self._prepare, lambda *_: 60)
 
     def _warm_up(self) -> None:
         """Compile the kernels of splatting and tracking."""
@@ -51,23 +49,28 @@ class Engine:
 
     def prepare(self, portrait: str, face: int | None, depth: str, on_progress: Progress = no_progress) -> Avatar:
         """See :meth:`MGGTalkPipeline.prepare`; progress cannot be told from another process."""
-        return self._build(portrait, face, depth, no_progress if AVAILABLE else on_progress)
+        if depth == MESH:
+            return self.pipe.prepare(portrait, face=face, on_progress=on_progress, depth=depth)
+        return self._estimate(portrait, face, depth, no_progress if AVAILABLE else on_progress)
 
     def _prepare(self, portrait: str, face: int | None, depth: str, on_progress: Progress) -> Avatar:
-        return self.pipe.prepare(portrait, face=face, on_progress=on_progress, depth=depth)
+        return self._borrowed().prepare(portrait, face=face, on_progress=on_progress, depth=depth).to("cpu")
+
+    def _borrowed(self) -> MGGTalkPipeline:
+        """The pipeline on the GPU that was lent, in a process of its own; as it is, where none is lent."""
+        return self.pipe.to("cuda") if AVAILABLE else self.pipe
 
     def adapted(self, adapter: str, on_progress: Progress = no_progress) -> Avatar:
         """Make the avatar of an adapter, see :func:`mggtalk.person.load.load_adapter`."""
-        return self._learned(adapter, no_progress if AVAILABLE else on_progress)
-
-    def _load_adapter(self, adapter: str, on_progress: Progress) -> Avatar:
         return load_adapter(self.pipe, adapter, on_progress)
 
     def _frames(
         self, avatar: Avatar, motion: Motion, size: int, yaws: tuple[float, ...] = (), fov: float | None = None
     ) -> Iterator[np.ndarray]:
         """Frames of a motion that was put on the avatar, uint8; with yaws, seen from these sides, side by side."""
-        animator = self.pipe.animator(avatar, size, fov)
+        pipe = self._borrowed()
+        avatar = avatar.to(pipe.device)
+        animator = pipe.animator(avatar, size, fov)
         if not yaws:
             yield from animator.frames(motion)
             return
@@ -75,13 +78,15 @@ class Engine:
             views = [facing(avatar, frame, yaw) for yaw in yaws]
             yield np.concatenate([animator.frame(view) for view in views], axis=1)  # [S, n S, 3]
 
-    def _still(self, avatar: Avatar, frames: tuple[MotionFrame, ...], size: int) -> np.ndarray:
+    def still(self, avatar: Avatar, frames: tuple[MotionFrame, ...], size: int) -> np.ndarray:
         """Stills side by side, uint8 ``[S, n S, 3]``."""
         animator = self.pipe.animator(avatar, size)
         return np.concatenate([animator.frame(frame) for frame in frames], axis=1)
 
-    def _splat(self, avatar: Avatar) -> Gaussians:
-        return self.pipe.splat(avatar, avatar.source).to("cpu")
+    def splat(self, avatar: Avatar) -> Gaussians:
+        """Splats of the portrait itself."""
+        return self.pipe.splat(avatar, avatar.source)
 
-    def _explain(self, avatar: Avatar) -> Explanation:
+    def explain(self, avatar: Avatar) -> Explanation:
+        """See :func:`mggtalk.evaluation.explain.explain`."""
         return explain(self.pipe, avatar)

@@ -1,38 +1,44 @@
-"""Things to try: files of this project, and a portrait that comes with an installed package."""
+"""Things to try: files of this project, which stay where they are and belong to no visitor."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-import skimage.data
-from PIL import Image
+import gradio as gr
 
 FOLDER = Path(__file__).resolve().parent.parent / "examples"
 
 
 class Examples(NamedTuple):
-    """Copies in a temporary folder, which the page may serve from whatever folder it was started in."""
+    """Paths in the folder of the examples, in order of their names."""
 
-    portrait: str
+    portraits: tuple[str, ...]
     motions: tuple[str, ...]
     speech: tuple[str, ...]
 
 
 def collect() -> Examples:
-    """Put the examples together.
+    """Put the examples together, and let the page serve their folder as it is.
+
+    Gradio would copy them into its cache, where the first visitor who leaves would take them along.
 
     Returns:
-        Their paths; motions and recordings are those of the folder ``examples``, in order of their names.
+        Their paths.
     """
-    folder = Path(tempfile.mkdtemp(prefix="mggtalk-examples-"))
-    portrait = folder / "astronaut.png"
-    Image.fromarray(skimage.data.astronaut()).save(portrait)
-    return Examples(str(portrait), _copies("*.npz", folder), _copies("*.flac", folder))
+    gr.set_static_paths([FOLDER])
+    return Examples(_found("portraits/*.jpg"), _found("*.npz"), _found("*.flac"))
 
 
-def _copies(pattern: str, folder: Path) -> tuple[str, ...]:
-    """Copy the matching examples into a folder."""
-    return tuple(str(shutil.copy(path, folder)) for path in sorted(FOLDER.glob(pattern)))
+def is_example(path: str | Path) -> bool:
+    """Whether a file is one of the examples."""
+    return Path(path).resolve().is_relative_to(FOLDER)
+
+
+def title(path: str) -> str:
+    """What an example is called: its name without ending and underscores."""
+    return Path(path).stem.replace("_", " ")
+
+
+def _found(pattern: str) -> tuple[str, ...]:
+    return tuple(str(path) for path in sorted(FOLDER.glob(pattern)))

@@ -7,22 +7,25 @@ import queue
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from gradio.processing_utils import save_file_to_cache
-from gradio.utils import get_upload_folder
-
+from demo.buffer import Buffer
 from demo.engine import Engine
+from demo.examples import is_example
+from demo.files import keep, picture_key
 from demo.limits import given
+from demo.line import Line, StoppedError
+from demo.memory import give_back
 from demo.progress import Pace
-from demo.sessions import Result, StoppedError, Visitor, Visitors, picture_key
+from demo.sessions import Result, Visitor, Visitors
 from demo.viewer import save_for_viewer
 from mggtalk.animate.talking_video import Progress
 from mggtalk.avatar.avatar import Avatar
-from mggtalk.depth.catalogue import NAMES
-from mggtalk.errors import OptionError
+from mggtalk.depth.catalogue import NAMES, status
+from mggtalk.errors import OptionError, SeveralFacesError
 from mggtalk.evaluation.quality import Quality, measure
 from mggtalk.media import VideoWriter
 from mggtalk.media.badge import check_statement
@@ -59,11 +62,22 @@ class Order:
     statement: str | None  # None: with the visible badge
     check: Callable[[], None]  # looks at the uploads before any work
     perform: Callable[[MGGTalkPipeline, Avatar, Progress], Performance]
+    drivers: tuple[str | None, ...] = ()  # files that move it
     pose: PoseMode = "relative"
     style: Style = Style()
     yaws: tuple[float, ...] = ()  # seen from these sides, side by side
     fov: float | None = None  # field of view in degrees; None: the portrait's
     viewer: bool = False  # splats for the viewer on the page as well
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """All files that were given."""
+        return tuple(path for path in (self.portrait.path, *self.drivers) if path is not None)
+
+    @property
+    def needs_consent(self) -> bool:
+        """Whether anybody is in it who could consent: the people of the examples do not exist."""
+        return not all(map(is_example, self.files))
 
 
 @dataclass(frozen=True)
@@ -94,7 +108,7 @@ class Step(NamedTuple):
     film: Film | None = None
 
 
-def make(engine: Engine, visitors: Visitors, visitor: Visitor, order: Order) -> Iterator[Step]:
+def make(engine: Engine, visitors: Visitors, line: Line, visitor: Visitor, order: Order) -> Iterator[Step]:
     """Carry out an order.
 
     Closing the generator ends the job. A stop keeps what is rendered.
@@ -102,6 +116,7 @@ def make(engine: Engine, visitors: Visitors, visitor: Visitor, order: Order) -> 
     Args:
         engine: Does the work.
         visitors: Keep avatar and result.
+        line: Where the job waits for its turn.
         visitor: Who ordered.
         order: What.
 
@@ -114,9 +129,13 @@ def make(engine: Engine, visitors: Visitors, visitor: Visitor, order: Order) -> 
     with visitors.job(visitor, order.tab) as stop:
 
         def work(emit: Callable[[Step], None]) -> None:
-            emit(Step("Getting ready"))
-            engine.ready()
-            film = _film(engine, visitors, visitor, order, stop, emit)
+            visitors.own(visitor, *order.files)
+            check_order(order)
+            with line.place(visitor, stop, lambda place: emit(Step(place.describe()))):
+                emit(Step("Getting ready"))
+                engine.ready()
+                film = _film(engine, visitors, visitor, order, stop, emit)
+            give_back()
             visitors.remember(visitor, film.result)
             visitors.own(visitor, film.viewer)
             emit(Step(film=film))
@@ -154,8 +173,9 @@ def check_portrait_order(portrait: Portrait) -> str:
     Raises:
         OptionError: If there is no portrait, or the depth estimator is not one of the list.
     """
-    if portrait.depth not in NAMES:  # a folder of the server's is not the visitor's to choose
-        raise OptionError(f"There is no depth estimator {portrait.depth!r}.", "Choose one from the list.")
+    # Neither a folder of the server's nor a download is the visitor's to choose.
+    if portrait.depth not in NAMES or not status(portrait.depth).ready:
+        raise OptionError(f"There is no depth estimator {portrait.depth!r} here.", "Choose one from the list.")
     return given(portrait.path, "portrait", "Upload a picture of one person.")
 
 
@@ -167,7 +187,23 @@ def find_avatar(engine: Engine, visitors: Visitors, visitor: Visitor, portrait: 
     if adapter is not None:
         return visitors.avatar(visitor, f"{picture} {picture_key(adapter)}", lambda: engine.adapted(adapter, pace))
     key = f"{picture} {portrait.face} {portrait.depth}"
-    return visitors.avatar(visitor, key, lambda: engine.prepare(path, portrait.face, portrait.depth, pace))
+    owner = None if is_example(path) else visitor
+    with _counting_from_one(portrait.face):
+        return visitors.avatar(owner, key, lambda: engine.prepare(path, portrait.face, portrait.depth, pace))
+
+
+@contextmanager
+def _counting_from_one(face: int | None) -> Iterator[None]:
+    """Errors about a face with its number as people count, from 1; the pipeline counts from 0."""
+    advice = "Choose one by its number, counted from the left: 1 for the leftmost."
+    try:
+        yield
+    except SeveralFacesError as error:
+        raise SeveralFacesError(f"{error.problem.split(' (')[0].rstrip('.')}.", advice) from error
+    except OptionError as error:
+        if face is None or not error.problem.startswith(f"Face {face} was asked for"):
+            raise
+        raise OptionError(error.problem.replace(f"Face {face} ", f"Face {face + 1} ", 1), advice) from error
 
 
 def _film(
@@ -186,7 +222,7 @@ def _film(
         emit(Step(line, part))
 
     pace = Pace(show)
-    statement = _check(order)
+    statement = check_statement(order.statement)
     avatar = find_avatar(engine, visitors, visitor, order.portrait, pace)
     performance = order.perform(engine.pipe, avatar, pace)
     sound = performance.sound
@@ -215,14 +251,17 @@ def _film(
     return Film(result, viewer, facts, quality, (*avatar.notes, *performance.motion.notes), frames < len(motion))
 
 
-def _check(order: Order) -> str | None:
-    """Look at the order before any work; the statement that replaces the badge, if there is one."""
-    if not order.consent:
-        raise OptionError("The consent is not ticked.", f"Tick it if it is true: “{CONSENT}”")
-    statement = check_statement(order.statement)
+def check_order(order: Order) -> None:
+    """Look at the order before any work, and at the consent when all else is there.
+
+    Raises:
+        MGGTalkError: If something is missing or wrong.
+    """
     check_portrait_order(order.portrait)
     order.check()
-    return statement
+    check_statement(order.statement)
+    if order.needs_consent and not order.consent:
+        raise OptionError("The consent is not ticked.", f"Tick it if it is true: “{CONSENT}”")
 
 
 def _render(
@@ -241,6 +280,7 @@ def _render(
     pieces = path.parent / "live"
     pieces.mkdir()
     count, width = 0, _width(order)
+    buffer: Buffer[Piece] = Buffer(len(motion), motion.fps)
     with (
         VideoWriter(path, width, order.size, motion.fps, sound=sound, no_badge=statement) as writer,
         LivePreview(pieces, width, order.size, motion.fps, len(motion), sound) as live,
@@ -252,16 +292,19 @@ def _render(
             live.write(mark_frame(frame, badge=statement is None))
             count += 1
             pace("render", count, len(motion))
-            _tell(live, emit)
+            _tell(live, buffer, count, pace.frames_per_second, emit)
         live.finish()
-        _tell(live, emit)
+        _tell(live, buffer, count, pace.frames_per_second, emit)
     return count, pace.frames_per_second
 
 
-def _tell(live: LivePreview, emit: Callable[[Step], None]) -> None:
-    """Hand out the pieces that are new."""
-    for data, seconds in live.take():
-        emit(Step(piece=Piece(data, seconds)))
+def _tell(
+    live: LivePreview, buffer: Buffer[Piece], made: int, rate: float | None, emit: Callable[[Step], None]
+) -> None:
+    """Hand out the pieces that are new, once enough of them are there."""
+    pieces = (Piece(data, seconds) for data, seconds in live.take())
+    for piece in buffer.push(pieces, made, rate):
+        emit(Step(piece=piece))
 
 
 def _width(order: Order) -> int:
@@ -283,10 +326,3 @@ def _first(motion: Motion, frames: int) -> Motion:
         landmarks=None,
         frame_size=None,
     )
-
-
-def keep(path: Path) -> str:
-    """Move a file into Gradio's cache, where alone it can be served from, under the checksum of its content."""
-    cache = get_upload_folder()
-    Path(cache).mkdir(parents=True, exist_ok=True)
-    return save_file_to_cache(path, cache_dir=cache)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mggtalk.config import MediaConfig
 from mggtalk.errors import OptionError
 
-LIMITS = MediaConfig.page_limits()
+LIMITS = replace(MediaConfig.page_limits(), max_image_megapixels=26.0)
 """Of bytes, pixels and seconds; the readers check them in a file's header."""
 
 MOTION_MEGABYTES = 20.0
@@ -18,10 +20,16 @@ KEEP_SECONDS = 3600
 """Files of a visitor who neither leaves nor comes back are deleted after so long."""
 
 QUEUE = 16
-"""Jobs that may wait; more are refused with a message."""
+"""Videos of all visitors that may wait; more are refused with a message. Each visitor may have one that waits."""
+
+QUICK_EACH, QUICK_ALL = 3, 24
+"""Stills and checks that may wait, of one visitor and of all."""
+
+THREADS = 64
+"""Requests that are answered at the same time; those that wait in a line count."""
 
 TEXT = (
-    "**Limits.** Picture: 10 MB, 50 megapixels. Video: 100 MB, 60 s, 1920×1080. "
+    "**Limits.** Picture: 10 MB, 26 megapixels. Video: 100 MB, 60 s, 1920×1080. "
     "Recording: 120 s. Your files are yours alone; they are deleted when you leave the page, "
     "and after an hour in any case."
 )
@@ -50,3 +58,28 @@ def exactly_one(**drivers: str | None) -> None:
         found = f"There are {count} drivers." if count else "There is no driver."
         names = [name.replace("_", " ") for name in drivers]
         raise OptionError(found, f"Give one: {', '.join(names[:-1])} or {names[-1]}." if names[1:] else names[0])
+
+
+def as_number(name: str, value: object, least: float, most: float) -> float:
+    """A number within its limits.
+
+    Raises:
+        OptionError: If it is missing, no number, or beyond them.
+    """
+    allowed = f"Choose a number from {least:g} to {most:g}."
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        raise OptionError(f"The {name} is {value!r}.", allowed)
+    if not least <= value <= most:
+        raise OptionError(f"The {name} is {value}.", allowed)
+    return float(value)
+
+
+def as_truth(name: str, value: object) -> bool:
+    """True or False, and nothing that only looks like it: ``"false"`` is no consent.
+
+    Raises:
+        OptionError: If it is something else.
+    """
+    if not isinstance(value, bool):
+        raise OptionError(f"The {name} is {value!r}.", "Give true or false.")
+    return value

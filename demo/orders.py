@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from demo.film import Order, Portrait
-from demo.limits import LIMITS, MOTION_MEGABYTES, exactly_one, given
+from demo.limits import LIMITS, MOTION_MEGABYTES, as_number, as_truth, exactly_one, given
 from demo.portrait import named
 from demo.studio import SIDES
 from mggtalk.animate.animator import dolly
@@ -43,11 +43,25 @@ def order(
     def nothing(pipe: MGGTalkPipeline, avatar: Avatar, on_progress: Progress) -> Performance:
         raise NotImplementedError
 
-    if size not in (256, 512):
+    if isinstance(size, bool) or size not in (256, 512):
         raise OptionError(f"The size is {size}.", "Choose 256 or 512.")
     portrait: Portrait = named(path, face, depth)
     said = None if badge else str(statement or "")
-    return Order(tab, portrait, int(size), bool(consent), said, lambda: None, nothing)
+    return Order(tab, portrait, int(size), as_truth("consent", consent), said, lambda: None, nothing)
+
+
+def face_index(name: str, number: object) -> int | None:
+    """From a face's number as people count, 1 for the leftmost, to its index; 0 or nothing: none was chosen.
+
+    Raises:
+        OptionError: If it is no such number.
+    """
+    if number is None:
+        return None
+    chosen = as_number(name, number, 0, 99)
+    if chosen != int(chosen):
+        raise OptionError(f"The {name} is {number}.", "Give a whole number, 1 for the leftmost.")
+    return int(chosen) - 1 if chosen else None
 
 
 def check_files(driving: str | None = None, speech: str | None = None, motion: str | None = None) -> None:
@@ -92,7 +106,7 @@ def _reenact(
     driver_face: float | None,
 ) -> Order:
     """Drive by a video or a motion file; the driver's face is counted from 1, 0 is the largest."""
-    face = None if not driver_face else int(driver_face) - 1
+    face = face_index("driver's face", driver_face)
 
     def check() -> None:
         exactly_one(video=driving, motion_file=motion)
@@ -103,8 +117,13 @@ def _reenact(
             return from_video(pipe, driving, face, on_progress)
         return _short(from_motion_file(pipe, str(motion)))
 
-    style = Style(float(pose_strength), float(expression_strength), float(smoothing)).check()
-    return replace(common, check=check, perform=perform, pose=pose, style=style)
+    style = Style(
+        as_number("strength of the pose", pose_strength, 0, 2),
+        as_number("strength of the expression", expression_strength, 0, 2),
+        as_number("smoothing", smoothing, 0, 5),
+    ).check()
+    drivers = (driving, motion)
+    return replace(common, check=check, perform=perform, pose=pose, style=style, drivers=drivers)
 
 
 def talk_order(*values: object) -> Order:
@@ -126,10 +145,10 @@ def _talk(
     """Drive by speech."""
     if language not in LANGUAGES or head not in HEAD_STYLES:
         raise OptionError(f"The choice {language!r}, {head!r} does not exist.", "Choose from the lists.")
-    limits = (("mouth strength", mouth, 2.0), ("head motion", head_strength, 2.0), ("blink rate", blinks, 60.0))
-    for name, value, most in limits:
-        if not 0.0 <= float(value) <= most:
-            raise OptionError(f"The {name} is {value}.", f"Choose 0 to {most:g}.")
+    mouth = as_number("mouth strength", mouth, 0, 2)
+    head_strength = as_number("head motion", head_strength, 0, 2)
+    blinks = as_number("blink rate", blinks, 0, 60)
+    number = int(as_number("variation", 0 if seed is None else seed, 0, 2**31 - 1))
 
     def check() -> None:
         given(speech, "recording", "Upload one, or record your voice.")
@@ -138,13 +157,13 @@ def _talk(
     def perform(pipe: MGGTalkPipeline, avatar: Avatar, on_progress: Progress) -> Performance:
         manner = replace(
             pipe.config.speech,
-            mouth=float(mouth),
-            head_motion=HEAD_STYLES[head] * float(head_strength),
-            blinks_per_minute=float(blinks),
+            mouth=mouth,
+            head_motion=HEAD_STYLES[head] * head_strength,
+            blinks_per_minute=blinks,
         )
-        return from_speech(pipe, str(speech), int(seed or 0), LANGUAGES[language], donor, on_progress, manner, avatar)
+        return from_speech(pipe, str(speech), number, LANGUAGES[language], donor, on_progress, manner, avatar)
 
-    return replace(common, check=check, perform=perform)
+    return replace(common, check=check, perform=perform, drivers=(speech, donor))
 
 
 def free_view_order(*values: object) -> Order:
@@ -167,10 +186,12 @@ def _free_view(
     if view not in VIEWS or path not in PATHS:
         raise OptionError(f"The choice {view!r}, {path!r} does not exist.", "Choose from the lists.")
     driven = any((driving, speech, motion))
+    low, high = as_number("least yaw", low, -60, 0), as_number("greatest yaw", high, 0, 60)
+    fov = as_number("field of view", fov, 10, 60)
 
     def check() -> None:
         check_yaw(low, high, 60.0)
-        dolly(float(fov), RenderConfig().focal_ratio)
+        dolly(fov, RenderConfig().focal_ratio)
         if driven:
             exactly_one(video=driving, recording=speech, motion_file=motion)
         check_files(driving, speech, motion)
@@ -185,4 +206,5 @@ def _free_view(
             performance = from_speech(pipe, speech, on_progress=on_progress, avatar=avatar)
         return around(pipe, avatar, (low, high), performance, PATHS[path])
 
-    return replace(common, check=check, perform=perform, pose="absolute", yaws=VIEWS[view], fov=float(fov), viewer=True)
+    around_it = {"pose": "absolute", "yaws": VIEWS[view], "fov": fov, "viewer": True}
+    return replace(common, check=check, perform=perform, drivers=(driving, speech, motion), **around_it)  # type: ignore[arg-type]

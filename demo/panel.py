@@ -4,40 +4,40 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from types import MethodType
 from typing import Any
 
 import gradio as gr
-from gradio.data_classes import FileDataDict, MediaStreamChunk
 
-from demo.film import Order, Piece, Step, make
-from demo.report import busy, done, empty, failed, public, quality_card, waiting
+from demo.film import Film, Order
+from demo.report import busy, done, empty, failed, public, quality_card
 from demo.studio import Studio
+from demo.uploads import LivePlayer
 from mggtalk.errors import MGGTalkError
 
 logger = logging.getLogger(__name__)
 
 HEAVY = "pipeline"
-"""One video at a time, whichever button it came from."""
+"""Events that make videos; they wait in the studio's line, not in Gradio's queue."""
 
 HEIGHT = 420
 """Of results, pixels."""
 
+LOST = (
+    "The server could not take this up: a file of it may be gone by now, or the connection was lost. "
+    "Choose your files again, or reload the page."
+)
+"""What is said when a job fails before it reaches us."""
+
+SHOW = "() => document.getElementById('TAB-state')?.scrollIntoView({block: 'nearest', behavior: 'smooth'})"
+"""Brings the player into sight, on a phone."""
+
+BROKEN = "Something went wrong on the server; it was written to its log."
+
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+"""How Gradio treats the panel's events."""
+
 Updates = dict[Any, Any]
 """Components and their new values; others stay as they are."""
-
-
-async def hand_out(
-    self: gr.Video, value: Piece | None, output_id: str, first_chunk: bool
-) -> tuple[MediaStreamChunk | None, FileDataDict]:
-    """Give a piece to the player as it is: ours are ready to be joined, and need no ffmpeg on the server's path."""
-    stream: FileDataDict = {
-        "path": output_id,
-        "is_stream": True,
-        "orig_name": "live.mp4",
-        "meta": {"_type": "gradio.FileData"},
-    }
-    return (None if value is None else {"data": value.data, "duration": value.seconds, "extension": ".ts"}), stream
 
 
 class Panel:
@@ -46,19 +46,19 @@ class Panel:
     Args:
         studio: Does the work.
         tab: Its name.
-        hint: What to do first, shown while there is nothing.
+        hint: What will come, shown while there is nothing.
         action: What the start button says.
         viewer: Whether there is a viewer for splats.
     """
 
     def __init__(self, studio: Studio, tab: str, hint: str, action: str, viewer: bool = False) -> None:
         self._studio, self._tab, self._hint = studio, tab, hint
-        with gr.Row():
+        with gr.Row(elem_classes="actions"):
             self.start = gr.Button(action, variant="primary", scale=3, elem_id=f"{tab}-start")
             self.stop = gr.Button("Stop", scale=1, min_width=80, interactive=False, elem_id=f"{tab}-stop")
         self.state = gr.HTML(empty(hint), elem_id=f"{tab}-state")
-        self.live = gr.Video(
-            label="Live (AI-made)",
+        self.live = LivePlayer(
+            show_label=False,
             streaming=True,
             autoplay=True,
             interactive=False,
@@ -67,18 +67,27 @@ class Panel:
             height=HEIGHT,
             elem_id=f"{tab}-live",
         )
-        self.live.stream_output = MethodType(hand_out, self.live)  # type: ignore[method-assign]
         with gr.Row():
             self.video = gr.Video(
-                label="Result (AI-made)", interactive=False, autoplay=True, height=HEIGHT, elem_id=f"{tab}-video"
+                show_label=False, interactive=False, autoplay=True, height=HEIGHT, visible=False, elem_id=f"{tab}-video"
             )
             self.model = gr.Model3D(
-                label="3D: drag to turn", height=HEIGHT, interactive=False, visible=viewer, elem_id=f"{tab}-model"
+                show_label=False, height=HEIGHT, interactive=False, visible=False, elem_id=f"{tab}-model"
             )
+        self._viewer = viewer
         self.report = gr.HTML(visible=False, elem_id=f"{tab}-report")
         self.files = gr.File(
-            label="Downloads: video, motion, splats", file_count="multiple", interactive=False, visible=False
+            label="Downloads: video, motion, 3D head",
+            file_count="multiple",
+            interactive=False,
+            visible=False,
+            elem_id=f"{tab}-files",
         )
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Components that a job changes, without the gallery."""
+        return [self.start, self.stop, self.state, self.live, self.video, self.model, self.report, self.files]
 
     def wire(self, order: Callable[..., Order], inputs: list[Any], gallery: list[Any]) -> None:
         """Connect the buttons.
@@ -88,65 +97,71 @@ class Panel:
             inputs: Components.
             gallery: Where the visitor's results are shown: a gallery and files.
         """
-        outputs = [self.start, self.stop, self.state, self.live, self.video, self.model, self.report, self.files]
-        outputs += gallery
-        studio, tab = self._studio, self._tab
+        self.follow(self.start.click, order, inputs, gallery)
+        self.stop.click(_stopper(self._studio, self._tab), None, None, queue=False, **PRIVATE)
+        played = [self.live, self.video]
+        self.live.end(self._swap, None, played, queue=False, **PRIVATE)
 
-        def announce(request: gr.Request) -> Updates:
-            studio.visitors.announce(request, tab)
-            return {
-                self.start: gr.Button(interactive=False),
-                self.stop: gr.Button(interactive=True),
-                self.state: waiting(),
-            }
+    def follow(
+        self, event: Callable[..., Any], order: Callable[..., Order], inputs: list[Any], gallery: list[Any]
+    ) -> None:
+        """Make a video whenever an event happens, such as the click on a button or the end of another event."""
+        outputs = [*self.outputs, *gallery]
 
         def run(request: gr.Request, *values: Any) -> Iterator[Updates]:
             yield from self._run(lambda: order(*values), request, gallery)
 
-        def refused() -> Updates:
-            return {**self._idle(), self.state: failed("The queue is full. Please try again in a minute.")}
+        def lost() -> Updates:
+            return {**self._idle(), self.state: failed(LOST)}
 
-        private = {"api_visibility": "private", "show_progress": "hidden"}
-        asked = self.start.click(announce, None, outputs, queue=False, **private)
-        job = asked.then(run, inputs, outputs, concurrency_id=HEAVY, concurrency_limit=1, **private)
-        job.failure(refused, None, outputs, queue=False, **private)
-        self.stop.click(_stopper(studio, tab), None, None, queue=False, **private)
+        show = SHOW.replace("TAB", self._tab)
+        job = event(run, inputs, outputs, concurrency_id=HEAVY, concurrency_limit=None, **PRIVATE)
+        event(None, None, None, js=show, **PRIVATE)
+        job.failure(lost, None, outputs, queue=False, **PRIVATE)
 
     def _run(self, order: Callable[[], Order], request: gr.Request, gallery: list[Any]) -> Iterator[Updates]:
         """The updates of one job."""
-        yield {self.state: busy("Getting ready", 0.0), self.live: gr.Video(value=None, visible=False)}
+        yield {
+            self.start: gr.Button(interactive=False),
+            self.stop: gr.Button(interactive=True),
+            self.state: busy("Getting ready", 0.0),
+            self.live: LivePlayer(value=None, visible=False),
+        }
         try:
-            visitor = self._studio.visitors.of(request)
             playing = False
-            for step in make(self._studio.engine, self._studio.visitors, visitor, order()):
-                if step.piece is not None and not playing:
-                    playing = True
-                    yield {self.live: gr.Video(visible=True), self.video: gr.Video(visible=False)}
-                yield self._updates(step, gallery, visitor.results)
+            for step in self._studio.make(order(), request):
+                if step.piece is not None:
+                    if not playing:
+                        playing = True
+                        yield {self.live: LivePlayer(visible=True), self.video: gr.Video(visible=False)}
+                    yield {self.live: step.piece}
+                elif step.film is None:
+                    yield {self.state: busy(step.line, step.part)}
+                else:
+                    yield self._end(step.film, playing, gallery, request)
         except MGGTalkError as error:
             yield {**self._idle(), self.state: failed(public(error))}
         except Exception:
             logger.exception("a job of the page failed")
-            yield {**self._idle(), self.state: failed("Something went wrong on the server; it was written to its log.")}
+            yield {**self._idle(), self.state: failed(BROKEN)}
 
-    def _updates(self, step: Step, gallery: list[Any], results: list[Any]) -> Updates:
-        """What one step changes on the page."""
-        if step.piece is not None:
-            return {self.live: step.piece}
-        if step.film is None:
-            return {self.state: busy(step.line, step.part)}
-        film = step.film
+    def _end(self, film: Film, playing: bool, gallery: list[Any], request: gr.Request) -> Updates:
+        """What the finished video changes; while it still plays, the player stays until its end."""
+        goes_on = playing and not film.stopped
+        results = self._studio.visitors.of(request).results
         updates = {
             **self._idle(),
             self.state: done(film),
-            self.video: gr.Video(value=film.result.video, visible=True),
+            self.video: gr.Video(value=film.result.video, visible=not goes_on, autoplay=not goes_on),
             self.report: gr.HTML(quality_card(film), visible=True),
             self.files: gr.File(list(film.result.files), visible=True),
             gallery[0]: [(result.video, result.title) for result in reversed(results)],
             gallery[1]: list(dict.fromkeys(path for result in reversed(results) for path in result.files)),
         }
+        if goes_on:
+            del updates[self.live]
         if film.viewer is not None:
-            updates[self.model] = film.viewer
+            updates[self.model] = gr.Model3D(film.viewer, visible=self._viewer)
         return updates
 
     def _idle(self) -> Updates:
@@ -154,13 +169,16 @@ class Panel:
         return {
             self.start: gr.Button(interactive=True),
             self.stop: gr.Button(interactive=False),
-            self.live: gr.Video(value=None, visible=False),
-            self.video: gr.Video(visible=True),
+            self.live: LivePlayer(value=None, visible=False),
         }
+
+    def _swap(self) -> tuple[Any, Any]:
+        """Show the file in place of the player, when that has come to its end."""
+        return LivePlayer(value=None, visible=False), gr.Video(visible=True)
 
 
 def _stopper(studio: Studio, tab: str) -> Callable[[gr.Request], None]:
-    """A handler that stops a visitor's job of one tab."""
+    """A handler that stops a visitor's jobs of one tab."""
 
     def stop(request: gr.Request) -> None:
         studio.visitors.stop(request, tab)

@@ -5,22 +5,33 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import gradio as gr
-from gradio.data_classes import ImageData
 
-from demo.examples import Examples
+from demo.examples import Examples, title
 from demo.film import CONSENT, Portrait
 from demo.report import empty, failed, portrait_card, public
 from demo.studio import PREVIEW, Studio
-from mggtalk.depth.catalogue import MESH, NAMES, describe, status
+from demo.uploads import UploadedImage
+from mggtalk.depth.catalogue import CATALOGUE, MESH, NAMES, Status, describe, status
 from mggtalk.errors import MGGTalkError
 from mggtalk.media.badge import STATEMENT
 
 QUICK = "stills"
-"""Quick events have a place of their own: a still must not wait for somebody's video."""
+"""Quick events; the studio has a line for them, and for the videos another: Gradio's queue holds nobody up."""
 
-PRIVATE: dict[str, Any] = {"api_visibility": "private", "concurrency_id": QUICK, "concurrency_limit": 1}
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "concurrency_id": QUICK, "concurrency_limit": None}
 
 START = empty("Choose a picture of one person: from the front, sharp and evenly lit is best.")
+
+
+def try_buttons(files: tuple[str, ...], target: Any) -> None:
+    """Examples as buttons that put their file into a component; pictures show themselves."""
+    with gr.Row(elem_classes="try"):
+        for file in files:
+            icon = file if file.endswith(".jpg") else None
+            button = gr.Button(title(file), size="sm", icon=icon, min_width=60)
+            button.click(
+                lambda file=file: file, None, target, queue=False, show_progress="hidden", api_visibility="private"
+            )
 
 
 class Column(NamedTuple):
@@ -44,23 +55,17 @@ def named(path: str | None, face: int | None, depth: str) -> Portrait:
     return Portrait(path, None if face is None else int(face), depth)
 
 
-def uploaded(payload: ImageData | None) -> str | None:
-    """Path of a picture as it was uploaded: reading and checking it is the pipeline's business, not Gradio's."""
-    return None if payload is None else payload.path
-
-
 def portrait_column(studio: Studio, examples: Examples) -> Column:
     """Lay out the column and connect it."""
     gr.Markdown("1 · Portrait", elem_classes="step")
-    portrait = gr.Image(
+    portrait = UploadedImage(
         label="Portrait: a photo of one person",
         type="filepath",
         sources=["upload", "webcam", "clipboard"],
         height=260,
         elem_id="portrait",
     )
-    portrait.preprocess = uploaded  # type: ignore[method-assign]
-    gr.Examples([[examples.portrait]], [portrait], label="Try", api_visibility="private")
+    try_buttons(examples.portraits, portrait)
     with gr.Accordion("Or an avatar learned from a clip", open=False):
         gr.Markdown("An adapter that `python -m mggtalk adapt` made: one file of at most 5 MB.", elem_classes="note")
         adapter = gr.File(label="Adapter (.safetensors)", type="filepath", height=90, elem_id="adapter")
@@ -75,9 +80,9 @@ def portrait_column(studio: Studio, examples: Examples) -> Column:
         elem_id="preview",
     )
     with gr.Accordion("Depth estimator", open=False):
-        gr.Markdown("What guesses the shape of the head from the photo. The first one is quick and always there.",
-                    elem_classes="note")  # fmt: skip
-        choices = [(describe(status(name)), name) for name in NAMES]
+        found = [status(name) for name in NAMES]
+        gr.Markdown(_about_depth(found), elem_classes="note")
+        choices = [(describe(entry), entry.name) for entry in found if entry.ready]
         depth = gr.Dropdown(choices, value=MESH, label="Depth of the portrait", elem_id="depth")
     gr.Markdown("2 · Consent", elem_classes="step")
     consent = gr.Checkbox(label=CONSENT, container=False, elem_id="consent")
@@ -95,6 +100,15 @@ def portrait_column(studio: Studio, examples: Examples) -> Column:
     _wire(studio, column, card, faces, preview)
     _wire_adapter(studio, adapter, portrait, card)
     return column
+
+
+def _about_depth(found: list[Status]) -> str:
+    """What the list is for, and how those who run the server get more into it."""
+    lines = ["What guesses the shape of the head from the photo. The first one is quick and always there."]
+    missing = [f"- {CATALOGUE[entry.name].about}: `{entry.missing}`" for entry in found if not entry.ready]
+    if missing:
+        lines.append("Not on this server; these commands fetch them:\n\n" + "\n".join(missing))
+    return "\n\n".join(lines)
 
 
 def _wire_adapter(studio: Studio, adapter: gr.File, portrait: gr.Image, card: gr.HTML) -> None:
@@ -124,9 +138,8 @@ def _wire(studio: Studio, column: Column, card: gr.HTML, faces: gr.Image, previe
         hidden = gr.Image(visible=False, value=None), gr.Radio([], value=None, visible=False), ()
         if path is None:
             return (START, *hidden)
-        studio.visitors.own(studio.visitors.of(request), path)
         try:
-            check, framed = studio.check(path)
+            check, framed = studio.check(path, request)
         except MGGTalkError as error:
             return (failed(public(error)), *hidden)
         if len(check.boxes) < 2:
@@ -135,12 +148,12 @@ def _wire(studio: Studio, column: Column, card: gr.HTML, faces: gr.Image, previe
         radio = gr.Radio(names, value=None, visible=True)
         return portrait_card(check), gr.Image(framed.picture, visible=True), radio, framed.boxes
 
-    def look_at(path: str | None, number: int | None) -> tuple[Any, Any]:
+    def look_at(path: str | None, number: int | None, request: gr.Request) -> tuple[Any, Any]:
         """Check the face that was chosen."""
         if path is None or number is None:
             return gr.skip(), gr.skip()
         try:
-            check, framed = studio.check(path, int(number))
+            check, framed = studio.check(path, request, int(number))
         except MGGTalkError as error:
             return failed(public(error)), gr.skip()
         return portrait_card(check), framed.picture

@@ -31,13 +31,6 @@ def empty(text: str) -> str:
     return f'<div class="state empty">{text}</div>'
 
 
-def waiting() -> str:
-    """The state while a job stands in the queue."""
-    return (
-        '<div class="state busy" role="status" aria-busy="true">Waiting for a free place… <progress></progress></div>'
-    )
-
-
 def busy(line: str, part: float) -> str:
     """The state while a job runs: stage, frames a second, time left."""
     bar = f'<progress max="1" value="{part:.3f}" aria-label="Progress"></progress>'

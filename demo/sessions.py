@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 import gradio as gr
 
+from demo.avatars import Avatars
+from demo.files import delete, is_in_cache, old_files
 from mggtalk.avatar.avatar import Avatar
-from mggtalk.errors import MGGTalkError
-
-KEPT_AVATARS = 2
-"""Avatars kept for one visitor."""
 
 KEPT_RESULTS = 12
 """Results kept for one visitor; the oldest is deleted."""
 
-
-class StoppedError(MGGTalkError):
-    """The visitor stopped the job, or left."""
-
-    def __init__(self) -> None:
-        super().__init__("Stopped before the first frame.", "Press the button to start again.")
+ORPHAN_SECONDS = 600.0
+"""Files that were uploaded, but belong to nobody, are deleted after so long."""
 
 
 class Result(NamedTuple):
@@ -45,15 +35,14 @@ class Result(NamedTuple):
         return (self.video, *self.others)
 
 
-@dataclass
+@dataclass(eq=False)
 class Visitor:
     """One open page. Use it through :class:`Visitors`, which locks it."""
 
-    avatars: OrderedDict[str, Avatar] = field(default_factory=OrderedDict)
     adapters: dict[str, str] = field(default_factory=dict)  # key of a portrait -> the uploaded adapter that it is of
     results: list[Result] = field(default_factory=list)
     files: set[str] = field(default_factory=set)
-    stops: dict[str, threading.Event] = field(default_factory=dict)
+    stops: dict[str, set[threading.Event]] = field(default_factory=dict)  # of the jobs of each tab
     seen: float = 0.0
     gone: bool = False
 
@@ -67,21 +56,21 @@ class Visitors:
     """
 
     def __init__(self, age: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.avatars = Avatars()
         self._age = age
         self._clock = clock
         self._visitors: dict[str, Visitor] = {}
         self._lock = threading.RLock()
 
+    def __len__(self) -> int:
+        return len(self._visitors)
+
     def of(self, request: gr.Request) -> Visitor:
-        """The visitor of a request. Those who were not heard of for long are forgotten on the way."""
+        """The visitor of a request."""
         name = str(request.session_hash)
         with self._lock:
-            now = self._clock()
-            for old in [key for key, visitor in self._visitors.items() if now - visitor.seen > self._age]:
-                if not self._visitors[old].stops:
-                    self._forget(old)
             visitor = self._visitors.setdefault(name, Visitor())
-            visitor.seen = now
+            visitor.seen = self._clock()
             return visitor
 
     def leave(self, request: gr.Request) -> None:
@@ -89,10 +78,26 @@ class Visitors:
         with self._lock:
             self._forget(str(request.session_hash))
 
-    def own(self, visitor: Visitor, *paths: str | None) -> None:
-        """Note that files belong to a visitor, to be deleted when the last one who has them leaves."""
+    def sweep(self, orphans: float = ORPHAN_SECONDS) -> None:
+        """Forget those who were not heard of for long, and delete old files that belong to nobody.
+
+        Args:
+            orphans: Age in seconds from which a file counts as old.
+        """
         with self._lock:
-            visitor.files |= {path for path in paths if path is not None}
+            now = self._clock()
+            for name, visitor in list(self._visitors.items()):
+                if now - visitor.seen > self._age and not visitor.stops:
+                    self._forget(name)
+            self._delete(set(old_files(orphans)))
+
+    def own(self, visitor: Visitor, *paths: str | None) -> None:
+        """Note that files belong to a visitor, to be deleted when the last one who has them leaves.
+
+        Files outside the page's cache are the project's own, such as the examples: they belong to nobody.
+        """
+        with self._lock:
+            visitor.files |= {str(path) for path in paths if path is not None and is_in_cache(path)}
             if visitor.gone:
                 self._delete(visitor.files)
 
@@ -107,24 +112,12 @@ class Visitors:
                 visitor.files -= dropped
                 self._delete(dropped)
 
-    def avatar(self, visitor: Visitor, key: str, make: Callable[[], Avatar]) -> Avatar:
-        """The avatar of a portrait, made only when the visitor has none of it."""
-        with self._lock:
-            known = visitor.avatars.get(key)
-        if known is None:
-            known = make()
-        with self._lock:
-            visitor.avatars[key] = known
-            visitor.avatars.move_to_end(key)
-            while len(visitor.avatars) > KEPT_AVATARS:
-                visitor.avatars.popitem(last=False)
-        return known
-
-    def announce(self, request: gr.Request, tab: str) -> None:
-        """Note that a job of a tab was asked for, so that it can be stopped while it waits."""
-        visitor = self.of(request)
-        with self._lock:
-            visitor.stops[tab] = threading.Event()
+    def avatar(self, visitor: Visitor | None, key: str, make: Callable[[], Avatar]) -> Avatar:
+        """The avatar of a portrait, made only when the visitor has none of it; None: everybody's, of an example."""
+        avatar = self.avatars.get(visitor, key, make)
+        if visitor is not None and visitor.gone:
+            self.avatars.forget(visitor)
+        return avatar
 
     def adopt(self, visitor: Visitor, key: str | None, adapter: str = "") -> None:
         """Use an uploaded adapter for one portrait from now on, instead of any other; None: for none."""
@@ -134,45 +127,40 @@ class Visitors:
     @contextmanager
     def job(self, visitor: Visitor, tab: str) -> Iterator[threading.Event]:
         """A job of a tab; the event is set when it should stop, perhaps before it began."""
+        stop = threading.Event()
         with self._lock:
-            stop = visitor.stops.setdefault(tab, threading.Event())
+            visitor.stops.setdefault(tab, set()).add(stop)
             if visitor.gone:
                 stop.set()
         try:
             yield stop
         finally:
             with self._lock:
-                if visitor.stops.get(tab) is stop:
+                visitor.seen = self._clock()
+                visitor.stops[tab].discard(stop)
+                if not visitor.stops[tab]:
                     del visitor.stops[tab]
 
     def stop(self, request: gr.Request, tab: str) -> None:
-        """Ask a visitor's job to stop; nothing happens when there is none."""
+        """Ask a visitor's jobs of one tab to stop; nothing happens when there are none."""
         with self._lock:
             visitor = self._visitors.get(str(request.session_hash))
-            if visitor is not None and tab in visitor.stops:
-                visitor.stops[tab].set()
+            for stop in visitor.stops.get(tab, ()) if visitor is not None else ():
+                stop.set()
 
     def _forget(self, name: str) -> None:
         visitor = self._visitors.pop(name, None)
         if visitor is None:
             return
         visitor.gone = True
-        for stop in visitor.stops.values():
-            stop.set()
-        visitor.avatars.clear()
+        for stops in visitor.stops.values():
+            for stop in stops:
+                stop.set()
+        self.avatars.forget(visitor)
         visitor.results.clear()
         self._delete(visitor.files)
 
     def _delete(self, paths: set[str]) -> None:
-        """Delete files that no other visitor has; equal uploads share one file in Gradio's cache."""
-        shared = {path for visitor in self._visitors.values() for path in visitor.files}
-        for path in paths - shared:
-            with contextlib.suppress(OSError):
-                Path(path).unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # the folder named by the file's checksum, if it is empty now
-                Path(path).parent.rmdir()
-
-
-def picture_key(path: str | Path) -> str:
-    """Checksum of a picture's content."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        """Delete files that no visitor who is there has; equal uploads share one file in Gradio's cache."""
+        for path in paths - {path for visitor in self._visitors.values() for path in visitor.files}:
+            delete(path)

@@ -103,10 +103,10 @@ def why_tab(studio: Studio, column: Column) -> None:
 
     def why(portrait: str | None, face: int | None, depth: str, request: gr.Request) -> list[Any]:
         try:
-            seen = studio.why(named(portrait, face, depth), request)
+            counts, pictures = studio.why(named(portrait, face, depth), request)
         except MGGTalkError as error:
             return [failed(public(error)), *(gr.skip() for _ in PICTURES)]
-        return [_counts(seen.counts), seen.depth, seen.normals, seen.mirrored, seen.origin]
+        return [_counts(counts), *pictures]
 
     button.click(why, column.who, [state, *pictures], show_progress_on=pictures, **PRIVATE)
 

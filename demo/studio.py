@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,12 +13,15 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from demo.engine import Engine
-from demo.film import Portrait, find_avatar, keep
-from demo.limits import KEEP_SECONDS, given
-from demo.sessions import Visitor, Visitors, picture_key
+from demo.files import keep, picture_key
+from demo.film import Order, Portrait, Step, find_avatar, make
+from demo.limits import KEEP_SECONDS, QUEUE, QUICK_ALL, QUICK_EACH, given
+from demo.line import Line
+from demo.memory import give_back
+from demo.sessions import Visitor, Visitors
 from mggtalk.animate.talking_video import no_progress
 from mggtalk.avatar.avatar import Avatar
-from mggtalk.evaluation.explain import Explanation, facing
+from mggtalk.evaluation.explain import Counts, facing
 from mggtalk.media import load_image, save_image
 from mggtalk.motion.edit import Edit, edit_frame
 from mggtalk.person.load import open_adapter
@@ -34,10 +39,14 @@ BOX = (99, 102, 241)
 """Colour of the frames around faces."""
 
 
+SWEEP_SECONDS = 60.0
+"""How often the page looks for visitors who went silent and for files that belong to nobody."""
+
+
 class Framed(NamedTuple):
     """A small copy of a portrait with frames around its faces."""
 
-    picture: np.ndarray  # uint8 [h, w, 3]
+    picture: str  # path, the visitor's own
     boxes: tuple[tuple[float, ...], ...]  # x0, y0, x1, y1 in its pixels
 
 
@@ -51,6 +60,23 @@ class Studio:
     def __init__(self, pipe: MGGTalkPipeline) -> None:
         self.engine = Engine(pipe)
         self.visitors = Visitors(KEEP_SECONDS)
+        self._videos = Line(places=1, each=1, total=QUEUE)
+        self._quick = Line(places=1, each=QUICK_EACH, total=QUICK_ALL)  # a still must not wait for somebody's video
+        threading.Thread(target=self._sweep, name="sweep", daemon=True).start()
+
+    def _sweep(self) -> None:
+        while not threading.Event().wait(SWEEP_SECONDS):
+            self.visitors.sweep()
+            give_back()
+
+    def make(self, order: Order, request: gr.Request) -> Iterator[Step]:
+        """See :func:`demo.film.make`."""
+        return make(self.engine, self.visitors, self._videos, self.visitors.of(request), order)
+
+    def leave(self, request: gr.Request) -> None:
+        """Forget a visitor who closed the page."""
+        self.visitors.leave(request)
+        give_back()
 
     def avatar(self, portrait: Portrait, request: gr.Request) -> Avatar:
         """The visitor's avatar of a portrait."""
@@ -58,8 +84,13 @@ class Studio:
         visitor: Visitor = self.visitors.of(request)
         return find_avatar(self.engine, self.visitors, visitor, portrait, no_progress)
 
-    def check(self, path: str | None, face: int | None = None) -> tuple[PortraitCheck, Framed]:
+    def check(self, path: str | None, request: gr.Request, face: int | None = None) -> tuple[PortraitCheck, Framed]:
         """Look at a portrait.
+
+        Args:
+            path: The picture.
+            request: Of the visitor.
+            face: Which face, from left to right, when there are several.
 
         Returns:
             What was found, and the picture with numbered frames around its faces.
@@ -67,11 +98,14 @@ class Studio:
         Raises:
             MGGTalkError: If it is no picture, or too large.
         """
-        pipe = self.engine.pipe
-        image = load_image(given(path, "portrait", "Upload a picture of one person."), pipe.config.media)
-        ratio = pipe.config.render.focal_ratio
-        check = check_portrait(image, pipe.tracker, pipe.face_model, ratio, face)
-        return check, _framed(image, check)
+        pipe, visitor = self.engine.pipe, self.visitors.of(request)
+        portrait = given(path, "portrait", "Upload a picture of one person.")
+        self.visitors.own(visitor, portrait)
+        with self._quick.place(visitor):
+            image = load_image(portrait, pipe.config.media)
+            check = check_portrait(image, pipe.tracker, pipe.face_model, pipe.config.render.focal_ratio, face)
+            picture, boxes = _framed(image, check)
+        return check, Framed(self._saved(picture, request, made=False), boxes)
 
     def adopt(self, adapter: str | None, request: gr.Request) -> str | None:
         """Take an adapter that a visitor uploads, or let the last one go.
@@ -91,7 +125,8 @@ class Studio:
         if adapter is None:
             return None
         self.visitors.own(visitor, adapter)
-        picture = open_adapter(self.engine.pipe, adapter).portrait
+        with self._quick.place(visitor):
+            picture = open_adapter(self.engine.pipe, adapter).portrait
         with tempfile.TemporaryDirectory(prefix="mggtalk-") as folder:
             path = Path(folder) / "portrait.png"
             Image.fromarray(picture).save(path)
@@ -103,31 +138,43 @@ class Studio:
     def still(self, portrait: Portrait, edit: Edit, size: int, request: gr.Request) -> str:
         """One still of ``size`` pixels, marked as AI-made; its path."""
         edit.check()
-        avatar = self.avatar(portrait, request)
-        frame = edit_frame(avatar, edit, self.engine.pipe.face_model)
-        return self._saved(self.engine.still(avatar, (frame,), size), request)
+        with self._quick.place(self.visitors.of(request)):
+            avatar = self.avatar(portrait, request)
+            frame = edit_frame(avatar, edit, self.engine.pipe.face_model)
+            picture = self.engine.still(avatar, (frame,), size)
+        return self._saved(picture, request)
 
     def sides(self, portrait: Portrait, size: int, request: gr.Request) -> str:
         """The portrait at -30°, 0° and 30°, each of ``size`` pixels, marked as AI-made; the path."""
-        avatar = self.avatar(portrait, request)
-        frames: tuple[MotionFrame, ...] = tuple(facing(avatar, avatar.source, yaw) for yaw in SIDES)
-        return self._saved(self.engine.still(avatar, frames, size), request)
+        with self._quick.place(self.visitors.of(request)):
+            avatar = self.avatar(portrait, request)
+            frames: tuple[MotionFrame, ...] = tuple(facing(avatar, avatar.source, yaw) for yaw in SIDES)
+            picture = self.engine.still(avatar, frames, size)
+        return self._saved(picture, request)
 
-    def why(self, portrait: Portrait, request: gr.Request) -> Explanation:
-        """Why the portrait comes out as it does."""
-        return self.engine.explain(self.avatar(portrait, request))
+    def why(self, portrait: Portrait, request: gr.Request) -> tuple[Counts, list[str]]:
+        """Why the portrait comes out as it does: numbers of Gaussians, and paths of four pictures."""
+        with self._quick.place(self.visitors.of(request)):
+            seen = self.engine.explain(self.avatar(portrait, request))
+        pictures = (seen.depth, seen.normals, seen.mirrored, seen.origin)
+        return seen.counts, [self._saved(picture, request, made=False) for picture in pictures]
 
-    def _saved(self, picture: np.ndarray, request: gr.Request) -> str:
-        """A marked picture in the page's cache, the visitor's own."""
+    def _saved(self, picture: np.ndarray, request: gr.Request, made: bool = True) -> str:
+        """A picture in the page's cache, the visitor's own; what is made is marked as AI-made."""
         with tempfile.TemporaryDirectory(prefix="mggtalk-") as folder:
             path = Path(folder) / "mggtalk.jpg"
-            save_image(path, picture)
+            if made:
+                save_image(path, picture)
+            else:
+                Image.fromarray(picture).save(path, quality=90)
             kept = keep(path)
         self.visitors.own(self.visitors.of(request), kept)
         return kept
 
 
-def _framed(image: np.ndarray, check: PortraitCheck, side: int = 640) -> Framed:
+def _framed(
+    image: np.ndarray, check: PortraitCheck, side: int = 640
+) -> tuple[np.ndarray, tuple[tuple[float, ...], ...]]:
     """A small copy with frames and numbers around the faces."""
     picture = Image.fromarray(image)
     scale = min(1.0, side / max(picture.size))
@@ -139,4 +186,4 @@ def _framed(image: np.ndarray, check: PortraitCheck, side: int = 640) -> Framed:
         drawing.rectangle((x0, y0, x1, y1), outline=BOX, width=6 if number == check.chosen else 3)
         drawing.rectangle((x0, y0, x0 + 24, y0 + 28), fill=BOX)
         drawing.text((x0 + 6, y0 + 1), str(number + 1), fill="white", font=font)
-    return Framed(np.asarray(picture), boxes)
+    return np.asarray(picture), boxes

@@ -9,9 +9,10 @@ import gradio as gr
 from demo.examples import Examples
 from demo.orders import HEAD_STYLES, LANGUAGES, PATHS, VIEWS, free_view_order, reenact_order, talk_order
 from demo.panel import Panel
-from demo.portrait import PRIVATE, Column, named
+from demo.portrait import PRIVATE, Column, named, try_buttons
 from demo.report import failed, public
 from demo.studio import Studio
+from demo.uploads import WEBCAM, UploadedAudio, UploadedVideo
 from mggtalk.errors import MGGTalkError
 from mggtalk.motion.arkit import CSV_SUFFIX
 from mggtalk.motion.motion_file import SUFFIXES
@@ -28,7 +29,7 @@ def reenact_tab(studio: Studio, examples: Examples, column: Column, gallery: lis
             )
             driving = _driving("Driving video", "reenact-driving")
             motion = _motion_file("…or a motion file", "reenact-motion")
-            _try(examples.motions, motion)
+            try_buttons(examples.motions, motion)
             with gr.Accordion("How it is played", open=False):
                 pose = gr.Radio(
                     [("added to the portrait's own", "relative"), ("as in the video", "absolute")],
@@ -57,7 +58,7 @@ def talk_tab(studio: Studio, examples: Examples, column: Column, gallery: list[A
         with gr.Column(scale=5, min_width=280):
             gr.Markdown("3 · What is said? A recording, or your microphone.", elem_classes="step")
             speech = _speech("Speech", "talk-speech")
-            _try(examples.speech, speech)
+            try_buttons(examples.speech, speech)
             with gr.Accordion("How it is said", open=False):
                 language = gr.Radio(
                     list(LANGUAGES), value="auto", label="Language",
@@ -96,7 +97,7 @@ def free_view_tab(studio: Studio, examples: Examples, column: Column, gallery: l
                 driving = _driving("Driving video", "free_view-driving")
                 speech = _speech("…or speech", "free_view-speech")
                 motion = _motion_file("…or a motion file", "free_view-motion")
-                _try(examples.motions, motion)
+                try_buttons(examples.motions, motion)
             size = _size()
             quick = gr.Button("Only a still from three sides", size="sm", elem_id="sides-start")
         with gr.Column(scale=7, min_width=300):
@@ -118,19 +119,16 @@ def free_view_tab(studio: Studio, examples: Examples, column: Column, gallery: l
     _own(studio, driving, speech, motion)
 
 
-def _try(files: tuple[str, ...], target: Any) -> None:
-    """Examples as buttons."""
-    if files:
-        labels = [file.rsplit("/", 1)[-1].rsplit(".", 1)[0].replace("_", " ") for file in files]
-        gr.Examples([[file] for file in files], [target], example_labels=labels, label="Try", api_visibility="private")
-
-
 def _driving(label: str, name: str) -> gr.Video:
-    return gr.Video(label=label, sources=["upload", "webcam"], include_audio=True, height=260, elem_id=name)
+    return UploadedVideo(
+        label=label, sources=["upload", "webcam"], include_audio=True, height=260, webcam_options=WEBCAM, elem_id=name
+    )
 
 
 def _speech(label: str, name: str) -> gr.Audio:
-    return gr.Audio(label=label, sources=["upload", "microphone"], type="filepath", editable=False, elem_id=name)
+    return UploadedAudio(
+        label=label, sources=["upload", "microphone"], type="filepath", editable=False, buttons=[], elem_id=name
+    )
 
 
 def _motion_file(label: str, name: str) -> gr.File:

@@ -9,7 +9,8 @@ import gradio as gr
 
 from demo.api import add_api
 from demo.examples import collect
-from demo.limits import KEEP_SECONDS, QUEUE, TEXT, UPLOAD
+from demo.limits import KEEP_SECONDS, TEXT, THREADS, UPLOAD
+from demo.memory import share_arenas
 from demo.portrait import portrait_column
 from demo.stills import edit_tab, why_tab
 from demo.studio import Studio
@@ -18,6 +19,9 @@ from demo.theme import CSS, theme
 from mggtalk.pipeline import MGGTalkPipeline
 
 TITLE = "MGGTalk"
+SESSIONS = 64
+"""Visitors of whose page Gradio keeps the state; it keeps those of closed pages too, about a megabyte each."""
+
 ETHICS = (
     "Use pictures and voices only of people who agreed to it, and say that the result is AI-made. Every video says so "
     "in the picture, in its metadata, and in an invisible watermark; `python -m mggtalk verify FILE` finds them."
@@ -62,8 +66,8 @@ def build(pipe: MGGTalkPipeline) -> gr.Blocks:
             files.render()
         gr.Markdown(f"{ETHICS}\n\n{TEXT}", elem_classes="note")
         add_api(studio)
-        page.unload(studio.visitors.leave)
-    return page.queue(max_size=QUEUE, default_concurrency_limit=4)
+        page.unload(studio.leave)
+    return page.queue(default_concurrency_limit=None)
 
 
 def launch(**options: Any) -> None:
@@ -72,6 +76,7 @@ def launch(**options: Any) -> None:
     Args:
         options: For :meth:`gr.Blocks.launch`, on top of those that the page needs.
     """
+    share_arenas()
     page = build(MGGTalkPipeline.from_pretrained())
     page.launch(**{**serving(), **options})
 
@@ -83,6 +88,11 @@ def serving() -> dict[str, Any]:
         "css": CSS,
         "allowed_paths": [],
         "max_file_size": UPLOAD,
+        "max_threads": THREADS,
+        "state_session_capacity": SESSIONS,
+        "enable_monitoring": False,
+        "run_history": False,
+        "show_error": True,
         "ssr_mode": False,
         "mcp_server": importlib.util.find_spec("mcp") is not None,
     }

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-AVAILABLE = importlib.util.find_spec("spaces") is not None
-"""Whether the package ``spaces`` is installed; it comes with ZeroGPU Spaces."""
+AVAILABLE = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "true")
+"""Whether this is a ZeroGPU Space: the package ``spaces`` alone is on all Spaces."""
 
 MOST_SECONDS = 120
 """Longest time that is asked for."""

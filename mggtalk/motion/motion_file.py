@@ -149,7 +149,7 @@ def _read_npz(file: Path) -> dict[str, object]:
         raise MotionFileError(f"{what} is no complete .npz archive ({type(error).__name__}).", _AGAIN) from error
     except MotionFileError:
         raise
-    except ValueError as error:  # how NumPy refuses pickled objects and broken array headers
+    except (ValueError, MemoryError) as error:  # how NumPy refuses pickled objects and broken or boundless headers
         raise MotionFileError(f"{what} holds a pickled object or a broken array.", _AGAIN) from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -61,4 +62,9 @@ def files(tmp_path_factory):
         cut = {key: getattr(motion, key)[:frames] for key in ("expression", "rotation", "translation")}
         save_motion(motion.with_(**cut, found=None), folder / f"{name}.npz")
     save_motion(motion, folder / "long.npz")
+    boundless = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000, 64), }"
+    header = b"\x93NUMPY\x01\x00" + (len(boundless) + 1).to_bytes(2, "little") + boundless + b"\n"
+    with zipfile.ZipFile(folder / "short.npz") as real, zipfile.ZipFile(folder / "terabytes.npz", "w") as false:
+        for name in real.namelist():
+            false.writestr(name, header if name == "expression.npy" else real.read(name))
     return folder

@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,7 +14,8 @@ from mggtalk.scene import Gaussians
 
 def test_examples_are_complete_and_fit_the_embedded_face_model(pipeline):
     examples = collect()
-    assert Image.open(examples.portrait).size == (512, 512)
+    assert examples.portraits and all(Image.open(path).size == (512, 512) for path in examples.portraits)
+    assert all(Path(path).stat().st_size < 100_000 for path in examples.portraits)
     assert len(examples.motions) >= 2 and len(examples.speech) >= 1
     for path in examples.motions:
         assert 3.0 <= load_motion(path, pipeline.face_model.version).seconds <= 6.0

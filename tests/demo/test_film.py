@@ -11,12 +11,15 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
+from demo import film
 from demo.engine import Engine
-from demo.film import Step, make, pump
+from demo.examples import collect
+from demo.film import Step, pump
+from demo.line import Line, StoppedError
 from demo.orders import order, reenact_order
 from demo.progress import Pace, describe
 from demo.report import failed, portrait_card, public
-from demo.sessions import KEPT_AVATARS, Result, StoppedError, Visitors
+from demo.sessions import Result, Visitors
 from demo.zerogpu import on_gpu
 from mggtalk.errors import MediaError, OptionError
 from mggtalk.media import open_video, read_mark
@@ -34,6 +37,11 @@ def visitors():
     return Visitors(age=100.0)
 
 
+def make(engine, visitors, visitor, order):
+    """A job that need not wait."""
+    return film.make(engine, visitors, Line(), visitor, order)
+
+
 @pytest.fixture
 def visitor(visitors):
     return visitors.of(gr.Request(session_hash="somebody"))
@@ -46,28 +54,31 @@ def wanted(files, motion="medium.npz", badge=True, statement="", consent=True):
 
 
 def test_pieces_come_before_the_end_and_a_stop_keeps_what_is_done(engine, visitors, visitor, files, cache):
-    film, pieces = None, 0
+    ended, pieces = None, 0
     for step in make(engine, visitors, visitor, wanted(files, "long.npz")):
         if step.piece is not None:
             pieces += 1
             assert step.piece.data[:1] == b"\x47", "an MPEG transport stream"
             visitors.stop(gr.Request(session_hash="somebody"), "reenact")
-        film = step.film or film
-    assert film is not None and film.stopped and pieces >= 1
-    with open_video(film.result.video) as reader:
+        ended = step.film or ended
+    assert ended is not None and ended.stopped and pieces >= 1
+    with open_video(ended.result.video) as reader:
         count = len(list(reader))
     assert 25 <= count < 125
-    assert film.quality.seconds == pytest.approx(count / 25)
-    assert visitor.results == [film.result] and not visitor.stops
+    assert ended.quality.seconds == pytest.approx(count / 25)
+    assert visitor.results == [ended.result] and not visitor.stops
 
 
 def test_a_stop_before_the_first_frame_leaves_nothing(engine, visitors, visitor, files, cache):
     request = gr.Request(session_hash="somebody")
     before = set(cache.rglob("*"))
-    visitors.announce(request, "reenact")
-    visitors.stop(request, "reenact")
-    with pytest.raises(StoppedError):
-        list(make(engine, visitors, visitor, wanted(files)))
+    line = Line()
+    with line.place(visitors.of(gr.Request(session_hash="other"))):  # somebody else is served
+        steps = film.make(engine, visitors, line, visitor, wanted(files))
+        assert next(steps).line == "Waiting: 1 job is ahead of yours"
+        visitors.stop(request, "reenact")
+        with pytest.raises(StoppedError):
+            list(steps)
     assert set(cache.rglob("*")) == before
     assert not visitor.stops
 
@@ -76,9 +87,9 @@ def test_leaving_ends_the_job_and_deletes_the_files(engine, visitors, visitor, f
     steps = make(engine, visitors, visitor, wanted(files, "long.npz"))
     next(step for step in steps if step.piece is not None)
     visitors.leave(gr.Request(session_hash="somebody"))
-    film = [step.film for step in steps][-1]
-    assert film is not None and film.stopped
-    assert not any(Path(path).exists() for path in film.result.files), "a result that nobody will fetch"
+    ended = [step.film for step in steps][-1]
+    assert ended is not None and ended.stopped
+    assert not any(Path(path).exists() for path in ended.result.files), "a result that nobody will fetch"
 
 
 def test_the_badge_goes_only_with_the_statement(engine, visitors, visitor, files, cache):
@@ -97,6 +108,11 @@ def test_the_badge_goes_only_with_the_statement(engine, visitors, visitor, files
 def test_an_order_needs_consent_a_size_and_an_estimator_of_the_list(engine, visitors, visitor, files):
     with pytest.raises(OptionError, match="consent"):
         list(make(engine, visitors, visitor, wanted(files, consent=False)))
+    with pytest.raises(OptionError, match="consent is 'false'"):
+        wanted(files, consent="false")
+    nothing = reenact_order(None, None, "mesh", False, True, "", 256, None, None, "relative", 1.0, 1.0, 0.0, 0)
+    with pytest.raises(OptionError, match="no portrait"):  # the consent is asked for last
+        list(make(engine, visitors, visitor, nothing))
     with pytest.raises(OptionError, match="size is 4096"):
         order("talk", None, None, "mesh", True, True, "", 4096)
     common = (str(files / "portrait.png"), None, "geowizard=/", True, True, "", 256)
@@ -130,8 +146,54 @@ def test_closing_the_generator_stops_the_thread():
     assert ended.is_set()
 
 
-def test_visitors_do_not_share_and_files_go_with_their_last_owner(tmp_path):
-    now = [0.0]
+def test_nobody_has_to_consent_for_people_who_do_not_exist(files):
+    examples = collect()
+    common = (examples.portraits[0], None, "mesh", False, True, "", 256)
+    rest = ("relative", 1.0, 1.0, 0.0, 0)
+    assert not reenact_order(*common, None, examples.motions[0], *rest).needs_consent
+    assert reenact_order(*common, None, str(files / "short.npz"), *rest).needs_consent, "a driver of the visitor's"
+    mine = (str(files / "portrait.png"), *common[1:])
+    assert reenact_order(*mine, None, examples.motions[0], *rest).needs_consent, "a portrait of the visitor's"
+
+
+def test_no_depth_estimator_is_fetched_by_a_visitor(engine, visitors, visitor, files):
+    common = (str(files / "portrait.png"), None, "geowizard", True, True, "", 256)
+    fetched = reenact_order(*common, None, str(files / "short.npz"), "relative", 1, 1, 0, 0)
+    with pytest.raises(OptionError, match="no depth estimator 'geowizard' here"):
+        list(make(engine, visitors, visitor, fetched))
+
+
+def test_an_example_outlives_every_visitor_who_used_it(visitors, cache):
+    examples = collect()
+    for name in ("first", "second"):
+        request = gr.Request(session_hash=name)
+        visitors.own(visitors.of(request), *examples.portraits, *examples.motions, *examples.speech)
+        visitors.leave(request)
+    assert all(Path(path).exists() for path in (*examples.portraits, *examples.motions, *examples.speech))
+
+
+def test_files_that_belong_to_nobody_are_swept(visitors, visitor, cache):
+    (cache / "a").mkdir(exist_ok=True)
+    mine, nobodys = cache / "a" / "mine.png", cache / "a" / "nobodys.png"
+    for path in (mine, nobodys):
+        path.write_text("x")
+    visitors.own(visitor, str(mine))
+    visitors.sweep(orphans=3600.0)
+    assert nobodys.exists(), "it may be on its way to its owner"
+    visitors.sweep(orphans=-1.0)
+    assert mine.exists() and not nobodys.exists()
+
+
+def test_a_gpu_is_used_when_it_is_lent(engine, monkeypatch):
+    moved = []
+    monkeypatch.setattr("demo.engine.AVAILABLE", True)
+    monkeypatch.setattr(type(engine.pipe), "to", lambda self, device: moved.append(device) or self)
+    assert engine._borrowed() is engine.pipe and moved == ["cuda"]
+
+
+def test_visitors_do_not_share_and_files_go_with_their_last_owner(cache):
+    now, tmp_path = [0.0], cache / "shared"
+    tmp_path.mkdir()
     visitors = Visitors(age=10.0, clock=lambda: now[0])
     one, two = (gr.Request(session_hash=name) for name in ("one", "two"))
     shared, own = tmp_path / "shared.mp4", tmp_path / "own.npz"
@@ -143,22 +205,8 @@ def test_visitors_do_not_share_and_files_go_with_their_last_owner(tmp_path):
     visitors.leave(one)
     assert shared.exists() and not own.exists()
     now[0] = 11.0
-    visitors.of(gr.Request(session_hash="three"))
+    visitors.sweep()
     assert not shared.exists(), "silent visitors are forgotten"
-
-
-def test_avatars_are_made_once_and_the_oldest_is_forgotten():
-    visitors = Visitors(age=10.0)
-    visitor = visitors.of(gr.Request(session_hash="one"))
-    made = []
-
-    def get(key):
-        return visitors.avatar(visitor, key, lambda: made.append(key) or key)
-
-    for key in ("a", "b", "a", "c", "a"):
-        assert get(key) == key
-    assert made == ["a", "b", "c"]
-    assert list(visitor.avatars) == ["c", "a"] and len(visitor.avatars) == KEPT_AVATARS
 
 
 def test_pace_tells_stage_rate_and_time_left():

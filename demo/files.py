@@ -1,0 +1,48 @@
+"""Files of the page: those of visitors lie in Gradio's cache, those of the project stay where they are."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from gradio.processing_utils import save_file_to_cache
+from gradio.utils import get_upload_folder
+
+
+def keep(path: Path) -> str:
+    """Copy a file into Gradio's cache, where alone it can be served from, under the checksum of its content."""
+    cache = get_upload_folder()
+    Path(cache).mkdir(parents=True, exist_ok=True)
+    return save_file_to_cache(path, cache_dir=cache)
+
+
+def is_in_cache(path: str | Path) -> bool:
+    """Whether a file lies in Gradio's cache: nothing else can belong to a visitor, and nothing else is deleted."""
+    return Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve())
+
+
+def delete(path: str | Path) -> None:
+    """Delete a file of the cache, and the folder named by its checksum when that is empty."""
+    if not is_in_cache(path):
+        return
+    with contextlib.suppress(OSError):
+        Path(path).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        Path(path).parent.rmdir()
+
+
+def old_files(age: float) -> Iterator[str]:
+    """Files of the cache that nobody has touched for so many seconds."""
+    limit = time.time() - age
+    for path in Path(get_upload_folder()).glob("*/*"):
+        with contextlib.suppress(OSError):
+            if path.is_file() and max(path.stat().st_ctime, path.stat().st_mtime) < limit:
+                yield str(path)
+
+
+def picture_key(path: str | Path) -> str:
+    """Checksum of a picture's content."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
