@@ -53,7 +53,7 @@ class LivePlayer(gr.Video):
 
     is_template = True
 
-    async def stream_output(
+    async def stream_output(  # type: ignore[override]
         self, value: Piece | None, output_id: str, first_chunk: bool
     ) -> tuple[MediaStreamChunk | None, FileDataDict]:
         """Give a piece to the player."""

@@ -53,7 +53,8 @@ def wanted(files, motion="medium.npz", badge=True, statement="", consent=True):
     return reenact_order(*common, None, str(files / motion), "relative", 1.0, 1.0, 0.0, 0)
 
 
-def test_pieces_come_before_the_end_and_a_stop_keeps_what_is_done(engine, visitors, visitor, files, cache):
+def test_pieces_come_before_the_end_and_a_stop_keeps_what_is_done(engine, visitors, visitor, files, cache, monkeypatch):
+    monkeypatch.setattr("demo.buffer.Buffer.needed", lambda self, rate: 30.0)  # however slow this machine is
     ended, pieces = None, 0
     for step in make(engine, visitors, visitor, wanted(files, "long.npz")):
         if step.piece is not None:
@@ -85,7 +86,7 @@ def test_a_stop_before_the_first_frame_leaves_nothing(engine, visitors, visitor,
 
 def test_leaving_ends_the_job_and_deletes_the_files(engine, visitors, visitor, files, cache):
     steps = make(engine, visitors, visitor, wanted(files, "long.npz"))
-    next(step for step in steps if step.piece is not None)
+    next(step for step in steps if step.line.startswith("Rendering"))
     visitors.leave(gr.Request(session_hash="somebody"))
     ended = [step.film for step in steps][-1]
     assert ended is not None and ended.stopped
