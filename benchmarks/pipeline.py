@@ -108,7 +108,7 @@ def frame_stages(pipe: MGGTalkPipeline, avatar: Avatar, motion: Motion, size: in
         )
         work = {
             "Gaussians": lambda: [animator.fast_splats(frame.expression) for frame in frames],
-            "rasterize": lambda: [rasterize(a, b, block=animator.oversampling) for a, b in zip(splats, cameras)],
+            "rasterize": lambda: [rasterize(a, b) for a, b in zip(splats, cameras)],
             "whole frame, alone": lambda: [animator.frame(frame) for frame in frames],
             overlapped: lambda: list(animator.frames(motion)),
         }

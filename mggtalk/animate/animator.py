@@ -20,7 +20,7 @@ from mggtalk.config import RenderConfig, check_field_of_view
 from mggtalk.face.face_model import FaceModel
 from mggtalk.inpaint.compiled.finisher import CpuFinisher
 from mggtalk.inpaint.follow import torso_and_background, torso_warp
-from mggtalk.inpaint.inpainter import Inpainter, Layers
+from mggtalk.inpaint.inpainter import Inpainter, Layers, compose
 from mggtalk.inpaint.plates import resize_plates
 from mggtalk.motion.deformation import DeformationMLP, Driven, drive_points
 from mggtalk.nets.gates import frame_gate
@@ -36,8 +36,8 @@ from mggtalk.sgp.predictor import SymmetricGaussianPredictor
 class Animator:
     """Renders an avatar at a fixed size. Holds the resized plates; shares the networks, which it never changes.
 
-    The head is splatted no coarser than the portrait that its colours were calibrated on, and averaged down: at half
-    the size a splat is narrower than a pixel, and drawing it there directly would alias.
+    Head and plates are composed no coarser than the portrait, and the finished frame is shrunk: at half the size a
+    splat is narrower than a pixel, and drawing it there directly would alias.
 
     Args:
         avatar: The prepared portrait.
@@ -77,7 +77,8 @@ class Animator:
         self.size = size
         self.oversampling = max(1, avatar.plates.background.shape[-1] // size)
         self.finer = size > max(avatar.mask.shape)  # than the position map
-        self.plates = resize_plates(avatar.plates, size)
+        self.fine = self.oversampling * size  # side on which the layers are composed
+        self.plates = resize_plates(avatar.plates, self.fine)
         with torch.no_grad():
             self.features = sgp.features(avatar)  # F, the same for all frames
         self.touches = Touches.of(avatar)
@@ -124,13 +125,13 @@ class Animator:
 
     def layers(self, splats: Gaussians, frame: MotionFrame) -> Layers:
         """What the inpainter completes. See :meth:`render`."""
-        head = rasterize(splats, self._camera(frame), block=self.oversampling)
+        drawn = rasterize(splats, self._camera(frame))
         warp = torso_warp(self.avatar.plates.follow, self.avatar.source, frame, self.focal_ratio)
-        plate = torso_and_background(self.plates, warp, self.size)
-        layers = torch.cat([head.image, head.alpha[..., None]], dim=-1).movedim(-1, -3)  # [..., 4, size, size]
-        layers = layers.reshape(-1, 4, self.size, self.size)  # [B, 4, size, size]
+        plate = torso_and_background(self.plates, warp, self.fine)  # [B, 3, fine, fine]
+        head = drawn.image.movedim(-1, -3).reshape(-1, 3, self.fine, self.fine)  # [B, 3, fine, fine]
+        alpha = drawn.alpha.reshape(-1, 1, self.fine, self.fine)  # [B, 1, fine, fine]
         gate = frame_gate(frame, self.avatar.source).view(-1, 1, 1, 1)  # [B, 1, 1, 1]
-        return Layers(layers[:, :3], layers[:, 3:], plate, gate)
+        return compose(head, alpha, plate, gate, self.oversampling)
 
     def frame(self, frame: MotionFrame) -> np.ndarray:
         """One finished frame, uint8 ``[size, size, 3]``. Threads may call it at once."""
@@ -180,7 +181,7 @@ class Animator:
         splats, residuals = self._predictor(vertices, frame.expression, residuals, touch)
         if self._finisher is None:
             return self._quantised(self.render(splats, frame)).numpy(), residuals
-        head = rasterize(splats, self._camera(frame), block=self.oversampling)
+        head = rasterize(splats, self._camera(frame))
         return self._finisher(head.image, head.alpha, frame), residuals
 
     @torch.inference_mode()
@@ -225,15 +226,15 @@ class Animator:
     def _finisher(self) -> CpuFinisher | None:
         """The same for what is behind the head."""
         with torch.inference_mode():
-            suits = CpuFinisher.suits(self.plates, self.inpainter)
-            source = self.avatar.source
-            return CpuFinisher(self.plates, source, self.inpainter, self.focal_ratio) if suits else None
+            if not CpuFinisher.suits(self.plates, self.inpainter):
+                return None
+            return CpuFinisher(self.plates, self.avatar.source, self.inpainter, self.focal_ratio, self.oversampling)
 
     def _camera(self, frame: MotionFrame) -> Camera:
         """The camera that the head is splatted for."""
         x, y, z = frame.translation.unbind(-1)
         place = torch.stack([x, y, self.dolly * z], dim=-1)  # [3]
-        return Camera.from_pose(frame.rotation, place, self.oversampling * self.size, self.dolly * self.focal_ratio)
+        return Camera.from_pose(frame.rotation, place, self.fine, self.dolly * self.focal_ratio)
 
 
 def dolly(field_of_view: float, focal_ratio: float) -> float:

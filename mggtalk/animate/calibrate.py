@@ -73,8 +73,7 @@ def calibrate_coarse(animator: Animator) -> Tensor:
 
 def _own_picture(animator: Animator, splats: Gaussians) -> Tensor:
     """The portrait's own frame ``[3, S, S]``, in which the inpainter's gate is closed: it need not run."""
-    layers = animator.layers(splats, animator.avatar.source)
-    return (layers.head + (1.0 - layers.alpha) * layers.plate)[0].clamp(0.0, 1.0)
+    return animator.layers(splats, animator.avatar.source).composite[0]
 
 
 def _inside(avatar: Avatar) -> Tensor:

@@ -9,26 +9,42 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mggtalk.config import InpaintConfig
+from mggtalk.inpaint.shrink import shrink
 from mggtalk.nets.unet import ResidualUNet
 
 LAYERS = 7
-"""Channels that the UNet sees: head, alpha, plate."""
+"""Channels that the UNet sees: composite, alpha, plate."""
 
 
 class Layers(NamedTuple):
-    """What a frame is made of."""
+    """A frame before its residual, and what it is made of."""
 
-    head: Tensor  # [B, 3, S, S] premultiplied head render
-    alpha: Tensor  # [B, 1, S, S] its coverage
+    composite: Tensor  # [B, 3, S, S] head over the plate
+    alpha: Tensor  # [B, 1, S, S] coverage of the head
     plate: Tensor  # [B, 3, S, S] torso over background
     gate: Tensor  # how far the residual is let through, in [0, 1]; broadcasts to [B, 1, 1, 1]
 
 
-class Inpainter(nn.Module):
-    """Head render and torso-background plate to the final frame.
+def compose(head: Tensor, alpha: Tensor, plate: Tensor, gate: Tensor, block: int = 1) -> Layers:
+    """Put a head before its plate, ``head + (1 - alpha) * plate``, on fine pixels; then shrink.
 
-    The analytic estimate is the composite ``head + (1 - alpha) * plate``; the UNet adds what neither layer holds.
+    Args:
+        head: Premultiplied render ``[B, 3, F, F]``.
+        alpha: Its coverage ``[B, 1, F, F]``.
+        plate: Torso over background ``[B, 3, F, F]``.
+        gate: See :class:`Layers`.
+        block: F over the side S of the frame.
+
+    Returns:
+        The layers at the side S, in [0, 1].
     """
+    composite = head + (1.0 - alpha) * plate
+    layers = shrink(torch.cat([composite, alpha, plate], dim=1), block).clamp(0.0, 1.0)  # [B, 7, S, S]
+    return Layers(layers[:, :3], layers[:, 3:4], layers[:, 4:], gate)
+
+
+class Inpainter(nn.Module):
+    """The composite of head, torso and background to the final frame: the UNet adds what none of the layers holds."""
 
     def __init__(self, config: InpaintConfig) -> None:
         super().__init__()
@@ -40,11 +56,11 @@ class Inpainter(nn.Module):
         """Whether the residual is still identically zero."""
         return self.unet.untrained
 
-    def forward(self, head: Tensor, alpha: Tensor, plate: Tensor, gate: Tensor) -> Tensor:
+    def forward(self, composite: Tensor, alpha: Tensor, plate: Tensor, gate: Tensor) -> Tensor:
         """Complete a frame.
 
         Args:
-            head: See :class:`Layers`.
+            composite: See :class:`Layers`.
             alpha: See :class:`Layers`.
             plate: See :class:`Layers`.
             gate: See :class:`Layers`.
@@ -52,10 +68,9 @@ class Inpainter(nn.Module):
         Returns:
             RGB ``[B, 3, S, S]`` in [0, 1].
         """
-        frame = head + (1.0 - alpha) * plate
-        if not self.untrained:
-            frame = frame + gate * self._residual(torch.cat([head, alpha, plate], dim=1))
-        return frame.clamp(0.0, 1.0)
+        if self.untrained:
+            return composite
+        return (composite + gate * self._residual(torch.cat([composite, alpha, plate], dim=1))).clamp(0.0, 1.0)
 
     def _residual(self, layers: Tensor) -> Tensor:
         """Residual ``[B, 3, S, S]`` of the layers ``[B, 7, S, S]``, predicted at a fixed size."""

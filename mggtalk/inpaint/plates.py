@@ -72,11 +72,12 @@ def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor) -> Plates:
 
 
 def resize_plates(plates: Plates, size: int) -> Plates:
-    """The plates at the size of the output; the weight map keeps its own."""
+    """The plates at another size; the weight map keeps its own."""
 
     def resize(image: Tensor) -> Tensor:
         if image.shape[-1] == size:
             return image
-        return F.interpolate(image[None], size=(size, size), mode="bilinear", antialias=True, align_corners=False)[0]
+        other = F.interpolate(image[None], size=(size, size), mode="bicubic", antialias=True, align_corners=False)[0]
+        return other.clamp(0.0, 1.0)
 
     return Plates(resize(plates.background), resize(plates.torso), plates.follow)

@@ -66,7 +66,7 @@ class TrainConfig:
     clip_norm: float = 1.0  # largest norm of the gradient
     targets: int = 4  # target frames per source and step
     picture: int = 256  # side of the target pictures, pixels
-    oversampling: int = 2  # the head is splatted this many times finer and averaged down, as it is when used
+    oversampling: int = 2  # the head is splatted this many times finer and shrunk, as it is when used
     colour: float = 0.15  # strength of the colour jitter
     train: tuple[str, ...] = (
         "refine",

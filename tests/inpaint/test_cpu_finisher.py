@@ -8,8 +8,9 @@ import torch
 from mggtalk.config import InpaintConfig
 from mggtalk.geometry import euler_to_rotation
 from mggtalk.inpaint.compiled.finisher import CpuFinisher
+from mggtalk.inpaint.compiled.frame import HIDDEN
 from mggtalk.inpaint.follow import torso_and_background, torso_warp
-from mggtalk.inpaint.inpainter import Inpainter
+from mggtalk.inpaint.inpainter import Inpainter, compose
 from mggtalk.inpaint.plates import Plates
 from mggtalk.nets.gates import frame_gate
 from mggtalk.scene import MotionFrame
@@ -25,14 +26,24 @@ def inpainter(side: int, learned: bool) -> Inpainter:
     return network
 
 
-@pytest.mark.parametrize(("size", "side", "learned"), [(64, 64, False), (64, 64, True), (96, 64, True), (64, 96, True)])
-def test_the_same_frame(size: int, side: int, learned: bool) -> None:
+@pytest.mark.parametrize(
+    ("size", "side", "learned", "block"),
+    [
+        (64, 64, False, 1),
+        (64, 64, True, 1),
+        (96, 64, True, 1),
+        (64, 96, True, 1),
+        (48, 64, False, 2),
+        (32, 64, True, 3),
+    ],
+)
+def test_the_same_frame(size: int, side: int, learned: bool, block: int) -> None:
     generator = torch.Generator().manual_seed(2)
+    fine = size * block
 
     def smooth(*shape: int) -> torch.Tensor:
-        return torch.nn.functional.interpolate(
-            torch.rand(1, *shape, generator=generator), size=(size, size), mode="bicubic"
-        )[0].clamp(0, 1)
+        picture = torch.rand(1, *shape, generator=generator)
+        return torch.nn.functional.interpolate(picture, size=(fine, fine), mode="bicubic")[0].clamp(0, 1)
 
     alpha = smooth(1, 8, 8)
     torso = smooth(1, 6, 6)
@@ -44,12 +55,16 @@ def test_the_same_frame(size: int, side: int, learned: bool) -> None:
     head = smooth(3, 8, 8) * alpha
     network = inpainter(side, learned)
     assert CpuFinisher.suits(plates, network)
-    finisher = CpuFinisher(plates, source, network, RATIO)
-    plate = torso_and_background(plates, torso_warp(plates.follow, source, frame, RATIO), size)[0]
-    found = torch.from_numpy(finisher.plate(frame)).permute(2, 0, 1)
-    torch.testing.assert_close(found, plate, atol=2e-4, rtol=0)
-    expected = network(head[None], alpha[None], plate[None], frame_gate(frame, source))[0]
-    picture = finisher(head.permute(1, 2, 0), alpha[0], frame)
+    finisher = CpuFinisher(plates, source, network, RATIO, block)
+    plate = torso_and_background(plates, torso_warp(plates.follow, source, frame, RATIO), fine)
+    head_pixels, alpha_pixels = head.permute(1, 2, 0).contiguous(), alpha[0].contiguous()
+    composite, behind = finisher.compose(head_pixels.numpy(), alpha_pixels.numpy(), frame)
+    torch.testing.assert_close(torch.from_numpy(behind).permute(2, 0, 1), plate[0], atol=2e-4, rtol=0)
+    over, nothing = finisher.compose(head_pixels.numpy(), alpha_pixels.numpy(), frame, with_plate=False)
+    assert abs(over - composite).max() < HIDDEN and not len(nothing)
+    expected = network(*compose(head[None], alpha[None], plate, frame_gate(frame, source), block))[0]
+    picture = finisher(head_pixels, alpha_pixels, frame)
+    assert picture.shape == (size, size, 3)
     difference = torch.from_numpy(picture).permute(2, 0, 1) / 255.0 - expected
     assert difference.abs().max() < 1.01 / 255.0
     assert difference.abs().mean() < 0.3 / 255.0  # rounding
@@ -59,5 +74,7 @@ def test_no_motion_leaves_the_torso_where_it_is() -> None:
     torch.manual_seed(0)
     plates = Plates(torch.rand(3, 32, 32), torch.rand(4, 32, 32), torch.rand(1, 32, 32))
     source = MotionFrame(torch.zeros(4), torch.eye(3), torch.tensor((0.0, 0.0, 9.0)))
-    plate = torch.from_numpy(CpuFinisher(plates, source, inpainter(32, False), RATIO).plate(source)).permute(2, 0, 1)
+    finisher = CpuFinisher(plates, source, inpainter(32, False), RATIO)
+    nothing = torch.zeros(32, 32, 4).numpy()
+    plate = torch.from_numpy(finisher.compose(nothing[..., :3], nothing[..., 3], source)[1]).permute(2, 0, 1)
     torch.testing.assert_close(plate, plates.torso[:3] + (1 - plates.torso[3:]) * plates.background, atol=1e-4, rtol=0)

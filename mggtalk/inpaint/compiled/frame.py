@@ -1,7 +1,8 @@
 """CPU kernels: what stands behind the head, and the finished frame, pixel by pixel.
 
-They do what :mod:`mggtalk.inpaint.follow` and the analytic part of :mod:`mggtalk.inpaint.inpainter` do in torch; tests
-compare the two. Pictures are ``[S, S, C]``: a pixel's channels lie together.
+They do what :mod:`mggtalk.inpaint.follow`, :mod:`mggtalk.inpaint.shrink` and the analytic part of
+:mod:`mggtalk.inpaint.inpainter` do in torch; tests compare the two. Pictures are ``[S, S, C]``: a pixel's channels lie
+together.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from mggtalk.inpaint.plates import SHOULDER
 from mggtalk.runtime.kernels import helper, kernel
+
+HIDDEN = 1.0 / 1024.0
+"""Share of a plate under which it need not be drawn: a quarter of a grey level."""
 
 
 @helper
@@ -85,23 +88,37 @@ def follow_head(
 
 
 @kernel
-def draw_plate(
-    first: int, last: int, torso: np.ndarray, background: np.ndarray, offsets: np.ndarray, plate: np.ndarray
+def cover_plate(
+    first: int,
+    last: int,
+    torso: np.ndarray,
+    background: np.ndarray,
+    offsets: np.ndarray,
+    shoulder: float,
+    head: np.ndarray,
+    alpha: np.ndarray,
+    composite: np.ndarray,
+    plate: np.ndarray,
 ) -> None:
-    """Rows ``first .. last`` of :func:`mggtalk.inpaint.follow.torso_and_background`.
+    """Rows ``first .. last`` of :func:`mggtalk.inpaint.follow.torso_and_background`, and the head over it.
 
     Args:
         first: First row.
         last: One past the last row.
-        torso: ``[S, S, 4]`` premultiplied.
-        background: ``[S, S, 3]``.
+        torso: ``[F, F, 4]`` premultiplied.
+        background: ``[F, F, 3]``.
         offsets: ``[G, G, 2]`` of :func:`follow_head`.
-        plate: ``[S, S, 3]``, written.
+        shoulder: Slope at which the torso goes on beside the picture.
+        head: ``[F, F, 3]`` premultiplied.
+        alpha: ``[F, F]``.
+        composite: ``[F, F, 3]``, written.
+        plate: ``[F, F, 3]``, written; of no rows where it is not wanted, and then not worked out under the head.
     """
     dt = torso.dtype.type
-    one, half = dt(1), dt(0.5)
+    zero, one, half = dt(0), dt(1), dt(0.5)
     side, grid = torso.shape[0], offsets.shape[0]
     scale = dt(grid) / dt(side)
+    hidden = dt(-1) if len(plate) else dt(HIDDEN)
     moves, colour = np.empty((grid, 2), offsets.dtype), np.empty(4, torso.dtype)
     horizontal, vertical = np.uint64(0), np.uint64(1)
     for y in range(first, last):
@@ -112,36 +129,84 @@ def draw_plate(
                 moves[place, axis] = (upper + down * (lower - upper)) * dt(side)
         row = np.uint64(y)
         for x in range(side):
-            left, right, along = _cell((dt(x) + half) * scale, grid)
             column = np.uint64(x)
+            rest = one - alpha[row, column]
+            if rest <= hidden:
+                for channel in range(3):
+                    k = np.uint64(channel)
+                    composite[row, column, k] = head[row, column, k]
+                continue
+            left, right, along = _cell((dt(x) + half) * scale, grid)
             move_x = moves[left, horizontal] + along * (moves[right, horizontal] - moves[left, horizontal])
             move_y = moves[left, vertical] + along * (moves[right, vertical] - moves[left, vertical])
             place = dt(x) + half + move_x
-            beyond = max(-place, place - dt(side), dt(0))
+            beyond = max(-place, place - dt(side), zero)
             place = min(max(place, -place), dt(2 * side) - place)
             x0, x1, part_x = _cell(place, side)
-            y0, y1, part_y = _cell(dt(y) + half + move_y - dt(SHOULDER) * beyond, side)
+            y0, y1, part_y = _cell(dt(y) + half + move_y - dt(shoulder) * beyond, side)
             a, b = (one - part_y) * (one - part_x), (one - part_y) * part_x
             c, d = part_y * (one - part_x), part_y * part_x
             for channel in range(4):
                 k = np.uint64(channel)
                 colour[k] = a * torso[y0, x0, k] + b * torso[y0, x1, k] + c * torso[y1, x0, k] + d * torso[y1, x1, k]
-            rest = one - colour[3]
+            bare = one - colour[3]
             for channel in range(3):
                 k = np.uint64(channel)
-                plate[row, column, k] = colour[k] + rest * background[row, column, k]
+                behind = colour[k] + bare * background[row, column, k]
+                composite[row, column, k] = head[row, column, k] + rest * behind
+                if len(plate):
+                    plate[row, column, k] = behind
+
+
+@kernel
+def shrink_rows(first: int, last: int, image: np.ndarray, taps: np.ndarray, block: int, small: np.ndarray) -> None:
+    """Rows ``first .. last`` of :func:`mggtalk.inpaint.shrink.shrink`.
+
+    Args:
+        first: First row of ``small``.
+        last: One past the last row.
+        image: ``[F, F, C]``.
+        taps: ``[n]`` of :func:`mggtalk.inpaint.shrink.lanczos_taps`.
+        block: F over S.
+        small: ``[S, S, C]``, written.
+    """
+    side, channels = image.shape[0], image.shape[2]
+    count, width = len(taps), channels * small.shape[1]
+    margin = (count - block) // 2
+    rows = image.reshape(side, side * channels)
+    shrunk = small.reshape(len(small), width)
+    line = np.empty(side * channels, image.dtype)
+    # Column by column of a block, so that neighbours in the result are neighbours here.
+    phases = np.empty((block, channels * ((side + 2 * margin) // block + 1)), image.dtype)
+    for y in range(first, last):
+        line[:] = 0
+        for tap in range(count):
+            weight, row = taps[tap], rows[min(max(y * block - margin + tap, 0), side - 1)]
+            for i in range(side * channels):
+                line[i] += weight * row[i]
+        for x in range(side + 2 * margin):
+            source, target = channels * min(max(x - margin, 0), side - 1), channels * (x // block)
+            for k in range(channels):
+                phases[x % block, target + k] = line[source + k]
+        result = shrunk[y]
+        result[:] = 0
+        for tap in range(count):
+            weight, start = taps[tap], channels * (tap // block)
+            phase = phases[tap % block, start : start + width]
+            for i in range(width):
+                result[i] += weight * phase[i]
 
 
 @kernel
 def stack_layers(
-    first: int, last: int, head: np.ndarray, alpha: np.ndarray, plate: np.ndarray, fold: int, layers: np.ndarray
+    first: int, last: int, composite: np.ndarray, alpha: np.ndarray, plate: np.ndarray, fold: int, layers: np.ndarray
 ) -> None:
     """Rows ``first .. last`` of the folded layers: what the inpainter sees, pixels first, channels last.
 
     Args:
         first: First row of ``layers``.
         last: One past the last row.
-        head: ``[S, S, 3]``.
+        composite: ``[S, S, 3]``.
         alpha: ``[S, S]``.
         plate: ``[S, S, 3]``.
         fold: Side of the squares of pixels that become one.
@@ -154,43 +219,29 @@ def stack_layers(
                     start = 7 * (inner_y * fold + inner_x)
                     row, column = y * fold + inner_y, x * fold + inner_x
                     for k in range(3):
-                        layers[y, x, start + k] = head[row, column, k]
+                        layers[y, x, start + k] = composite[row, column, k]
                         layers[y, x, start + 4 + k] = plate[row, column, k]
                     layers[y, x, start + 3] = alpha[row, column]
 
 
 @kernel
-def finish(
-    first: int,
-    last: int,
-    head: np.ndarray,
-    alpha: np.ndarray,
-    plate: np.ndarray,
-    residual: np.ndarray,
-    gate: float,
-    frame: np.ndarray,
-) -> None:
+def finish(first: int, last: int, composite: np.ndarray, residual: np.ndarray, gate: float, frame: np.ndarray) -> None:
     """Rows ``first .. last`` of the frame.
 
     Args:
         first: First row.
         last: One past the last row.
-        head: ``[S, 3 S]`` premultiplied; a pixel's channels lie together.
-        alpha: ``[S, S]``.
-        plate: ``[S, 3 S]``.
+        composite: ``[S, 3 S]``; a pixel's channels lie together.
         residual: ``[R, R, 3]`` of the inpainter, read bilinearly where R differs from S; R is 0 without one.
         gate: How far it is let through.
         frame: uint8 ``[S, 3 S]``, written.
     """
-    dt = head.dtype.type
+    dt = composite.dtype.type
     zero, one, half, white = dt(0), dt(1), dt(0.5), dt(255)
     side, grid = len(frame), residual.shape[0]
     scale = dt(grid) / dt(side)
-    rests, added = np.empty(3 * side, head.dtype), np.zeros(3 * side, head.dtype)
+    added = np.zeros(3 * side, composite.dtype)
     for y in range(first, last):
-        for x in range(side):
-            for k in range(3):
-                rests[3 * x + k] = one - alpha[y, x]
         if grid > 0:
             top, bottom, down = _cell((dt(y) + half) * scale, grid)
             for x in range(side):
@@ -200,7 +251,7 @@ def finish(
                 for k in range(3):
                     upper = a * residual[top, left, k] + b * residual[top, right, k]
                     added[3 * x + k] = upper + c * residual[bottom, left, k] + d * residual[bottom, right, k]
-        front, behind, shown = head[y], plate[y], frame[y]
+        made, shown = composite[y], frame[y]
         for i in range(3 * side):
-            value = min(max(front[i] + rests[i] * behind[i] + added[i], zero), one)
+            value = min(max(made[i] + added[i], zero), one)
             shown[i] = np.uint8(np.int32(value * white + half))

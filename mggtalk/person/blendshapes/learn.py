@@ -20,6 +20,7 @@ from mggtalk.errors import WeightsMissingError
 from mggtalk.face.regions import face_mask
 from mggtalk.geometry import view_matrix
 from mggtalk.inpaint.follow import torso_and_background, torso_warp
+from mggtalk.inpaint.shrink import shrink
 from mggtalk.motion.deformation import drive_points
 from mggtalk.nets.perceptual import LPIPS
 from mggtalk.person.footage import SIDE, Footage
@@ -49,9 +50,6 @@ OTHERS = 1e-5
 LEAST = 48
 """Least side of what is compared, pixels: the perceptual networks need some."""
 
-OVERSAMPLING = 2
-"""The head is splatted this many times finer and averaged down, as it is when used."""
-
 LEARNED = ("vertices", "maps", "sheet")
 """Tensors of a region that learn; its code stays as it was found."""
 
@@ -80,7 +78,7 @@ class _Lesson(NamedTuple):
     box: tuple[int, int, int, int]  # left, top, right, bottom in pixels of the frame
     near: tuple[slice, slice]  # rows and columns of the window in which the perceptual distance looks
     truth: Tensor  # [1, 3, h, w] in [0, 1]
-    plate: Tensor  # [3, h, w] what is behind the head
+    plate: Tensor  # [3, H, W] what is behind the head, on the fine pixels that frames are composed on
     weight: Tensor  # [1, 1, h, w]
     face: Tensor  # [1, 1, h, w] 1 on the face, 0 around it
 
@@ -176,8 +174,8 @@ class Learner:
         touch = None if touches is None else touches(frame)
         driven = drive_points(avatar, vertices, frame.expression, touch)
         splats = self.animator.predict(driven)
-        left, top, right, bottom = (OVERSAMPLING * edge for edge in lesson.box)
-        side = SIDE * OVERSAMPLING
+        block, side = self.animator.oversampling, self.animator.fine
+        left, top, right, bottom = (block * edge for edge in lesson.box)
         camera = Camera(
             view_matrix(frame.rotation, frame.translation),
             self.animator.focal_ratio * side,
@@ -186,9 +184,10 @@ class Learner:
             bottom - top,
         )
         drawn = rasterize(splats, camera)
-        layers = torch.cat([drawn.image, drawn.alpha[..., None]], dim=-1).permute(2, 0, 1)  # [4, 2h, 2w]
-        layers = F.avg_pool2d(layers[None], OVERSAMPLING)  # [1, 4, h, w]
-        return layers[:, :3] + (1.0 - layers[:, 3:]) * lesson.plate, layers[:, 3:]
+        head, alpha = drawn.image.permute(2, 0, 1), drawn.alpha[None]  # [3, H, W], [1, H, W]
+        composite = head + (1.0 - alpha) * lesson.plate
+        layers = shrink(torch.cat([composite, alpha])[None], block)  # [1, 4, h, w]
+        return layers[:, :3], layers[:, 3:]
 
     def _groups(self, adapter: Adapter) -> list[dict]:
         """What learns, and how fast."""
@@ -233,7 +232,9 @@ class Learner:
         rows, columns = slice(low[1], high[1]), slice(low[0], high[0])
         frame, config = self.motion[index], self.config
         warp = torso_warp(self.avatar.plates.follow, self.avatar.source, frame, self.animator.focal_ratio)
-        plate = torso_and_background(self.animator.plates, warp, SIDE)[0, :, rows, columns]
+        block, fine = self.animator.oversampling, self.animator.fine
+        window = (slice(block * low[1], block * high[1]), slice(block * low[0], block * high[0]))
+        plate = torso_and_background(self.animator.plates, warp, fine)[0, :, *window]
         truth = torch.from_numpy(self.footage.frames[index][rows, columns].copy()).permute(2, 0, 1).float() / 255.0
         losses = LossConfig(mouth=config.mouth, eyes=config.eyes)
         weight = pixel_weights(torch.from_numpy(landmarks), SIDE, losses)[:, rows, columns]

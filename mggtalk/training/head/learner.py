@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.dsgr.refine import RefineUNet
 from mggtalk.face.face_model import FaceModel
 from mggtalk.geometry import camera_to_head, mirror_points, view_matrix
+from mggtalk.inpaint.shrink import shrink
 from mggtalk.motion.deformation import DeformationMLP, drive_points
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.render import rasterize
@@ -131,7 +131,7 @@ class Learner(nn.Module):
         )
 
     def _window(self, splats: Gaussians, target: Target, background: Tensor) -> Tensor:
-        """The window of a target ``[3, W, W]``, splatted finer and averaged down."""
+        """The window of a target ``[3, W, W]``, splatted finer and shrunk."""
         fine = self.oversampling
         side, window = self.side * fine, target.image.shape[-1] * fine
         left, top = target.corner
@@ -143,4 +143,4 @@ class Learner(nn.Module):
             window,
         )
         image = rasterize(splats, camera, background=background).image  # [W', W', 3]
-        return F.avg_pool2d(image.permute(2, 0, 1)[None], fine)[0]  # [3, W, W]
+        return shrink(image.permute(2, 0, 1), fine)  # [3, W, W]

@@ -78,8 +78,8 @@ class InpaintStage:
             animator = self.pipe.animator(sample.avatar, self.config.picture)
             parts = [animator.layers(animator.splats(t.frame.expression), t.frame) for t in sample.targets]
         gates = torch.stack([part.gate for part in parts]).view(-1, 1, 1, 1)  # [K, 1, 1, 1]
-        head, alpha, plate = (torch.cat(fields).to(device) for fields in zip(*(part[:3] for part in parts)))
-        layers = Layers(head, alpha, plate, gates.to(device))
+        composite, alpha, plate = (torch.cat(fields).to(device) for fields in zip(*(part[:3] for part in parts)))
+        layers = Layers(composite, alpha, plate, gates.to(device))
         made = learner(layers)  # [K, 3, S, S]
         real = torch.stack([target.image for target in sample.targets]).to(device)
         weight = torch.stack([target.weight for target in sample.targets]).to(device)

@@ -20,6 +20,7 @@ from mggtalk.avatar.mouth_sheet import COLUMNS, ROWS
 from mggtalk.face.regions import mouth_mask
 from mggtalk.face.topology import LIPS
 from mggtalk.geometry import view_matrix
+from mggtalk.inpaint.shrink import shrink
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.render import rasterize
 from mggtalk.scene import Camera, MotionFrame
@@ -97,7 +98,7 @@ class MouthViewer:
             head: Its head mask ``[1, P, P]``.
             landmarks: ``[V, 2]`` pixels.
         """
-        animator, side = self.animator, self.side
+        animator, side, fine = self.animator, self.side, self.animator.oversampling
         vertices = animator._vertices(frame.expression)
         if hidden(animator.avatar.mouth, vertices):  # a set of splats may then lack the sheet
             return None
@@ -105,15 +106,16 @@ class MouthViewer:
         left, top = (centre - side / 2).round().clamp(0, animator.size - side).int().tolist()
         camera = self._camera(frame, left, top)
         splats = animator.fast_splats(frame.expression)
-        drawn = rasterize(splats, camera, block=animator.oversampling)
+        drawn = rasterize(splats, camera)
         # The sheet is the last part of a set: 1 and its place for each of its Gaussians, 0 for all others.
         marks = F.pad(F.pad(self.places, (1, 0), value=1.0), (0, 0, len(splats.means) - len(self.places), 0))  # [N, 3]
-        share, *place = rasterize(splats, camera, features=marks, block=animator.oversampling).image.unbind(-1)
+        shown = rasterize(splats, camera, features=marks).image.permute(2, 0, 1)  # [3, fine W, fine W]
+        share, means = shrink(shown[0][None], fine)[0].clamp(min=0.0), F.avg_pool2d(shown, fine)  # [W, W], [3, W, W]
         window = (..., slice(top, top + side), slice(left, left + side))
-        head = head[window] * drawn.alpha  # [1, W, W]
+        alpha, base = (shrink(layer, fine) for layer in (drawn.alpha[None], drawn.image.permute(2, 0, 1)))
+        head = head[window] * alpha.clamp(0, 1)  # [1, W, W]
         if float((share * head).sum()) < LEAST:
             return None
-        base = drawn.image.permute(2, 0, 1)  # [3, W, W]
         mouth = torch.from_numpy(mouth_mask(landmarks, animator.size, animator.size))[window]
         avatar = animator.avatar
         estimate = self.decoder.estimate(avatar.mouth, vertices)
@@ -121,7 +123,7 @@ class MouthViewer:
         view = MouthView(
             base=base,
             share=share[None],
-            place=torch.stack(place) / share.clamp(min=1e-3),  # [2, W, W]
+            place=means[1:] / means[:1].clamp(min=1e-3),  # [2, W, W]
             truth=base + head * (image[window] - base),
             head=head,
             mouth=mouth[None],
