@@ -20,7 +20,7 @@ from mggtalk.config import ENCODED, PipelineConfig, SpeechConfig, check_size
 from mggtalk.depth import DepthEstimator
 from mggtalk.depth.catalogue import MESH, EstimatorShelf, check_choice
 from mggtalk.dsgr.refine import RefineUNet
-from mggtalk.errors import FaceTooSmallError, OptionError
+from mggtalk.errors import FaceTooSmallError, MediaError, OptionError
 from mggtalk.face.crop import CropMode, choose_crop
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.fitting import fit_track
@@ -236,7 +236,32 @@ class MGGTalkPipeline:
         avatar = build_avatar(*known, estimator, self.refine, on_progress)
         avatar = calibrate_colours(self.animator(avatar, square.shape[0]), portrait_tensor(square))
         small = self.animator(avatar, self.config.dsgr.map_size)  # finds the colours of the coarse set
-        return avatar.with_(coarse_colour=small.avatar.colour.cpu())
+        return avatar.with_(coarse_colour=small.avatar.colour.cpu(), portrait=torch.from_numpy(square.copy()))
+
+    def load_avatar(self, path: str | Path) -> Avatar:
+        """Read the avatar that :meth:`Avatar.save` wrote, and see whether it fits this pipeline.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The avatar, as :meth:`prepare` made it.
+
+        Raises:
+            MediaError: If it is no avatar of this version, or one of another face model or other maps.
+        """
+        avatar = Avatar.load(path)
+        shapes = {
+            "vertices": (len(avatar.vertices), len(self.face_model.mean)),
+            "expression components": (len(avatar.expression), len(self.face_model.expression_basis)),
+            "identity components": (len(avatar.identity), len(self.face_model.identity_basis)),
+            "map pixels a side": (len(avatar.mask), self.config.dsgr.map_size),
+        }
+        for name, (found, wanted) in shapes.items():
+            if found != wanted:
+                problem = f"The avatar {str(path)!r} has {found} {name}, this pipeline has {wanted}."
+                raise MediaError(problem, "Prepare the portrait again.")
+        return avatar
 
     def animator(self, avatar: Avatar, size: int, field_of_view: float | None = None) -> Animator:
         """Return the renderer of one avatar at one size, see :class:`Animator`."""

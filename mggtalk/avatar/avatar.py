@@ -7,11 +7,10 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from mggtalk.avatar.adapter import Adapter
+from mggtalk.avatar.avatar_file import load_avatar, save_avatar
 from mggtalk.avatar.binding import Binding, inner_points
 from mggtalk.avatar.folds import Folds
 from mggtalk.avatar.mouth_sheet import MouthSheet
@@ -20,8 +19,6 @@ from mggtalk.avatar.window import MovingWindow
 from mggtalk.errors import MediaError
 from mggtalk.inpaint.plates import Plates
 from mggtalk.scene import Gaussians, MotionFrame
-
-FORMAT = "mggtalk-avatar-5"
 
 GROUPS: dict[str, type] = {
     "neighbours": Neighbours,
@@ -68,6 +65,8 @@ class Avatar:
     coarse_colour: Tensor | None = None  # [N, 3] RGB of parents without children; None: found when they are drawn
     notes: tuple[str, ...] = ()  # what the user should know about this portrait
     adapter: Adapter | None = None  # what was learned of this person from a clip
+    portrait: Tensor | None = None  # [S, S, 3] uint8, the square that it was made of
+    consent: str | None = None  # who agreed, in the words of whoever made it
 
     @property
     def source(self) -> MotionFrame:
@@ -112,7 +111,7 @@ class Avatar:
         moved: dict[str, object] = {}
         for entry in fields(self):
             value = getattr(self, entry.name)
-            if entry.name in ("notes", "pixel_size") or value is None:
+            if entry.name in ("notes", "consent", "portrait", "pixel_size") or value is None:
                 continue
             if isinstance(value, Tensor | MovingWindow | Adapter):
                 moved[entry.name] = value.to(device)
@@ -120,43 +119,38 @@ class Avatar:
                 moved[entry.name] = type(value)(*(part.to(device) for part in value))
         return self.with_(**moved)
 
-    def save(self, path: str | Path) -> None:
-        """Write a ``.safetensors`` file that :meth:`load` reads."""
+    def save(self, path: str | Path, portrait: bool = True) -> Path:
+        """Write a ``.safetensors`` file that :meth:`load` reads, marked as AI-made, with a checksum.
+
+        Args:
+            path: The file; it appears when it is complete.
+            portrait: Whether the portrait itself is in it, if the avatar has it. The avatar's layers show the person
+                in any case.
+
+        Raises:
+            MediaError: If it cannot be written there.
+        """
         tensors: dict[str, Tensor] = {}
         for entry in fields(self):
             value = getattr(self, entry.name)
-            if isinstance(value, Tensor):
-                tensors[entry.name] = value.contiguous()
+            if isinstance(value, Tensor) and (portrait or entry.name != "portrait"):
+                tensors[entry.name] = value
             elif isinstance(value, Adapter):
-                tensors |= {f"adapter.{name}": part.contiguous() for name, part in value.tensors().items()}
-            elif value is not None and entry.name != "notes":
-                for name, part in value._asdict().items():
-                    tensors[f"{entry.name}.{name}"] = part.contiguous()
-        save_file(tensors, str(path), metadata={"format": FORMAT, "notes": "\n".join(self.notes)})
+                tensors |= {f"adapter.{name}": part for name, part in value.tensors().items()}
+            elif hasattr(value, "_asdict"):
+                tensors |= {f"{entry.name}.{name}": part for name, part in value._asdict().items()}
+        return save_avatar(path, tensors, self.notes, self.consent)
 
     @staticmethod
     def load(path: str | Path) -> Avatar:
-        """Read an avatar.
+        """Read an avatar, believing nothing that the file says.
 
         Raises:
-            MediaError: If the file is not an avatar of this version.
+            MediaError: If the file is not an avatar of this version, or not whole.
         """
+        values = load_avatar(path, GROUPS)
         try:
-            with safe_open(str(path), framework="pt") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError) as error:
-            raise MediaError(f"{path} cannot be read as an avatar ({error}).", "Make it with Avatar.save.") from error
-        if metadata.get("format") != FORMAT:
-            found = metadata.get("format", "no format mark")
-            raise MediaError(f"{path} is not an avatar of this version ({found}).", "Prepare the portrait again.")
-        values: dict[str, object] = {name: tensor for name, tensor in tensors.items() if "." not in name}
-        try:
-            for name, kind in GROUPS.items():
-                values[name] = kind(*(tensors[f"{name}.{part}"] for part in kind._fields))  # type: ignore[attr-defined]
-            learned = {name.removeprefix("adapter."): part for name, part in tensors.items() if name[:8] == "adapter."}
-            values["adapter"] = Adapter.of(learned) if learned else None
-            values["notes"] = tuple(line for line in metadata.get("notes", "").split("\n") if line)
-            return Avatar(**values)  # type: ignore[arg-type]
-        except (KeyError, TypeError) as error:
-            raise MediaError(f"{path} is not whole ({error}).", "Prepare the portrait again.") from error
+            return Avatar(**values)
+        except TypeError as error:
+            brief = str(error).partition("()")[2][:80].strip()
+            raise MediaError(f"{str(path)!r} is not whole ({brief}).", "Prepare the portrait again.") from error

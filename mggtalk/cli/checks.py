@@ -14,12 +14,12 @@ from mggtalk.config import check_consent, check_field_of_view, check_size, check
 from mggtalk.errors import OptionError
 
 PATHS = (
-    "adapter", "audio", "clip", "clips", "corpus", "csv", "driving", "encoder", "file", "motion", "out", "ply",
-    "portrait", "speech", "tracks", "voice", "weights",
+    "adapter", "audio", "avatar", "clip", "clips", "corpus", "csv", "driving", "encoder", "file", "motion", "out",
+    "ply", "portrait", "speech", "tracks", "voice", "weights",
 )  # fmt: skip
 """Options that name files or folders."""
 
-INPUTS = ("adapter", "audio", "clip", "driving", "motion", "portrait", "voice")
+INPUTS = ("adapter", "audio", "avatar", "clip", "driving", "motion", "portrait", "voice")
 """Those that are read."""
 
 OUTPUTS = ("out", "ply")
@@ -92,10 +92,18 @@ def _check_video(options: argparse.Namespace) -> None:
         raise OptionError(f"Frames cannot be made on the device {options.device!r}.", "Use cpu or cuda.")
     if options.portrait is not None:
         check_image(options.portrait)
-    for name, kind in (("adapter", "adapter"), ("voice", "voice"), ("motion", "motion file")):
+    for name, kind in (("adapter", "adapter"), ("avatar", "avatar"), ("voice", "voice"), ("motion", "motion file")):
         if named.get(name) is not None:
             check_readable(named[name], kind)
     _check_driver(named.get("driving"), named.get("audio"))
+
+
+def _check_prepare(options: argparse.Namespace) -> None:
+    from mggtalk.media import check_writable
+    from mggtalk.media.image import check_image
+
+    check_writable(options.out, (".safetensors",))
+    check_image(options.portrait)
 
 
 def _check_track(options: argparse.Namespace) -> None:
@@ -157,6 +165,7 @@ CHECKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "reenact": _check_video,
     "talk": _check_video,
     "orbit": _check_video,
+    "prepare": _check_prepare,
     "track": _check_track,
     "adapt": _check_learning,
     "voice": _check_learning,

@@ -75,6 +75,15 @@ def orbit(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     return lines
 
 
+def prepare(options: argparse.Namespace, on_progress: Progress) -> list[str]:
+    """Prepare a portrait and keep it as a file. Like :func:`reenact`."""
+    check_choice(options.depth)
+    pipe = load_pipeline(options)
+    avatar = pipe.prepare(options.portrait, options.crop, options.face, on_progress, options.depth)
+    avatar.with_(consent=options.consent).save(options.out, portrait=not options.without_portrait)
+    return [*as_notes(avatar.notes), options.out]
+
+
 def track(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     """Turn a driving video into a motion file. Like :func:`reenact`."""
     pipe = load_pipeline(options)
@@ -223,6 +232,8 @@ def open_portrait(options: argparse.Namespace, on_progress: Progress) -> tuple[M
     pipe = load_pipeline(options)
     if options.adapter is not None:
         return pipe, load_adapter(pipe, options.adapter, on_progress)
+    if options.avatar is not None:
+        return pipe, pipe.load_avatar(options.avatar)
     return pipe, pipe.prepare(options.portrait, options.crop, options.face, on_progress, options.depth)
 
 

@@ -64,7 +64,13 @@ def add_portrait(parser: argparse.ArgumentParser) -> None:
     """Add what is known about the portrait."""
     person = parser.add_mutually_exclusive_group(required=True)
     person.add_argument("--portrait", metavar="PICTURE", help="PNG, JPEG or WebP of one person")
+    person.add_argument("--avatar", metavar="A.safetensors", help="what 'prepare' kept of a portrait, in its place")
     person.add_argument("--adapter", metavar="A.safetensors", help="what 'adapt' learned from a clip, in its place")
+    add_preparation(parser)
+
+
+def add_preparation(parser: argparse.ArgumentParser) -> None:
+    """Add how a portrait is prepared."""
     parser.add_argument(
         "--crop",
         choices=("auto", "none"),

@@ -1,4 +1,4 @@
-"""The command line: ``python -m mggtalk reenact|talk|orbit|track|adapt|voice|preprocess|train|evaluate|doctor|verify``.
+"""The command line: ``python -m mggtalk COMMAND``; ``--help`` lists the commands.
 
 Exit status 0 on success; 2 with one line on stderr when the user's input is at fault; 130 when interrupted.
 """
@@ -17,6 +17,7 @@ from mggtalk.cli.options import (
     add_model,
     add_output,
     add_portrait,
+    add_preparation,
     add_speech,
     attach_dashed_values,
     yaw_range,
@@ -65,6 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_reenact(commands.add_parser("reenact", help="drive a portrait by a video or a motion file"))
     add_talk(commands.add_parser("talk", help="drive a portrait by speech"))
     add_orbit(commands.add_parser("orbit", help="look at a portrait from a moving viewpoint"))
+    add_prepare(commands.add_parser("prepare", help="keep a prepared portrait as an avatar file"))
     add_track(commands.add_parser("track", help="turn a driving video into a motion file"))
     add_adapt(commands.add_parser("adapt", help="learn an avatar of one person from a clip"))
     add_voice(commands.add_parser("voice", help="learn from a clip how one person moves the lips"))
@@ -123,6 +125,17 @@ def add_orbit(parser: argparse.ArgumentParser) -> None:
     add_output(parser)
     add_model(parser)
     parser.set_defaults(run="orbit")
+
+
+def add_prepare(parser: argparse.ArgumentParser) -> None:
+    """Options of ``prepare``."""
+    parser.add_argument("--portrait", required=True, metavar="PICTURE", help="PNG, JPEG or WebP of one person")
+    parser.add_argument("--out", required=True, metavar="A.safetensors", help="the avatar to write, for '--avatar'")
+    parser.add_argument("--consent", metavar="STATEMENT", help="who agreed, kept in the file")
+    parser.add_argument("--without-portrait", action="store_true", help="leave the picture itself out of the file")
+    add_preparation(parser)
+    add_model(parser)
+    parser.set_defaults(run="prepare")
 
 
 def add_track(parser: argparse.ArgumentParser) -> None:

@@ -100,6 +100,9 @@ BAD = {
     "face too small": (*REENACT, "--portrait", "small_face.png"),
     "several faces": (*REENACT, "--portrait", "two_faces.png"),
     "no such face": (*REENACT, "--portrait", "two_faces.png", "--face", "7"),
+    "missing avatar": ("reenact", "--avatar", "nowhere.safetensors", "--driving", "driving.mp4", "--out", "out.mp4"),
+    "text as avatar": ("reenact", "--avatar", "text.png", "--driving", "driving.mp4", "--out", "out.mp4"),
+    "avatar of another kind": ("prepare", "--portrait", "portrait.png", "--out", "a.txt"),
     "missing portrait": (*REENACT, "--portrait", "nowhere.png"),
     "empty portrait": (*REENACT, "--portrait", "empty.png"),
     "text as portrait": (*REENACT, "--portrait", "text.png"),
@@ -217,6 +220,17 @@ def test_track_then_reenact_by_the_motion_file_equals_reenact_by_the_video(files
     difference = frames_of(direct).astype(int) - frames_of(indirect)
     assert np.abs(difference).mean() < 0.5
     assert not has_sound(direct) and not has_sound(indirect)
+
+
+def test_a_prepared_avatar_gives_the_frames_of_its_portrait(files, monkeypatch, tmp_path):
+    monkeypatch.chdir(files)
+    avatar, direct, kept = tmp_path / "a.safetensors", tmp_path / "direct.mp4", tmp_path / "kept.mp4"
+    said = ("--consent", "The astronaut agreed.")
+    assert main(("prepare", "--portrait", "portrait.png", "--out", str(avatar), *said)) == 0
+    driven = ("--driving", "driving.mp4", "--size", "128")
+    assert main(("reenact", "--portrait", "portrait.png", *driven, "--out", str(direct))) == 0
+    assert main(("reenact", "--avatar", str(avatar), *driven, "--out", str(kept))) == 0
+    assert np.array_equal(frames_of(direct), frames_of(kept))
 
 
 def test_talk_takes_the_head_from_a_motion_file(files, monkeypatch, tmp_path):
