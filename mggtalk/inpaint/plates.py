@@ -9,11 +9,21 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mggtalk.face.masks import HeadMasks
+from mggtalk.inpaint.fill_background import fill_background
 from mggtalk.nets.maps import fill
 
 SHOULDER = 1.0
 """Slope at which a torso goes on beside the picture, down over out: mirrored at the border, and falling like shoulders
 and hair."""
+
+RIM = 0.012
+"""How far around the person the background is filled as well, over the side of the picture."""
+
+SEEN = 0.03
+"""Matte from which on there may be a person."""
+
+MOST = 0.998
+"""Share of the picture that a hole may have and still be filled from around it."""
 
 
 class Plates(NamedTuple):
@@ -32,17 +42,15 @@ def background_plate(portrait: Tensor, person: Tensor) -> Tensor:
         person: Matte ``[S, S]``.
 
     Returns:
-        ``[3, S, S]``.
+        ``[3, S, S]``; the portrait but for the person and a rim, which the matte's soft edge and light from the person
+        would colour.
     """
-    size = portrait.shape[-1]
-    reach = max(3, size // 64) | 1  # the matte's soft edge must not colour the fill
-    grown = F.max_pool2d(person[None, None], 2 * reach + 1, stride=1, padding=reach)
-    known = 1.0 - (grown * 4.0).clamp(0, 1)  # [1, 1, S, S]
-    if float(known.sum()) < 0.002 * size * size:  # the person covers the picture: continue its border
-        known = (1.0 - person)[None, None].clamp(min=1e-3)
-    filled = fill(portrait[None], known)[0]
-    keep = (1.0 - (person * 20.0).clamp(0, 1))[None]
-    return portrait * keep + filled * (1.0 - keep)
+    reach = max(2, round(RIM * portrait.shape[-1]))
+    grown = F.max_pool2d((person > SEEN).float()[None, None], 2 * reach + 1, stride=1, padding=reach)[0, 0]  # [S, S]
+    hole = grown > 0
+    if float(hole.sum()) > MOST * hole.numel():  # the person covers the picture: continue its border
+        return fill(portrait[None], (1.0 - person)[None, None].clamp(min=1e-3))[0]
+    return fill_background(portrait, hole.numpy())
 
 
 def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor) -> Plates:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from mggtalk.face.masks import HeadMasks
-from mggtalk.inpaint.plates import background_plate, make_plates
+from mggtalk.inpaint.plates import RIM, background_plate, make_plates
 
 SIZE = 96
 
@@ -36,8 +37,11 @@ def test_background_stays_as_it_is_beside_the_person() -> None:
     image, masks = drawing()
     noisy = image + 0.1 * torch.randn(3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
     background = background_plate(noisy, torch.from_numpy(masks.person))
-    outside = torch.from_numpy(masks.person == 0)
+    reach = max(2, round(RIM * SIZE))  # a rim around the person goes with it
+    grown = ndimage.binary_dilation(masks.person > 0, np.ones((2 * reach + 1, 2 * reach + 1)))
+    outside = torch.from_numpy(~grown)
     assert torch.equal(background[:, outside], noisy[:, outside])
+    assert not torch.equal(background, noisy)
 
 
 def test_a_person_who_fills_the_picture_still_has_a_background() -> None:
