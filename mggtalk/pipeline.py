@@ -27,6 +27,7 @@ from mggtalk.face.fitting import fit_track
 from mggtalk.face.masks import face_axes
 from mggtalk.face.matte import PersonMatte
 from mggtalk.face.tracker import FaceTracker
+from mggtalk.face.upright import turn_upright
 from mggtalk.inpaint.inpainter import Inpainter
 from mggtalk.media import VideoReader, load_image, open_video
 from mggtalk.media.sound import Sound, check_speech, read_sound
@@ -35,6 +36,7 @@ from mggtalk.motion.parts import Shot, differ, join_shots
 from mggtalk.motion.retarget import PoseMode, close_lips, driver_rest, retarget
 from mggtalk.motion.style import Style, play
 from mggtalk.nets.unet import ResidualUNet
+from mggtalk.portrait.check import judge_face, portrait_notes
 from mggtalk.portrait.prepare import build_avatar
 from mggtalk.portrait.view import portrait_tensor
 from mggtalk.runtime.overlap import one_thread, read_ahead
@@ -185,7 +187,8 @@ class MGGTalkPipeline:
                 in a folder, or an estimator. Weights that are not on this machine are downloaded.
 
         Returns:
-            The avatar; use it as often as you like.
+            The avatar; use it as often as you like. A picture that lies on its side is turned upright. Its notes say
+            so, and what in the picture will be seen in the video: a face that is turned, small, blurred, dark or cut.
 
         Raises:
             MediaError: If the picture cannot be read.
@@ -199,6 +202,7 @@ class MGGTalkPipeline:
         image = load_image(portrait, self.config.media)
         on_progress("face", 0, 1)
         track = self.tracker.still(image, face=face)
+        image, track, turned = turn_upright(image, track)
         on_progress("face", 1, 1)
         height = face_axes(track.landmarks[0]).height
         if height < MIN_FACE_HEIGHT:
@@ -208,7 +212,9 @@ class MGGTalkPipeline:
             )
         window = choose_crop(track.landmarks[0], image.shape[1], image.shape[0], crop)
         square = window.cut(image, PORTRAIT_SIZE)
-        return self._avatar(square, window.track(track, PORTRAIT_SIZE), on_progress, depth)
+        findings = judge_face(image, track, self.face_model, self.config.render.focal_ratio)
+        avatar = self._avatar(square, window.track(track, PORTRAIT_SIZE), on_progress, depth)
+        return avatar.with_(notes=(*avatar.notes, *([turned] if turned else ()), *portrait_notes(findings)))
 
     def person_matte(self, picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         """Tell the person in a picture from the background.

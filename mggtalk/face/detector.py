@@ -31,6 +31,10 @@ class Detection(NamedTuple):
         return Roi.from_box(self.box, self.keypoints[0], self.keypoints[1])
 
 
+UNSURE = 0.05
+"""Score of what may be a face at all."""
+
+
 class FaceDetector:
     """Finds faces in the whole picture, in turned pictures and in ever smaller tiles.
 
@@ -61,12 +65,16 @@ class FaceDetector:
         for views in stages:
             yield suppress([face for view in views for face in self._look(image, view)])
 
-    def _look(self, image: np.ndarray, view: Roi) -> list[Detection]:
+    def best_look(self, image: np.ndarray, view: Roi) -> Detection | None:
+        """The surest face in one square view, however little sure."""
+        return max(self._look(image, view, least=UNSURE), key=lambda face: face.score, default=None)
+
+    def _look(self, image: np.ndarray, view: Roi, least: float | None = None) -> list[Detection]:
         """Faces in one square view."""
         pixels = resample(image, view, INPUT, padding="zeros")  # [128, 128, 3]
         regressors, logits = self._network(pixels[None] / 127.5 - 1.0)  # [1, 896, 16], [1, 896, 1]
         scores = 1.0 / (1.0 + np.exp(-np.clip(logits[0, :, 0], -80.0, 80.0)))  # [896]
-        chosen = np.flatnonzero(scores >= self._threshold)
+        chosen = np.flatnonzero(scores >= (self._threshold if least is None else least))
         values = regressors[0, chosen].reshape(-1, 8, 2) / INPUT  # [n, 8, 2] centre, size, six key points
         faces = []
         for anchor, value, score in zip(self._anchors[chosen], values, scores[chosen]):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from scipy import ndimage
 
+from mggtalk.face.blendshapes import NAMES
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.fitting import fit_track
-from mggtalk.face.landmarks import Face
 from mggtalk.face.masks import face_axes
 from mggtalk.face.tracker import SECOND_FACE, FaceTracker
+from mggtalk.face.upright import turn_upright
 from mggtalk.geometry import rotation_to_euler
 from mggtalk.scene import FaceTrack
 
@@ -33,6 +35,13 @@ DARK, BRIGHT = 0.22, 0.85
 
 MOST_CLIPPED = 0.12
 """Share of the face's pixels that may be black or white."""
+
+
+WHOLE, CUT = 0.02, 0.2
+"""Shares of the landmarks outside the picture up to which a face is whole, and from which much of it is missing."""
+
+SHUT = 0.55
+"""Blink score of the more open eye from which both are shut."""
 
 
 class Finding(NamedTuple):
@@ -86,30 +95,44 @@ def check_portrait(
             boxes, None, (Finding("Face", value, "fair", "Choose one: click it, or pick its number."),)
         )
     chosen = min(face or 0, len(counting) - 1)
-    return PortraitCheck(
-        boxes, chosen, tuple(_findings(image, counting[chosen], len(counting), face_model, focal_ratio))
-    )
-
-
-def _findings(image: np.ndarray, face: Face, count: int, face_model: FaceModel, focal_ratio: float) -> list[Finding]:
-    """Grades of one face."""
-    which = "one found" if count == 1 else f"one of {count}"
+    found, height, width = counting[chosen], *image.shape[:2]
+    track = FaceTrack(found.landmarks[None], found.blendshapes[None], np.ones(1, bool), 25.0, width, height)
+    image, track, turned = turn_upright(image, track)
+    which = "one found" if len(counting) == 1 else f"one of {len(counting)}"
     findings = [Finding("Face", which, "good")]
-    height = face_axes(face.landmarks).height
+    if turned:
+        findings.append(Finding("Upright", "no", "fair", turned.replace("was turned", "will be turned")))
+    return PortraitCheck(boxes, chosen, (*findings, *judge_face(image, track, face_model, focal_ratio)))
+
+
+def portrait_notes(findings: Iterable[Finding]) -> tuple[str, ...]:
+    """What of the findings the user should know who does not see the page's list."""
+    return tuple(f"Portrait: {f.name.lower()} {f.value}. {f.advice}" for f in findings if f.grade != "good")
+
+
+def judge_face(image: np.ndarray, track: FaceTrack, face_model: FaceModel, focal_ratio: float) -> list[Finding]:
+    """Grades of one face: size, turn, place, eyes, sharpness and light.
+
+    Args:
+        image: uint8 ``[H, W, 3]``, upright.
+        track: Of the face, one frame.
+        face_model: Tells how it is turned.
+        focal_ratio: Of the camera that is assumed.
+    """
+    landmarks = track.landmarks[0]  # [478, 3]
+    findings = []
+    height = face_axes(landmarks).height
     grade = _grade(height, GOOD_HEIGHT, FAIR_HEIGHT)
     advice = "" if grade == "good" else "A larger or closer picture gives a sharper head."
     findings.append(Finding("Size", f"{height:.0f} pixels high", grade, advice))
-    height_, width = image.shape[:2]
-    track = FaceTrack(
-        face.landmarks[None], face.blendshapes[None], np.ones(1, bool), fps=25.0, width=width, height=height_
-    )
     angles = torch.rad2deg(rotation_to_euler(fit_track(face_model, track, focal_ratio).rotation[0]))
     yaw = float(angles[1])
     grade = _grade(-abs(yaw), -GOOD_TURN, -FAIR_TURN)
     advice = "" if grade == "good" else "A view from the front shows both halves; the hidden one has to be mirrored."
     side = "straight ahead" if abs(yaw) < 3 else f"{abs(yaw):.0f}° to the {'right' if yaw > 0 else 'left'}"
     findings.append(Finding("Turned", side, grade, advice))
-    grey = _face_pixels(image, face)
+    findings += [_framing(landmarks, track.width, track.height), _eyes(track.blendshapes[0])]
+    grey = _face_pixels(image, landmarks)
     sharpness = _sharpness(grey)
     grade = _grade(sharpness, GOOD_SHARPNESS, FAIR_SHARPNESS)
     words = {"good": "sharp", "fair": "a little soft", "poor": "blurred"}
@@ -119,11 +142,30 @@ def _findings(image: np.ndarray, face: Face, count: int, face_model: FaceModel, 
     return findings
 
 
-def _face_pixels(image: np.ndarray, face: Face) -> np.ndarray:
-    """Brightness of the face in [0, 1], float32 ``[h, w]``."""
-    x0, y0, x1, y1 = face.box
-    rows = slice(max(0, int(y0)), max(1, int(np.ceil(y1))))
-    columns = slice(max(0, int(x0)), max(1, int(np.ceil(x1))))
+def _framing(landmarks: np.ndarray, width: int, height: int) -> Finding:
+    """Whether the whole face is in the picture."""
+    inside = ((landmarks[:, :2] >= 0) & (landmarks[:, :2] < (width, height))).all(-1)
+    outside = 1.0 - float(inside.mean())
+    if outside <= WHOLE:
+        return Finding("Place", "all in the picture", "good")
+    value = f"{100 * outside:.0f} % outside the picture"
+    return Finding("Place", value, "fair" if outside <= CUT else "poor", "Use a picture that shows the whole head.")
+
+
+def _eyes(blendshapes: np.ndarray) -> Finding:
+    """Whether an eye is open."""
+    shut = min(float(blendshapes[NAMES.index(name)]) for name in ("eyeBlinkLeft", "eyeBlinkRight"))
+    if shut < SHUT:
+        return Finding("Eyes", "open", "good")
+    return Finding("Eyes", "shut", "fair", "They cannot open: what is under the lids is not in the picture.")
+
+
+def _face_pixels(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """Brightness of the face in [0, 1], float32 ``[h, w]``, at least one pixel."""
+    height, width = image.shape[:2]
+    (x0, y0), (x1, y1) = landmarks[:, :2].min(0), landmarks[:, :2].max(0)
+    top, left = (int(np.clip(low, 0, side - 1)) for low, side in ((y0, height), (x0, width)))
+    rows, columns = slice(top, max(top + 1, int(np.ceil(y1)))), slice(left, max(left + 1, int(np.ceil(x1))))
     patch = image[rows, columns].astype(np.float32) / 255.0
     return patch @ np.array([0.2126, 0.7152, 0.0722], np.float32)  # [h, w]
 
