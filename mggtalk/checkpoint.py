@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Collection
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -138,8 +138,14 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def config_from_dict(kind: type, values: dict[str, Any]) -> Any:
-    """A frozen configuration from parsed JSON; unknown keys are an error.
+def config_from_dict(kind: type, values: dict[str, Any], default: Any = None) -> Any:
+    """Read a frozen configuration from parsed JSON; unknown keys are an error.
+
+    Args:
+        kind: The configuration's class.
+        values: What the file says.
+        default: Gives what the file leaves out; the class's own defaults if None. Parts of a configuration have
+            defaults of their own there: the audio prior that hears with an encoder is no default audio prior.
 
     Raises:
         WeightsMissingError: If a key is not known, which means that the file is of another version.
@@ -154,12 +160,12 @@ def config_from_dict(kind: type, values: dict[str, Any]) -> Any:
         raise WeightsMissingError(
             f"The configuration has unknown keys {', '.join(unknown)}.", "Use weights of this version of mggtalk."
         )
-    defaults = kind()
+    default = kind() if default is None else default
     parsed = {}
     for name, value in values.items():
-        current = getattr(defaults, name)
-        parsed[name] = config_from_dict(type(current), value) if is_dataclass(current) else value
-    return kind(**parsed)
+        current = getattr(default, name)
+        parsed[name] = config_from_dict(type(current), value, current) if is_dataclass(current) else value
+    return replace(default, **parsed)
 
 
 def _folder(source: str | Path) -> Path:

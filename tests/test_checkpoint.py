@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -158,9 +159,13 @@ def test_new_networks_are_the_same_every_time() -> None:
 
 @pytest.mark.parametrize("config", [tiny(), paper()])
 def test_configuration_survives_json(config: PipelineConfig) -> None:
-    from dataclasses import asdict
-
     assert config_from_dict(PipelineConfig, json.loads(json.dumps(asdict(config)))) == config
+
+
+def test_keys_that_a_part_leaves_out_take_the_defaults_of_that_part() -> None:
+    found = config_from_dict(PipelineConfig, {"encoded_prior": {"width": 24}})
+    assert found.encoded_prior == replace(PipelineConfig().encoded_prior, width=24)
+    assert found.encoded_prior.encoder, "a prior that hears with an encoder must not lose it"
 
 
 def test_unknown_keys_are_refused() -> None:

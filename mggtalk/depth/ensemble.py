@@ -27,12 +27,13 @@ def joint_depth(members: np.ndarray) -> np.ndarray:
     count = len(members)
     if count == 1:
         return to_unit_range(members[0])
+    members = members.astype(np.float64)  # BFGS takes differences over 1e-8, which single precision rounds away
     low, high = members.min((1, 2)), members.max((1, 2))  # [M]
     scale = 1.0 / np.maximum(high - low, 1e-6)
     first, second = np.triu_indices(count, 1)
 
     def aligned(parameters: np.ndarray) -> np.ndarray:
-        scales, shifts = parameters.astype(np.float32).reshape(2, count, 1, 1)
+        scales, shifts = parameters.reshape(2, count, 1, 1)
         return members * scales + shifts  # [M, H, W]
 
     def disagreement(parameters: np.ndarray) -> float:

@@ -13,6 +13,7 @@ from PIL import Image
 from scipy.cluster.vq import kmeans2
 
 from mggtalk.avatar.avatar import Avatar
+from mggtalk.config import MediaConfig
 from mggtalk.errors import MediaError
 from mggtalk.face.crop import CropMode, SquareCrop, choose_crop
 from mggtalk.media import open_video
@@ -110,7 +111,7 @@ def open_clip(
     width, height = motion.frame_size
     window = choose_crop(motion.landmarks[portraits[1]].float().numpy(), width, height, crop)
     wanted = sorted({*parts[0], *parts[1]})
-    squares = dict(zip(wanted, _squares(path, window, wanted, on_progress)))
+    squares = dict(zip(wanted, _squares(path, window, wanted, pipe.config.media, on_progress)))
     if len(squares) < len(wanted):
         raise MediaError(f"{str(path)!r} gave fewer frames when it was read again.", "Convert the video.")
     scaled = _in_window(motion, window)
@@ -154,10 +155,12 @@ def _spread(found: torch.Tensor, start: int, end: int) -> list[int]:
     return usable[:: max(1, step)]
 
 
-def _squares(path: str | Path, window: SquareCrop, wanted: list[int], on_progress: Progress) -> Iterator[np.ndarray]:
-    """The wanted frames of a video, cut to a window of side ``PORTRAIT_SIZE``."""
+def _squares(
+    path: str | Path, window: SquareCrop, wanted: list[int], limits: MediaConfig, on_progress: Progress
+) -> Iterator[np.ndarray]:
+    """Read the wanted frames of a video as it was tracked, cut to a window of side ``PORTRAIT_SIZE``."""
     chosen = set(wanted)
-    with open_video(path) as reader:
+    with open_video(path, limits) as reader:
         for index, frame in enumerate(reader):
             if index in chosen:
                 yield window.cut(frame, PORTRAIT_SIZE)

@@ -54,8 +54,8 @@ class Trainer:
         self.config = config
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._check_config()
         self.accelerator = accelerator = Accelerator(mixed_precision=config.precision)
+        self._check_config()
         set_seed(config.seed)
         self.average = AveragedModel(stage.learner, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
         self.average.to(accelerator.device)
@@ -68,18 +68,28 @@ class Trainer:
         accelerator.register_for_checkpointing(self.average, self.schedule)
         stage.loss.to(accelerator.device)
         self.step = 0
-        self._drawer = ThreadPoolExecutor(1)
         self._drawn: dict[int, Future[Any]] = {}
         self._resume()
 
     def run(self, on_progress: Progress = no_progress) -> None:
         """Train to the last step; checkpoints, pictures and the log are written on the way."""
-        config, accelerator = self.config, self.accelerator
+        accelerator = self.accelerator
         writer = SummaryWriter(str(self.folder)) if accelerator.is_main_process else None
         self.stage.set_train(accelerator.unwrap_model(self.learner))
+        with ThreadPoolExecutor(1, "sample") as drawer:
+            try:
+                self._steps(drawer, writer, on_progress)
+            finally:
+                drawer.shutdown(wait=False, cancel_futures=True)  # a sample that is not needed is not waited for
+                if writer is not None:
+                    writer.close()
+
+    def _steps(self, drawer: ThreadPoolExecutor, writer: SummaryWriter | None, on_progress: Progress) -> None:
+        """Take all steps that are left."""
+        config = self.config
         started, first = time.monotonic(), self.step
         while self.step < config.steps:
-            outcome, norm = self._optimise()
+            outcome, norm = self._optimise(drawer)
             self.step += 1
             if self.step % config.log_every == 0 and writer is not None:
                 seconds = (time.monotonic() - started) / (self.step - first)
@@ -89,15 +99,13 @@ class Trainer:
             if self.step % config.save_every == 0 or self.step == config.steps:
                 self.save()
             on_progress("train", self.step, config.steps)
-        if writer is not None:
-            writer.close()
 
-    def _optimise(self) -> tuple[Outcome, float]:
+    def _optimise(self, drawer: ThreadPoolExecutor) -> tuple[Outcome, float]:
         """One step of Adam, and one of the critic if there is one."""
         accelerator = self.accelerator
         index = self.step * accelerator.num_processes + accelerator.process_index
         with accelerator.autocast():
-            sample = self._draw(index, index + accelerator.num_processes)
+            sample = self._draw(drawer, index, index + accelerator.num_processes)
             outcome = self.stage.outcome(self.learner, self.critic, sample, accelerator.device)
         self.optimizer.zero_grad()
         accelerator.backward(outcome.total)
@@ -116,10 +124,10 @@ class Trainer:
             self.critic_optimizer.step()
         return outcome, norm
 
-    def _draw(self, index: int, following: int) -> Any:
-        """The sample of one index; the following one is drawn in the background."""
-        drawn = self._drawn.pop(index, None) or self._drawer.submit(self.stage.samples.draw, index)
-        self._drawn = {following: self._drawer.submit(self.stage.samples.draw, following)}
+    def _draw(self, drawer: ThreadPoolExecutor, index: int, following: int) -> Any:
+        """Draw the sample of one index, and the following one in the background."""
+        drawn = self._drawn.pop(index, None) or drawer.submit(self.stage.samples.draw, index)
+        self._drawn = {following: drawer.submit(self.stage.samples.draw, following)}
         return drawn.result()
 
     def save(self) -> None:
@@ -127,6 +135,7 @@ class Trainer:
         partial, latest, old = (self.folder / name for name in ("partial", LATEST, "old"))
         self.accelerator.wait_for_everyone()
         self.accelerator.save_state(str(partial))
+        self.accelerator.wait_for_everyone()  # every process writes its own random numbers there
         if self.accelerator.is_main_process:
             (partial / "step.json").write_text(json.dumps({"step": self.step}))
             shutil.rmtree(old, ignore_errors=True)
@@ -142,7 +151,8 @@ class Trainer:
         averaged = self.average.module
         for name in self.stage.networks:
             state = {key: value.cpu() for key, value in getattr(averaged, name).state_dict().items()}
-            own = NETWORKS[name](self.pipe.config)
+            with torch.random.fork_rng(devices=[]):  # a run that saves must draw what one that does not save draws
+                own = NETWORKS[name](self.pipe.config)
             own.load_state_dict(state)
             setattr(self.pipe, name, own.eval().requires_grad_(False))
         self.pipe.save_pretrained(folder)
@@ -172,7 +182,9 @@ class Trainer:
                 raise OptionError(
                     f"{self.folder} holds a run with another {', '.join(differing)}.", "Choose another folder."
                 )
-        path.write_text(json.dumps(asdict(self.config), indent=2) + "\n")
+        self.accelerator.wait_for_everyone()  # all have read it
+        if self.accelerator.is_main_process:
+            path.write_text(json.dumps(asdict(self.config), indent=2) + "\n")
 
     def _log(self, writer: SummaryWriter, outcome: Outcome, norm: float, seconds: float) -> None:
         """Numbers of one step, to TensorBoard, to the log file and to the logger."""

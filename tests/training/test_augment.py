@@ -8,7 +8,7 @@ import torch
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.scene import Motion
-from mggtalk.training.data.augment import ColourJitter, replace_background
+from mggtalk.training.data.augment import ColourJitter
 
 
 def rendered(pipe: MGGTalkPipeline, avatar: Avatar, frame) -> torch.Tensor:
@@ -55,13 +55,3 @@ def test_colours_stay_in_range_and_strength_zero_changes_nothing() -> None:
         assert inside.min() >= 0 and inside.max() <= 1
     same = ColourJitter.draw(torch.Generator().manual_seed(5)), ColourJitter.draw(torch.Generator().manual_seed(5))
     assert torch.equal(same[0].gain, same[1].gain) and same[0].gamma == same[1].gamma
-
-
-def test_background_changes_and_the_person_stays(avatar: Avatar) -> None:
-    target, person = torch.rand(3, 64, 64), torch.zeros(1, 32, 32)
-    person[:, 8:24, 8:24] = 1.0
-    changed, picture = replace_background(avatar, target, person, torch.full((3, 16, 16), 0.25))
-    assert torch.allclose(picture[:, 20:44, 20:44], target[:, 20:44, 20:44], atol=1e-6)
-    assert torch.allclose(picture[:, :12], torch.full((3, 12, 64), 0.25), atol=1e-6)
-    assert changed.plates.background.shape == avatar.plates.background.shape
-    assert torch.allclose(changed.plates.background, torch.tensor(0.25)) and changed.points is avatar.points

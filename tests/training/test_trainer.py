@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from accelerate import Accelerator
 
 from mggtalk.config import DSGRConfig, InpaintConfig, PipelineConfig, SGPConfig
 from mggtalk.errors import OptionError
@@ -69,6 +71,40 @@ def test_a_resumed_run_has_the_losses_of_one_that_never_stopped(clips: list[Clip
 def stop_after_two(stage: str, done: int, total: int) -> None:
     if done == 2:
         raise KeyboardInterrupt
+
+
+def test_only_the_first_process_writes_and_all_wait_before_the_rename(
+    clips: list[Clip], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe = MGGTalkPipeline.from_pretrained(config=SMALL, prior=True)
+    stage = HeadStage(pipe, clips, QUICK)
+    calls: list[str] = []
+    save, wait, rename = Accelerator.save_state, Accelerator.wait_for_everyone, Path.rename
+    monkeypatch.setattr(Accelerator, "save_state", lambda self, to: (calls.append("save"), save(self, to)))
+    monkeypatch.setattr(Accelerator, "wait_for_everyone", lambda self: (calls.append("wait"), wait(self)))
+    monkeypatch.setattr(Path, "rename", lambda self, to: (calls.append("rename"), rename(self, to)))
+    trainer = Trainer(pipe, stage, tmp_path / "first", QUICK)
+    calls.clear()
+    trainer.save()
+    assert calls == ["wait", "save", "wait", "rename", "wait"]
+    monkeypatch.setattr(Accelerator, "is_main_process", property(lambda self: False))
+    Trainer(pipe, stage, tmp_path / "second", QUICK)
+    assert not list((tmp_path / "second").iterdir())
+
+
+def test_saving_draws_no_random_numbers_and_a_run_leaves_no_thread(clips: list[Clip], tmp_path: Path) -> None:
+    pipe = MGGTalkPipeline.from_pretrained(config=SMALL, prior=True)
+    config = replace(QUICK, steps=1, save_every=1)
+    trainer = Trainer(pipe, HeadStage(pipe, clips, config), tmp_path, config)
+    before = torch.get_rng_state()
+    trainer.export(tmp_path / "weights of now")
+    assert torch.equal(torch.get_rng_state(), before)
+    threads = set(threading.enumerate())
+    trainer.run()
+    left = [t for t in threading.enumerate() if t not in threads and t.name.startswith(("sample", "ThreadPool"))]
+    for thread in left:
+        thread.join(timeout=30)
+    assert not [thread for thread in left if thread.is_alive()]
 
 
 def test_weights_for_use_load_and_are_no_longer_the_prior(clips: list[Clip], tmp_path: Path) -> None:

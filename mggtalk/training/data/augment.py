@@ -80,24 +80,6 @@ class ColourJitter(NamedTuple):
         return torch.cat([changed * alpha, alpha], dim=channel)
 
 
-def replace_background(avatar: Avatar, target: Tensor, person: Tensor, background: Tensor) -> tuple[Avatar, Tensor]:
-    """Put another background behind a source and its target.
-
-    Args:
-        avatar: The source.
-        target: ``[3, S, S]`` RGB in [0, 1].
-        person: Matte of the target ``[1, M, M]``.
-        background: ``[3, B, B]`` RGB in [0, 1].
-
-    Returns:
-        The avatar with the new background plate, and the target in front of it. Soft edges of the person keep a trace
-        of the old background.
-    """
-    alpha = resized(person, target.shape[-1])  # [1, S, S]
-    plates = avatar.plates._replace(background=resized(background, avatar.plates.background.shape[-1]))
-    return avatar.with_(plates=plates), alpha * target + (1.0 - alpha) * resized(background, target.shape[-1])
-
-
 def resized(image: Tensor, side: int) -> Tensor:
     """A square picture ``[C, S, S]`` at another size."""
     if image.shape[-1] == side:
