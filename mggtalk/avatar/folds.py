@@ -49,7 +49,7 @@ class Folds(NamedTuple):
     points: Tensor  # [S] int64 indices among the visible points, each one once
     weight: Tensor  # [S] in (0, 1]: how much of what they show is the fold's
     colour: Tensor  # [S, 3] RGB of the skin beside it
-    place: Tensor  # [S] which of the gaps opens the fold; between two of them, both do
+    place: Tensor  # [S] which of the gaps opens the fold; between two of them, both do; WIDTH: a mouth that gets round
     gaps: Tensor  # [G] the portrait's gaps, decimetres, see :func:`gaps_of`
 
     def shares(self, vertices: Tensor) -> Tensor:
@@ -63,8 +63,8 @@ class Folds(NamedTuple):
         rounded = ((shrunk[..., 2:] - NARROWER[0]) / (NARROWER[1] - NARROWER[0])).clamp(0.0, 1.0)  # [..., 1]
         parted = ((change[..., :LIPS] - APART[0]) / (APART[1] - APART[0])).clamp(0.0, 1.0)
         parted = parted.index_copy(-1, indices(CORNERS, parted), parted[..., indices(CORNERS, parted)] * rounded)
-        opened = torch.cat([parted, unrolled.clamp(0.0, 1.0)], dim=-1)  # [..., G - 1]
-        low = self.place.long().clamp(max=WIDTH - 2)  # [S]
+        opened = torch.cat([parted, unrolled.clamp(0.0, 1.0), rounded], dim=-1)  # [..., G]
+        low = self.place.long().clamp(max=WIDTH - 1)  # [S]
         along = self.place - low
         return self.weight * (opened[..., low] * (1 - along) + opened[..., low + 1] * along)  # [..., S]
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mggtalk.avatar.folds import LEFT_LIDS, LIPS, RIGHT_LIDS, Folds, gaps_of
+from mggtalk.avatar.folds import LEFT_LIDS, LIPS, RIGHT_LIDS, WIDTH, Folds, gaps_of
 from mggtalk.face.topology import LEFT_EYE_UPPER, LIPS_INNER_LOWER, LIPS_INNER_UPPER, RIGHT_EYE_UPPER
 from mggtalk.nets.maps import to_colour_map
 
@@ -93,12 +93,14 @@ def lip_line(view: MapView) -> Folds:
     cheek = _beside_line(view.colour, line, place, side * (breadth + 1.0))
     share = ((0.4 - outside) / 0.4).clamp(0.0, 1.0)[:, None]  # [S, 1] lips end a little beside the corner
     skin = cheek + share * (lip - cheek)
+    # What goes on beyond the corners is no gap of the lips: a pout has none, however closed it is.
+    place = torch.where(outside > 0, float(WIDTH), nearest[chosen])
     # In the middle the line is the shadow of lips that are open as well; a sliver of teeth there is not.
     own = view.colour[:, view.mask].T[chosen]  # [S, 3]
     white = ((own.amin(-1) - skin.amin(-1)) / WHITE).clamp(0.0, 1.0)
     weight = weight * torch.maximum(outward[chosen], white)
     seen = weight > 0
-    return Folds(chosen[seen], weight[seen], skin[seen], nearest[chosen][seen], gaps)
+    return Folds(chosen[seen], weight[seen], skin[seen], place[seen], gaps)
 
 
 def lid(view: MapView, rim: tuple[int, ...], place: int) -> Folds:

@@ -18,7 +18,7 @@ from mggtalk.portrait.view import PortraitView
 from mggtalk.render.harmonics import harmonics_from_colour
 from mggtalk.scene import Gaussians
 from mggtalk.sgp.footprint import footprint, scales_and_rotation
-from mggtalk.sgp.mouth.decoder import TEETH_EDGE, sheet_points, under_the_lip
+from mggtalk.sgp.mouth.decoder import CAVITY, TEETH_EDGE, sheet_points, under_the_lip
 from mggtalk.sgp.parameters import GaussianParameters
 
 EYE_LEVEL = -0.12
@@ -72,7 +72,7 @@ def paint_mouth(view: PortraitView, colour: Tensor, part: Tensor) -> MouthSheet:
     return MouthSheet(
         colour=colour,
         known=apart,
-        cavity=lips * torch.tensor((0.34, 0.26, 0.26)),
+        cavity=lips * torch.tensor(CAVITY),
         teeth=(0.92 * white * torch.tensor((1.0, 0.96, 0.90))).clamp(0, 0.95),
         edge=torch.minimum(neutral[LIPS_MIDDLE[0], 1] - TEETH_EDGE, middle),
         closed_gap=torch.tensor(0.015),

@@ -75,6 +75,16 @@ def test_corners_of_an_o_are_lips_and_those_of_a_smile_stay_dark(make_lips: Lips
         assert torch.equal(shown(view, folds, smile)[corner], own[corner])
 
 
+def test_a_closed_pout_ends_at_its_corners(make_lips: Lips) -> None:
+    """The line between the lips stays; what it goes on as in a portrait's wide mouth is skin in a narrow one."""
+    view = portrait(make_lips)
+    own = view.colour.permute(1, 2, 0)
+    pout = shown(view, find_folds(view), face(make_lips, 0.0, width=0.7))
+    for beyond in (slice(10, 12), slice(52, 54)):
+        assert pout[LINE_ROW - 1 : LINE_ROW + 1, beyond].mean() > own[LINE_ROW - 1 : LINE_ROW + 1, beyond].mean() + 0.2
+    assert torch.equal(pout[:, 14:50], own[:, 14:50])
+
+
 def test_a_sliver_of_teeth_between_the_lips_goes_and_their_shadow_stays(make_lips: Lips) -> None:
     view = portrait(make_lips)
     middle = (slice(LINE_ROW - 1, LINE_ROW + 1), slice(27, 37))

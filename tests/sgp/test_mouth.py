@@ -10,8 +10,9 @@ from torch import Tensor
 
 from mggtalk.avatar.mouth_sheet import COLUMNS, ROWS, MouthSheet
 from mggtalk.config import EXPRESSION_COMPONENTS, SGPConfig
+from mggtalk.face.topology import LIPS_INNER_UPPER
 from mggtalk.render.constants import SH_0
-from mggtalk.sgp.mouth.decoder import OVERLAP, MouthDecoder, sheet_colour, sheet_points, under_the_lip
+from mggtalk.sgp.mouth.decoder import CAVITY, OVERLAP, MouthDecoder, Purse, sheet_colour, sheet_points, under_the_lip
 from mggtalk.sgp.mouth.teeth import teeth_at
 
 Lips = Callable[[float], Tensor]
@@ -71,6 +72,27 @@ def test_upper_teeth_stay_with_the_skull(make_lips: Lips, mouth_sheet: MouthShee
         height = points.view(ROWS, COLUMNS, 3)[:, COLUMNS // 2, 1]
         edge = height[int((brightness > 0.4).nonzero().max())]
         assert abs(float(edge - mouth_sheet.edge)) < 0.04
+
+
+def test_pursed_lips_turn_their_inner_side_out_around_a_dark_hole(make_lips: Lips, mouth_sheet: MouthSheet) -> None:
+    wide = make_lips(0.2)
+    span = (wide[LIPS_INNER_UPPER[-1]] - wide[LIPS_INNER_UPPER[0]]).norm()
+
+    def lips(width: float) -> Tensor:
+        return make_lips(0.2) * torch.tensor((width / float(span), 1.0, 1.0))
+
+    assert not Purse.of(lips(0.4)).amount.any() and not Purse.of(lips(0.4)).rim.any()
+    amounts = [float(Purse.of(lips(width)).amount) for width in (0.37, 0.32, 0.27, 0.2)]
+    assert amounts == sorted(amounts) and amounts[-1] == 1.0
+    estimate = decoder().estimate(mouth_sheet, lips(0.24))
+    colour = estimate.colour.view(ROWS, COLUMNS, 3)
+    lip = mouth_sheet.cavity / torch.tensor(CAVITY)
+    assert torch.allclose(colour[ROWS // 2, COLUMNS // 2], mouth_sheet.cavity, atol=1e-5)
+    for corner in (colour[ROWS // 2, 0], colour[ROWS // 2, -1]):
+        assert (corner - lip).abs().max() < 0.5 * (mouth_sheet.cavity - lip).abs().max()
+    assert torch.equal(estimate.trusted, torch.ones_like(estimate.trusted))  # no teeth are painted there
+    longer = Purse.of(torch.stack([lips(0.24), make_lips(0.4) * torch.tensor((0.24 / float(span), 1.0, 1.0))])).rim
+    assert longer[1].sum() < longer[0].sum()  # the wider open, the larger the hole
 
 
 def far_above(sheet: MouthSheet, points: torch.Tensor) -> torch.Tensor:

@@ -48,6 +48,17 @@ WARM, DARK, TONGUE = 1.1, 0.6, 2.6
 INVENTED = (1.12, 1.04, 1.02)
 """RGB of teeth that nobody has learned, over those of the sheet: as bright and warm as they are on average."""
 
+CAVITY = (0.34, 0.26, 0.26)
+"""RGB of the dark inside over that of the lips."""
+
+PURSED = (0.38, 0.26)
+"""Decimetres between the corners of the inner lips at which pursed lips begin to turn their inner side out, and at
+which they show all of it. Few people's lips at rest are narrower."""
+
+HOLE, RIM = 0.8, 0.3
+"""Radius of the hole that pursed lips leave, over the half sides of the sheet and per gap over width of the lips, and
+the breadth of its border."""
+
 INPUTS = 12
 """Numbers that the decoder sees of each Gaussian."""
 
@@ -153,6 +164,26 @@ def sheet_colour(sheet: MouthSheet, points: Tensor, teeth: Teeth) -> Tensor:
     return sheet.cavity * shade * (1 - tooth) + white * tooth
 
 
+class Purse(NamedTuple):
+    """Lips that are pursed turn their inner side out: an O is open in its middle only, and too narrow for light."""
+
+    amount: Tensor  # [..., 1] in [0, 1]
+    rim: Tensor  # [..., R*C] in [0, 1]: how far the sheet shows the inner side of the lips there
+
+    @staticmethod
+    def of(vertices: Tensor) -> Purse:
+        """What the lips of a driven mesh ``[..., V, 3]`` are like."""
+        upper, lower = (vertices[..., indices(lip, vertices), :] for lip in (LIPS_INNER_UPPER, LIPS_INNER_LOWER))
+        width = (upper[..., :1, :] - upper[..., -1:, :]).norm(dim=-1)  # [..., 1]
+        gap = (upper - lower).norm(dim=-1).amax(-1, keepdim=True)  # [..., 1]
+        amount = ((PURSED[0] - width) / (PURSED[0] - PURSED[1])).clamp(0.0, 1.0)
+        rows = torch.linspace(-OVERLAP, 1.0 + OVERLAP, ROWS, device=gap.device).repeat_interleave(COLUMNS)
+        across = torch.linspace(-1.0, 1.0, COLUMNS, device=gap.device).repeat(ROWS)
+        radius = torch.hypot(across, 2.0 * rows - 1.0)  # [R*C]
+        hole = HOLE * gap / width.clamp(min=1e-3)
+        return Purse(amount, amount * ((radius - hole) / RIM).clamp(0.0, 1.0))
+
+
 class SheetEstimate(NamedTuple):
     """The sheet of one frame, or of B, without what is learned."""
 
@@ -224,8 +255,12 @@ class MouthDecoder(nn.Module):
         """
         points, gap = sheet_points(vertices)
         teeth = teeth_at(points)
-        trusted = sheet.known * above_edge(sheet, points, teeth)
+        purse = Purse.of(vertices)
+        trusted = torch.maximum(sheet.known * above_edge(sheet, points, teeth), purse.amount)
+        lips = sheet.cavity / constant(CAVITY, points)  # [3] of which the cavity is the shadow
         colour = sheet_colour(sheet, points, teeth)
+        colour = colour + purse.amount[..., None] * (sheet.cavity - colour)
+        colour = colour + purse.rim[..., None] * (lips - colour)
         log_scales, quaternions = scales_and_rotation(footprint(points.detach(), self.neighbours, SPACING), spread=0.7)
         opacity = ((gap - sheet.closed_gap) / 0.04).clamp(0.0, 0.99)
         logits = torch.logit(opacity, eps=1e-4)
