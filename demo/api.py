@@ -56,7 +56,7 @@ class Endpoints:
 
         Args:
             request: Filled in by the server.
-            portrait: A picture (JPEG, PNG, WebP; 10 MB, 26 megapixels at most).
+            portrait: A picture (JPEG, PNG, WebP, HEIC, AVIF; 10 MB, 26 megapixels at most).
 
         Returns:
             Boxes of the faces from left to right (x0, y0, x1, y1 in pixels), whether the portrait can be used as it is,

@@ -129,7 +129,7 @@ def add_orbit(parser: argparse.ArgumentParser) -> None:
 
 def add_prepare(parser: argparse.ArgumentParser) -> None:
     """Options of ``prepare``."""
-    parser.add_argument("--portrait", required=True, metavar="PICTURE", help="PNG, JPEG or WebP of one person")
+    parser.add_argument("--portrait", required=True, metavar="PICTURE", help="picture of one person")
     parser.add_argument("--out", required=True, metavar="A.safetensors", help="the avatar to write, for '--avatar'")
     parser.add_argument("--consent", metavar="STATEMENT", help="who agreed, kept in the file")
     parser.add_argument("--without-portrait", action="store_true", help="leave the picture itself out of the file")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from mggtalk.media.badge import draw_badge
-from mggtalk.media.watermark import embed
 
 
 def mark_frame(frame: np.ndarray, badge: bool = True, watermark: bool = True) -> np.ndarray:
@@ -21,4 +20,8 @@ def mark_frame(frame: np.ndarray, badge: bool = True, watermark: bool = True) ->
     """
     if badge:
         frame = draw_badge(frame)
-    return embed(frame) if watermark else frame
+    if not watermark:
+        return frame
+    from mggtalk.media.watermark import embed  # numba: refusals of the command line need not wait for it
+
+    return embed(frame)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,9 @@ from mggtalk.media.probe import probe
 from mggtalk.media.provenance import read_mark
 from mggtalk.media.stills import is_still
 from mggtalk.media.video import open_video
-from mggtalk.media.watermark import Detection, detect
+
+if TYPE_CHECKING:
+    from mggtalk.media.watermark import Detection
 
 MOST_FRAMES = 100
 """Frames of a video that are looked at, spread over its length."""
@@ -43,6 +45,8 @@ def verify(path: PathLike, config: MediaConfig | None = None) -> Verification:
     Raises:
         MediaError: If it is neither, is damaged, or exceeds the limits.
     """
+    from mggtalk.media.watermark import detect  # numba: other readers of media need not wait for it
+
     config = config or MediaConfig(min_image_side=1)
     most = max(config.max_image_megabytes, config.max_video_megabytes, config.max_sound_megabytes)
     file = check_readable(path, "file", most)
