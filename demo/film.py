@@ -150,7 +150,7 @@ def pump(work: Callable[[Callable[[Step], None]], None], stop: threading.Event) 
     def run() -> None:
         try:
             work(told.put)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  it is raised again where the progress is read
             told.put(error)
         finally:
             told.put(None)

@@ -79,7 +79,7 @@ class TalkingVideo:
             InterruptedVideo: After Ctrl-C, when the file is complete as far as it goes.
         """
         sound = sound or self.sound
-        with VideoWriter(path, self.size, self.size, self.fps, sound=sound, no_badge=no_badge) as writer:
+        with VideoWriter(path, self.size, self.size, self.fps, sound=sound, no_badge=no_badge) as writer:  # noqa: SIM117
             with first_interrupt(lambda: writer.frames > 0) as interrupted:
                 for frame in self:
                     writer.write(frame)

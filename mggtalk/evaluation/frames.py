@@ -27,7 +27,7 @@ class FrameStore:
     """
 
     def __init__(self, frames: Iterable[np.ndarray], count: int, size: int) -> None:
-        self._file = tempfile.TemporaryFile()
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the store
         self._shape = (size, size, 3)
         self._bytes = size * size * 3
         self._count = 0

@@ -208,7 +208,7 @@ def _load_lpips(mode: Mode, not_computed: dict[str, str]) -> Perception | None:
         return None
 
 
-def _animate(task: Task, method: Method, size: int):  # noqa: ANN202
+def _animate(task: Task, method: Method, size: int):
     """Frames of one method."""
     avatar = method.pipe.prepare(task.portrait, crop="none")
     driving = task.drive(method.pipe, avatar)

@@ -165,7 +165,7 @@ def load_matte(path: Path | str) -> MatteNet:
     try:
         with safe_open(str(path), framework="pt") as stream:
             net = MatteNet(MatteConfig(**json.loads((stream.metadata() or {})["matte"])))
-            state = {name: stream.get_tensor(name).float() for name in stream.keys()}
+            state = {name: stream.get_tensor(name).float() for name in stream.keys()}  # noqa: SIM118  no mapping
         counters = {name: v for name, v in net.state_dict().items() if not v.is_floating_point()}
         net.load_state_dict(state | counters)
     except (SafetensorError, KeyError, TypeError, RuntimeError, json.JSONDecodeError) as error:

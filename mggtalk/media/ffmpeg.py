@@ -118,7 +118,7 @@ class FFmpegPipe:
     """
 
     def __init__(self, arguments: Sequence[str], *, writes: bool, stall_seconds: float = STALL_SECONDS) -> None:
-        log = tempfile.TemporaryFile()
+        log = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the process
         try:
             self._process = subprocess.Popen(
                 [executable(), *COMMON, "-loglevel", "error", *arguments],

@@ -38,7 +38,7 @@ def load_voice(path: str | Path, config: AudioPriorConfig) -> Voice:
     """
     try:
         with safe_open(path, "pt") as file:
-            voice = Voice(**{name: file.get_tensor(name) for name in file.keys()})
+            voice = Voice(**{name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118  no mapping
             encoder = (file.metadata() or {}).get(ENCODER, "")
     except (OSError, SafetensorError, TypeError) as error:
         raise WeightsMissingError(

@@ -27,7 +27,7 @@ def changed(saved: Path, path: Path, honest: bool = True, **changes: Any) -> Pat
     """A copy with some tensors replaced or, for None, left out; with the checksum of its own content."""
     with safe_open(str(saved), framework="pt") as file:
         metadata = file.metadata()
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
     for name, value in changes.items():
         name = name.replace("__", ".")
         tensors[name] = value(tensors[name]) if value else None

@@ -12,17 +12,17 @@ from PIL import Image
 pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
-from diffusers.models.attention_processor import AttnProcessor2_0  # noqa: E402
+from diffusers.models.attention_processor import AttnProcessor2_0
 
-from mggtalk.depth.geowizard import (  # noqa: E402
+from mggtalk.depth.geowizard import (
     GeoWizard,
     GeoWizardConfig,
     GeoWizardPipeline,
     load_geowizard,
 )
-from mggtalk.depth.geowizard_input import class_labels, clip_pixels, picture_tensor, resized_to  # noqa: E402
-from mggtalk.depth.joint_attention import JointAttention  # noqa: E402
-from mggtalk.errors import OptionError  # noqa: E402
+from mggtalk.depth.geowizard_input import class_labels, clip_pixels, picture_tensor, resized_to
+from mggtalk.depth.joint_attention import JointAttention
+from mggtalk.errors import OptionError
 
 QUICK = GeoWizardConfig(steps=2, ensemble=2, resolution=64)
 

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
-from mggtalk.depth.marigold import load_marigold  # noqa: E402
+from mggtalk.depth.marigold import load_marigold
 
 
 def test_depth_and_normals_of_the_pictures_size_from_one_folder_or_two(marigold_folder: Path) -> None:

@@ -213,7 +213,7 @@ class ClipWriter:
         self.partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
 
     def __enter__(self) -> ClipWriter:
-        self._archive = tarfile.open(self.partial, "x:", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
+        self._archive = tarfile.open(self.partial, "x:", format=tarfile.USTAR_FORMAT)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

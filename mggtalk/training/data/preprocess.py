@@ -100,7 +100,7 @@ def preprocess(
     out: str | Path,
     config: PreprocessConfig | None = None,
     tracks: str | Path | None = None,
-    shard: Shard = Shard(),  # noqa: B008
+    shard: Shard = Shard(),
     workers: int = 1,
     weights: str | None = None,
     on_progress: Progress = no_progress,
