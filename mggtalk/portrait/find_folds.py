@@ -38,6 +38,9 @@ LID = (0.045, 0.07)
 """Decimetres above the rim where the lid begins to be the skin below the brow, and where it is."""
 
 
+UNROLLED = 0.75
+"""Least brightness of a smooth lid over that of the skin below the eye."""
+
 FRAME = (0.3, 0.5)
 """Brightness over that of the skin above, up to which what is above the lashes is a frame of glasses, and from which it
 is skin."""
@@ -123,6 +126,10 @@ def lid(view: MapView, rim: tuple[int, ...], place: int) -> Folds:
     own = view.colour[:, view.mask].T[chosen]  # [S, 3]
     up = torch.full_like(weight[chosen], -LID[1] / view.pixel_size)
     skin = _beside_line(view.colour, line, along[chosen], up)
+    # Over a deep-set eye there may be brow and shadow alone: a lid that unrolls is nearly as bright as the skin below.
+    opening = gaps_of(view.vertices)[place]  # decimetres
+    under = _beside_line(view.colour, line, along[chosen], -up + opening / view.pixel_size)
+    skin = torch.maximum(skin, UNROLLED * under)
     brightness = own.mean(-1) / skin.mean(-1).clamp(min=1e-3)
     no_frame = ((brightness - FRAME[0]) / (FRAME[1] - FRAME[0])).clamp(0.0, 1.0)
     weight = weight[chosen] * torch.where(above[chosen] > LASHES[1], no_frame, 1.0)

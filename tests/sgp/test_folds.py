@@ -106,6 +106,15 @@ def test_a_lid_is_smooth_when_it_closes_and_keeps_its_lashes(make_lips: Lips) ->
     assert (half > LASH).all() and (half < upper_lid[1, 6]).all()
 
 
+def test_a_lid_under_a_low_brow_is_no_black_hole(make_lips: Lips) -> None:
+    """Where a brow begins at the crease, the skin beside the lid is that below the eye."""
+    view = portrait(make_lips)
+    view.colour[:, RIM_ROW - 9 : RIM_ROW - 4, 10:30] = 0.1
+    closed = shown(view, find_folds(view), face(make_lips, 0.0, opening=0.0))
+    lid_rows = closed[RIM_ROW - 3 : RIM_ROW - 1, 15:25]
+    assert lid_rows.mean() > 0.7 * SKIN.mean() > view.colour[:, RIM_ROW - 3, 20].mean() + 0.05
+
+
 def test_a_frame_of_glasses_stays(make_lips: Lips) -> None:
     view = portrait(make_lips)
     view.colour[:, RIM_ROW - 4] = 0.05
