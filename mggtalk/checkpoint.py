@@ -21,7 +21,7 @@ from mggtalk.dsgr.refine import RefineUNet
 from mggtalk.errors import WeightsMissingError
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.matte import PersonMatte, save_matte
-from mggtalk.inpaint.inpainter import Inpainter
+from mggtalk.inpaint.image_renderer import ImageRenderer
 from mggtalk.motion.deformation import DeformationMLP
 from mggtalk.runtime.cache import EMBEDDED
 from mggtalk.sgp.predictor import SymmetricGaussianPredictor
@@ -35,7 +35,7 @@ NETWORKS: dict[str, Callable[[PipelineConfig], nn.Module]] = {
     "refine": lambda config: RefineUNet(config.dsgr),
     "deformation": lambda config: DeformationMLP(config.deformation),
     "sgp": lambda config: SymmetricGaussianPredictor(config.sgp),
-    "inpainter": lambda config: Inpainter(config.inpaint),
+    "image_renderer": lambda config: ImageRenderer(config.inpaint),
 }
 """The learned residuals that move and paint the head: each is built from the configuration and starts as zero."""
 

@@ -28,7 +28,7 @@ from mggtalk.face.masks import face_axes
 from mggtalk.face.matte import PersonMatte
 from mggtalk.face.tracker import FaceTracker
 from mggtalk.face.upright import turn_upright
-from mggtalk.inpaint.inpainter import Inpainter
+from mggtalk.inpaint.image_renderer import ImageRenderer
 from mggtalk.media import VideoReader, load_image, open_video
 from mggtalk.media.sound import Sound, check_speech, read_sound
 from mggtalk.motion.deformation import DeformationMLP
@@ -76,7 +76,7 @@ class MGGTalkPipeline:
         refine: RefineUNet,
         deformation: DeformationMLP,
         sgp: SymmetricGaussianPredictor,
-        inpainter: Inpainter,
+        image_renderer: ImageRenderer,
         audio_prior: AudioPrior,
         encoded_prior: AudioPrior,
         depth_estimator: DepthEstimator | str = MESH,
@@ -88,7 +88,7 @@ class MGGTalkPipeline:
         self.refine = refine
         self.deformation = deformation
         self.sgp = sgp
-        self.inpainter = inpainter
+        self.image_renderer = image_renderer
         self.audio_prior = audio_prior
         self.encoded_prior = encoded_prior
         if isinstance(depth_estimator, str):
@@ -273,7 +273,7 @@ class MGGTalkPipeline:
         """Return the renderer of one avatar at one size, see :class:`Animator`."""
 
         def make(avatar: Avatar) -> Animator:
-            networks = self.deformation, self.sgp, self.inpainter
+            networks = self.deformation, self.sgp, self.image_renderer
             return Animator(avatar, self.face_model, *networks, size, self.config.render, field_of_view)
 
         animator = make(avatar)

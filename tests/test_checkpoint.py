@@ -101,7 +101,7 @@ def test_networks_without_weights_start_as_zero(folder: Path) -> None:
         (folder / f"{name}.safetensors").unlink()
     write_index(folder, "tiny")
     pipe = MGGTalkPipeline.from_pretrained(folder)
-    assert pipe.refine.untrained and pipe.deformation.untrained and pipe.inpainter.untrained
+    assert pipe.refine.untrained and pipe.deformation.untrained and pipe.image_renderer.untrained
     assert pipe.sgp.decoder.untrained and pipe.sgp.sym_decoder.untrained and pipe.sgp.densify.untrained
 
 
@@ -128,13 +128,13 @@ def test_prior_leaves_trained_networks_off(folder: Path) -> None:
     pipe = MGGTalkPipeline.from_pretrained(folder)
     with torch.no_grad():
         pipe.deformation.last.weight.fill_(0.25)
-        pipe.inpainter.unet.last.bias.fill_(0.5)
+        pipe.image_renderer.unet.last.bias.fill_(0.5)
     pipe.save_pretrained(folder)
     trained = MGGTalkPipeline.from_pretrained(folder)
     assert torch.equal(trained.deformation.last.weight, pipe.deformation.last.weight)
-    assert not trained.inpainter.untrained
+    assert not trained.image_renderer.untrained
     prior = MGGTalkPipeline.from_pretrained(folder, prior=True)
-    assert prior.deformation.untrained and prior.inpainter.untrained
+    assert prior.deformation.untrained and prior.image_renderer.untrained
 
 
 def test_another_size_starts_untrained_and_says_so(folder: Path, caplog: pytest.LogCaptureFixture) -> None:

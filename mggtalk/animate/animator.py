@@ -20,7 +20,7 @@ from mggtalk.config import RenderConfig, check_field_of_view
 from mggtalk.face.face_model import FaceModel
 from mggtalk.inpaint.compiled.finisher import CpuFinisher
 from mggtalk.inpaint.follow import torso_and_background, torso_warp
-from mggtalk.inpaint.inpainter import Inpainter, Layers, compose
+from mggtalk.inpaint.image_renderer import ImageRenderer, Layers, compose, describe_change
 from mggtalk.inpaint.plates import resize_plates
 from mggtalk.motion.deformation import DeformationMLP, Driven, drive_points
 from mggtalk.nets.gates import frame_gate
@@ -44,7 +44,7 @@ class Animator:
         face_model: The landmark 3DMM.
         deformation: Residual of eq. 9.
         sgp: Symmetric Gaussian prediction.
-        inpainter: Torso and background completion.
+        image_renderer: The image network.
         size: Side of the frame in pixels.
         config: The camera, and how a card draws.
         field_of_view: Of the camera that sees the head, degrees; None for that of the portrait's camera. The camera's
@@ -60,7 +60,7 @@ class Animator:
         face_model: FaceModel,
         deformation: DeformationMLP,
         sgp: SymmetricGaussianPredictor,
-        inpainter: Inpainter,
+        image_renderer: ImageRenderer,
         size: int,
         config: RenderConfig,
         field_of_view: float | None = None,
@@ -73,7 +73,7 @@ class Animator:
         self.face_model = face_model if self.device.type == "cpu" else copy.deepcopy(face_model).to(self.device)
         self.deformation = deformation
         self.sgp = sgp
-        self.inpainter = inpainter
+        self.image_renderer = image_renderer
         self.size = size
         self.oversampling = max(1, avatar.plates.background.shape[-1] // size)
         self.finer = size > max(avatar.mask.shape)  # than the position map
@@ -120,18 +120,19 @@ class Animator:
         Returns:
             RGB ``[..., 3, size, size]`` in [0, 1].
         """
-        pictures = self.inpainter(*self.layers(splats, frame))  # [B, 3, size, size]
+        pictures = self.image_renderer(*self.layers(splats, frame))  # [B, 3, size, size]
         return pictures if frame.rotation.ndim > 2 else pictures[0]
 
     def layers(self, splats: Gaussians, frame: MotionFrame) -> Layers:
-        """What the inpainter completes. See :meth:`render`."""
+        """What the image network finishes. See :meth:`render`."""
         drawn = rasterize(splats, self._camera(frame))
         warp = torso_warp(self.avatar.plates.follow, self.avatar.source, frame, self.focal_ratio)
         plate = torso_and_background(self.plates, warp, self.fine)  # [B, 3, fine, fine]
         head = drawn.image.movedim(-1, -3).reshape(-1, 3, self.fine, self.fine)  # [B, 3, fine, fine]
         alpha = drawn.alpha.reshape(-1, 1, self.fine, self.fine)  # [B, 1, fine, fine]
         gate = frame_gate(frame, self.avatar.source).view(-1, 1, 1, 1)  # [B, 1, 1, 1]
-        return compose(head, alpha, plate, gate, self.oversampling)
+        change = describe_change(frame, self.avatar.source).view(len(gate), -1)  # [B, CHANGE]
+        return compose(head, alpha, plate, gate, change, self.oversampling)
 
     def frame(self, frame: MotionFrame) -> np.ndarray:
         """One finished frame, uint8 ``[size, size, 3]``. Threads may call it at once."""
@@ -226,9 +227,11 @@ class Animator:
     def _finisher(self) -> CpuFinisher | None:
         """The same for what is behind the head."""
         with torch.inference_mode():
-            if not CpuFinisher.suits(self.plates, self.inpainter):
+            if not CpuFinisher.suits(self.plates, self.image_renderer):
                 return None
-            return CpuFinisher(self.plates, self.avatar.source, self.inpainter, self.focal_ratio, self.oversampling)
+            return CpuFinisher(
+                self.plates, self.avatar.source, self.image_renderer, self.focal_ratio, self.oversampling
+            )
 
     def _camera(self, frame: MotionFrame) -> Camera:
         """The camera that the head is splatted for."""

@@ -72,7 +72,7 @@ def calibrate_coarse(animator: Animator) -> Tensor:
 
 
 def _own_picture(animator: Animator, splats: Gaussians) -> Tensor:
-    """The portrait's own frame ``[3, S, S]``, in which the inpainter's gate is closed: it need not run."""
+    """The portrait's own frame ``[3, S, S]``, in which the image network's gate is closed: it need not run."""
     return animator.layers(splats, animator.avatar.source).composite[0]
 
 

@@ -211,7 +211,8 @@ def add_train(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--speech", metavar="DIR", help="recipe speech: recordings that show it what to hear")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="the run; one that is there is resumed")
-    parser.add_argument("--recipe", default="cpu", metavar="NAME", help="paper, cpu (default), mouth, gpu or speech")
+    names = "paper, cpu (default), mouth, image, gpu, gpu-image or speech"
+    parser.add_argument("--recipe", default="cpu", metavar="NAME", help=names)
     parser.add_argument("--config", choices=("tiny", "paper"), help="size of the networks (default: of the weights)")
     parser.add_argument(
         "--ablate", nargs="+", default=(), metavar="PART", help="train without parts, named as in evaluate --ablate"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +14,12 @@ from mggtalk.config import Ablation, paper, tiny
 from mggtalk.errors import OptionError
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.runtime.progress import Progress
-from mggtalk.training.data.corpus import open_corpus
+from mggtalk.training.config import TrainConfig
+from mggtalk.training.data.corpus import Clip, open_corpus
 from mggtalk.training.head.overfit import face_psnr
 from mggtalk.training.head.stage import HeadStage
-from mggtalk.training.image.stage import InpaintStage
+from mggtalk.training.image.draw import draw_shards
+from mggtalk.training.image.stage import ImageStage
 from mggtalk.training.mouth.stage import MouthStage
 from mggtalk.training.recipes import recipe
 from mggtalk.training.stage import Stage
@@ -57,9 +58,7 @@ def train_corpus(options: argparse.Namespace, on_progress: Progress) -> list[str
         clips = [clip for clip in clips if clip.name == options.overfit]
         if not clips:
             raise OptionError(f"The corpus has no clip {options.overfit!r}.", "Give the name of one of its .tar files.")
-    kinds: dict[tuple[str, ...], Callable[..., Stage]] = {("inpainter",): InpaintStage, ("mouth",): MouthStage}
-    kind = kinds.get(config.train, HeadStage)
-    stage = kind(pipe, clips, config)
+    stage = make_stage(pipe, clips, config, Path(options.out), on_progress)
     trainer = Trainer(pipe, stage, options.out, config)
     trainer.run(on_progress)
     lines = [f"{Path(options.out) / WEIGHTS}: weights of step {trainer.step}"]
@@ -69,3 +68,22 @@ def train_corpus(options: argparse.Namespace, on_progress: Progress) -> list[str
             before, after = face_psnr(prior, clips[0]), face_psnr(trainer.pipe, clips[0])
         lines.append(f"face hull of {clips[0].name}: {after:.1f} dB, prior {before:.1f} dB")
     return lines
+
+
+def make_stage(
+    pipe: MGGTalkPipeline, clips: list[Clip], config: TrainConfig, out: Path, on_progress: Progress
+) -> Stage:
+    """Make what a recipe trains; for the image network, the layers are drawn into the run's folder first.
+
+    Args:
+        pipe: Its networks learn.
+        clips: The corpus.
+        config: Of the training.
+        out: Folder of the run.
+        on_progress: Called with stage, steps done and steps in all.
+    """
+    if config.train == ImageStage.networks:
+        return ImageStage(pipe, draw_shards(pipe, clips, out / "layers", config, on_progress), config)
+    if config.train == ("mouth",):
+        return MouthStage(pipe, clips, config)
+    return HeadStage(pipe, clips, config)

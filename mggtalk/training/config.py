@@ -23,11 +23,23 @@ class LossConfig:
 
 @dataclass(frozen=True)
 class CompletionConfig:
-    """Losses of the inpainter, beside the weighted L1 of the frame."""
+    """How the image network learns from crops of layers; its loss is L1 and what is weighted here."""
 
-    perceptual: float = 0.3  # weight of the learned perceptual distance (AlexNet) of a piece of the frame
-    piece: int = 96  # side of that piece, pixels; it falls on the head
-    adversarial: float = 0.002  # weight of the critic's opinion (hinge GAN) of that piece; 0: no critic
+    pairs: int = 16  # targets that are drawn once per source
+    following: float = 0.33  # share of them whose next frame is drawn as well
+    crop: int = 128  # side of the crops, pixels
+    batch: int = 4  # crops of one step
+    neighbours: int = 1  # of these, pairs of neighbouring frames
+    outline: float = 0.5  # share of the crops on hair, outline, neck and shoulders; the others are on the face
+    mirror: float = 0.5  # share of the crops that are mirrored
+    noise: float = 0.2  # noise on the expression: few people have the same one, and would be known by it
+    alex: float = 0.5  # weight of LPIPS by AlexNet, on every other crop
+    vgg: float = 1.0  # weight of LPIPS by VGG, on the others
+    piece: int = 96  # side of the middle of a crop that VGG sees
+    ssim: float = 0.1  # weight of 1 - SSIM
+    temporal: float = 0.5  # weight of the L1 between the changes from a frame to the next
+    adversarial: float = 0.0  # weight of the critic's opinion (hinge GAN); 0: no critic
+    adversarial_from: float = 0.6  # share of the run after which it counts
     critic_width: int = 32  # channels of the critic's first layer
 
 
@@ -72,7 +84,7 @@ class TrainConfig:
         "refine",
         "deformation",
         "sgp",
-    )  # what learns; ("inpainter",) and ("mouth",) are stages of their own
+    )  # what learns; ("image_renderer",) and ("mouth",) are stages of their own
     precision: Literal["no", "bf16", "fp16"] = "no"  # mixed precision of accelerate
     log_every: int = 20  # steps between lines of the log
     save_every: int = 500  # steps between checkpoints

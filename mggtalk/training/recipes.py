@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from mggtalk.errors import OptionError
-from mggtalk.training.config import LossConfig, TrainConfig, WindowConfig
+from mggtalk.training.config import CompletionConfig, LossConfig, TrainConfig, WindowConfig
 from mggtalk.training.data.pairs import PairConfig
 
 Config = TypeVar("Config")
@@ -40,15 +40,13 @@ RECIPES: dict[str, TrainConfig] = {
         loss=LossConfig(lpips=0.3),
         pairs=PairConfig(gap=0.5, mouth=1.5),
     ),
-    "cpu-inpaint": TrainConfig(
-        steps=3000,
+    "image": TrainConfig(
+        steps=20_000,
         learning_rate=1e-3,
-        warmup=100,
-        ema=0.995,
-        targets=2,
-        train=("inpainter",),
-        window=WindowConfig(side=256),
-        loss=LossConfig(mouth=2.0, eyes=2.0),
+        warmup=50,
+        ema=0.998,
+        save_every=100,
+        train=("image_renderer",),
         pairs=PairConfig(gap=1.0, mouth=0.5, eyes=0.25),
     ),
     "gpu": TrainConfig(
@@ -60,21 +58,21 @@ RECIPES: dict[str, TrainConfig] = {
         loss=LossConfig(lpips=0.2, lpips_targets=8, mouth=2.0, eyes=2.0),
         pairs=PairConfig(gap=1.0, mouth=0.5, eyes=0.25),
     ),
-    "gpu-inpaint": TrainConfig(
+    "gpu-image": TrainConfig(
         steps=100_000,
         learning_rate=5e-4,
-        targets=8,
         precision="bf16",
         picture=512,
-        oversampling=1,
-        train=("inpainter",),
-        window=WindowConfig(side=512),
-        loss=LossConfig(mouth=2.0, eyes=2.0),
+        train=("image_renderer",),
+        pairs=PairConfig(gap=1.0, mouth=0.5, eyes=0.25),
+        completion=CompletionConfig(crop=256, piece=192, batch=16, neighbours=4, adversarial=0.002),
     ),
 }
 """``paper``: what the paper states. ``cpu``: what two cores learn most from in an hour. ``gpu``: the same, at length.
 ``mouth``: only the colours of the sheet behind the lips, without splatting; the embedded weights are made by it.
-The ``inpaint`` recipes are the second stage, on the result of the first."""
+``image``: the image network, from layers that are drawn once into the run's folder. ``gpu-image``: the same at 512
+pixels with a critic, for the configuration ``paper``. Both come after the others, on their result.
+"""
 
 
 def recipe(name: str, changes: Iterable[str] = ()) -> TrainConfig:

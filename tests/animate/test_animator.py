@@ -27,7 +27,7 @@ def talkative(pipeline: MGGTalkPipeline) -> MGGTalkPipeline:
     """A copy of the pipeline in which every network that is not trained says a little."""
     torch.manual_seed(0)
     pipe = copy.copy(pipeline)
-    for name in ("sgp", "inpainter", "deformation"):
+    for name in ("sgp", "image_renderer", "deformation"):
         network = copy.deepcopy(getattr(pipeline, name))
         for module in network.modules():
             last = getattr(module, "last", None)
@@ -44,7 +44,7 @@ def difference(one: np.ndarray, other: np.ndarray) -> float:
 
 def test_a_frame_is_that_of_the_torch_path(talkative: MGGTalkPipeline, avatar: Avatar, motion: Motion) -> None:
     animator = talkative.animator(avatar, SIZE)
-    silent = [last.weight for name in ("sgp", "inpainter") for last in _lasts(getattr(talkative, name))]
+    silent = [last.weight for name in ("sgp", "image_renderer") for last in _lasts(getattr(talkative, name))]
     assert all(bool(weight.any()) for weight in silent)
     for frame in (avatar.source, motion[2], motion[4]):
         with torch.inference_mode():
@@ -188,7 +188,7 @@ def test_nothing_in_the_loop_makes_a_card_wait(talkative: MGGTalkPipeline, avata
     assert set(reads.seen) == set(), "all networks and the geometry"
     with torch.inference_mode(), HostReads() as reads:
         head = animator.layers(splats, frames)
-        animator.inpainter(*head)
+        animator.image_renderer(*head)
     allowed = {"numpy", "from_numpy"}  # the CPU's own rasterizer, which a card does not use
     assert set(reads.seen) <= allowed
     with HostReads() as reads:  # the guard sees what it should
@@ -203,7 +203,7 @@ def test_nothing_in_the_loop_makes_a_card_wait(talkative: MGGTalkPipeline, avata
 def test_a_card_makes_the_same_frames(talkative: MGGTalkPipeline, avatar: Avatar, motion: Motion) -> None:
     here = list(talkative.animator(avatar, SIZE).frames(motion))
     there = copy.copy(talkative)
-    for name in ("sgp", "inpainter", "deformation"):
+    for name in ("sgp", "image_renderer", "deformation"):
         setattr(there, name, copy.deepcopy(getattr(talkative, name)).to("cuda"))
     for graph in (False, True):
         animator = there.animator(avatar, SIZE)

@@ -22,7 +22,7 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
     pipe = MGGTalkPipeline.from_pretrained(prior=True)
     generator = torch.Generator().manual_seed(0)
-    for network in (pipe.refine, pipe.deformation, pipe.sgp, pipe.inpainter):
+    for network in (pipe.refine, pipe.deformation, pipe.sgp, pipe.image_renderer):
         for name, parameter in network.named_parameters():
             if "last" in name:
                 parameter.copy_(0.02 * torch.randn(parameter.shape, generator=generator))

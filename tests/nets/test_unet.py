@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mggtalk import config as configs
 from mggtalk.dsgr.refine import RefineUNet
-from mggtalk.inpaint.inpainter import Inpainter
+from mggtalk.inpaint.image_renderer import CHANGE, ImageRenderer
 from mggtalk.motion.deformation import DeformationMLP
 from mggtalk.nets.maps import fill
 from mggtalk.nets.unet import ResidualUNet, is_zero, zero_init
@@ -64,15 +64,14 @@ def sym_residual() -> Residual:
     return network, lambda: network(noise(1, TINY.sgp.features, 6, 6), noise(1, 3, 24, 24), noise(1, 20, 24, 24))
 
 
-def inpaint_residual() -> Residual:
-    network = Inpainter(TINY.inpaint)
-    alpha, plate = noise(1, 1, 32, 32).sigmoid(), noise(1, 3, 32, 32, seed=1).sigmoid()
-    head = 0.5 * alpha * noise(1, 3, 32, 32, seed=2).sigmoid()  # premultiplied
-    return network, lambda: network(head, alpha, plate, torch.ones(1)) - (head + (1 - alpha) * plate)
+def image_residual() -> Residual:
+    network = ImageRenderer(TINY.inpaint)
+    composite, alpha = noise(1, 3, 32, 32).sigmoid(), noise(1, 1, 32, 32).sigmoid()
+    return network, lambda: network(composite, alpha, torch.ones(1), noise(1, CHANGE)) - composite
 
 
 @pytest.mark.parametrize(
-    "make", [refine_residual, deformation_residual, decoder_residual, sym_residual, inpaint_residual]
+    "make", [refine_residual, deformation_residual, decoder_residual, sym_residual, image_residual]
 )
 def test_a_new_network_is_a_zero_residual_and_a_trained_one_is_not(make: Callable[[], Residual]) -> None:
     torch.manual_seed(0)
@@ -136,7 +135,7 @@ def networks_of(config: configs.PipelineConfig) -> list[nn.Module]:
             RefineUNet(config.dsgr),
             DeformationMLP(config.deformation),
             SymmetricGaussianPredictor(config.sgp),
-            Inpainter(config.inpaint),
+            ImageRenderer(config.inpaint),
         ]
 
 

@@ -14,11 +14,10 @@ from accelerate import Accelerator
 from mggtalk.config import DSGRConfig, InpaintConfig, PipelineConfig, SGPConfig
 from mggtalk.errors import OptionError
 from mggtalk.pipeline import MGGTalkPipeline
-from mggtalk.training.config import CompletionConfig, LossConfig, TrainConfig, WindowConfig
+from mggtalk.training.config import LossConfig, TrainConfig, WindowConfig
 from mggtalk.training.data.corpus import Clip, open_corpus
 from mggtalk.training.head.overfit import face_psnr
 from mggtalk.training.head.stage import HeadStage
-from mggtalk.training.image.stage import InpaintStage
 from mggtalk.training.trainer import LATEST, LOG, WEIGHTS, Trainer
 
 SMALL = PipelineConfig(
@@ -46,9 +45,9 @@ def clips(stored: Path) -> list[Clip]:
     return open_corpus(stored, mirrored=False)
 
 
-def train(clips: list[Clip], folder: Path, config: TrainConfig, stage: type = HeadStage) -> MGGTalkPipeline:
+def train(clips: list[Clip], folder: Path, config: TrainConfig) -> MGGTalkPipeline:
     pipe = MGGTalkPipeline.from_pretrained(config=SMALL, prior=True)
-    Trainer(pipe, stage(pipe, clips, config), folder, config).run()
+    Trainer(pipe, HeadStage(pipe, clips, config), folder, config).run()
     return pipe
 
 
@@ -114,7 +113,7 @@ def test_weights_for_use_load_and_are_no_longer_the_prior(clips: list[Clip], tmp
     assert trained.config == SMALL
     assert not trained.sgp.decoder.untrained and not trained.sgp.mouth_decoder.untrained
     assert not trained.refine.untrained
-    assert trained.inpainter.untrained  # this stage does not touch it
+    assert trained.image_renderer.untrained  # this stage does not touch it
     assert face_psnr(trained, clips[0], side=128) != face_psnr(prior, clips[0], side=128)
 
 
@@ -125,20 +124,3 @@ def test_another_configuration_is_refused_and_more_steps_are_not(clips: list[Cli
         train(clips, tmp_path, replace(quick, learning_rate=1e-5))
     train(clips, tmp_path, replace(quick, steps=2))
     assert json.loads((tmp_path / LATEST / "step.json").read_text())["step"] == 2
-
-
-def test_the_inpainter_learns_with_a_critic(clips: list[Clip], tmp_path: Path) -> None:
-    config = replace(
-        QUICK,
-        steps=2,
-        picture=128,
-        oversampling=4,
-        train=("inpainter",),
-        window=WindowConfig(side=128),
-        completion=CompletionConfig(piece=64, critic_width=4),
-    )
-    pipe = train(clips, tmp_path, config, InpaintStage)
-    assert not pipe.inpainter.untrained
-    line = json.loads((tmp_path / LOG).read_text().splitlines()[-1])
-    assert line["adversarial"] != 0
-    assert all(torch.isfinite(value).all() for value in pipe.inpainter.state_dict().values())

@@ -1,1 +1,1 @@
-"""The composition of a frame as compiled CPU kernels; `inpaint.inpainter` is the twin."""
+"""The composition of a frame as compiled CPU kernels; `inpaint.image_renderer` is the twin."""

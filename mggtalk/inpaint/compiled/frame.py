@@ -1,8 +1,8 @@
 """CPU kernels: what stands behind the head, and the finished frame, pixel by pixel.
 
 They do what :mod:`mggtalk.inpaint.follow`, :mod:`mggtalk.inpaint.shrink` and the analytic part of
-:mod:`mggtalk.inpaint.inpainter` do in torch; tests compare the two. Pictures are ``[S, S, C]``: a pixel's channels lie
-together.
+:mod:`mggtalk.inpaint.image_renderer` do in torch; tests compare the two. Pictures are ``[S, S, C]``: the channels of a
+pixel lie together.
 """
 
 from __future__ import annotations
@@ -98,7 +98,6 @@ def cover_plate(
     head: np.ndarray,
     alpha: np.ndarray,
     composite: np.ndarray,
-    plate: np.ndarray,
 ) -> None:
     """Rows ``first .. last`` of :func:`mggtalk.inpaint.follow.torso_and_background`, and the head over it.
 
@@ -112,13 +111,11 @@ def cover_plate(
         head: ``[F, F, 3]`` premultiplied.
         alpha: ``[F, F]``.
         composite: ``[F, F, 3]``, written.
-        plate: ``[F, F, 3]``, written; of no rows where it is not wanted, and then not worked out under the head.
     """
     dt = torso.dtype.type
     zero, one, half = dt(0), dt(1), dt(0.5)
     side, grid = torso.shape[0], offsets.shape[0]
     scale = dt(grid) / dt(side)
-    hidden = dt(-1) if len(plate) else dt(HIDDEN)
     moves, colour = np.empty((grid, 2), offsets.dtype), np.empty(4, torso.dtype)
     horizontal, vertical = np.uint64(0), np.uint64(1)
     for y in range(first, last):
@@ -131,7 +128,7 @@ def cover_plate(
         for x in range(side):
             column = np.uint64(x)
             rest = one - alpha[row, column]
-            if rest <= hidden:
+            if rest <= dt(HIDDEN):
                 for channel in range(3):
                     k = np.uint64(channel)
                     composite[row, column, k] = head[row, column, k]
@@ -154,8 +151,6 @@ def cover_plate(
                 k = np.uint64(channel)
                 behind = colour[k] + bare * background[row, column, k]
                 composite[row, column, k] = head[row, column, k] + rest * behind
-                if len(plate):
-                    plate[row, column, k] = behind
 
 
 @kernel
@@ -199,29 +194,28 @@ def shrink_rows(first: int, last: int, image: np.ndarray, taps: np.ndarray, bloc
 
 @kernel
 def stack_layers(
-    first: int, last: int, composite: np.ndarray, alpha: np.ndarray, plate: np.ndarray, fold: int, layers: np.ndarray
+    first: int, last: int, composite: np.ndarray, alpha: np.ndarray, fold: int, layers: np.ndarray
 ) -> None:
-    """Rows ``first .. last`` of the folded layers: what the inpainter sees, pixels first, channels last.
+    """Rows ``first .. last`` of the folded layers: what the image network sees, pixels first, channels last.
 
     Args:
         first: First row of ``layers``.
         last: One past the last row.
-        composite: ``[S, S, 3]``.
-        alpha: ``[S, S]``.
-        plate: ``[S, S, 3]``.
+        composite: ``[S, S, 3]``; clamped to [0, 1], as is alpha.
+        alpha: ``[S, S, 1]``.
         fold: Side of the squares of pixels that become one.
-        layers: ``[S / fold, S / fold, 7 fold^2]``, written.
+        layers: ``[S / fold, S / fold, 4 fold^2]``, written.
     """
+    zero, one = composite.dtype.type(0), composite.dtype.type(1)
     for y in range(first, last):
         for x in range(layers.shape[1]):
             for inner_y in range(fold):
                 for inner_x in range(fold):
-                    start = 7 * (inner_y * fold + inner_x)
+                    start = 4 * (inner_y * fold + inner_x)
                     row, column = y * fold + inner_y, x * fold + inner_x
                     for k in range(3):
-                        layers[y, x, start + k] = composite[row, column, k]
-                        layers[y, x, start + 4 + k] = plate[row, column, k]
-                    layers[y, x, start + 3] = alpha[row, column]
+                        layers[y, x, start + k] = min(max(composite[row, column, k], zero), one)
+                    layers[y, x, start + 3] = min(max(alpha[row, column, 0], zero), one)
 
 
 @kernel
@@ -232,7 +226,7 @@ def finish(first: int, last: int, composite: np.ndarray, residual: np.ndarray, g
         first: First row.
         last: One past the last row.
         composite: ``[S, 3 S]``; a pixel's channels lie together.
-        residual: ``[R, R, 3]`` of the inpainter, read bilinearly where R differs from S; R is 0 without one.
+        residual: ``[R, R, 3]`` of the image network, read bilinearly where R differs from S; R is 0 without one.
         gate: How far it is let through.
         frame: uint8 ``[S, 3 S]``, written.
     """
@@ -253,5 +247,5 @@ def finish(first: int, last: int, composite: np.ndarray, residual: np.ndarray, g
                     added[3 * x + k] = upper + c * residual[bottom, left, k] + d * residual[bottom, right, k]
         made, shown = composite[y], frame[y]
         for i in range(3 * side):
-            value = min(max(made[i] + added[i], zero), one)
+            value = min(max(min(max(made[i], zero), one) + added[i], zero), one)
             shown[i] = np.uint8(np.int32(value * white + half))

@@ -23,8 +23,9 @@ IMAGES = frozenset({"plates.background", "plates.torso"})
 DERIVED = frozenset({"neighbours", "window"})
 """Computed from the mask and the binding when an avatar is read."""
 
-ABSENT = frozenset({"coarse_colour", "notes", "adapter"})
-"""Not needed to train: the losses see the dense set's colours, and an animator finds the coarse set's."""
+ABSENT = frozenset({"coarse_colour", "notes", "adapter", "portrait", "consent"})
+"""Not needed to train: the losses see the dense set's colours, and an animator finds the coarse set's; the corpus holds
+the frame that an avatar was made of."""
 
 
 def pack_avatar(avatar: Avatar) -> bytes:

@@ -1,4 +1,4 @@
-"""The first stage: everything but the inpainter, by eq. 7 on head images."""
+"""The first stage: everything but the image network, by eq. 7 on head images."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Training of the completion network."""
+"""Training of the image network: layers drawn once, crops of them, losses and critic."""

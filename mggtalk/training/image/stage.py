@@ -1,119 +1,116 @@
-"""The second stage: the inpainter, on finished frames, with a critic (GAN)."""
+"""The image network's own stage: crops of layers that were drawn once, so that a step needs no splatting."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from mggtalk.inpaint.inpainter import Inpainter, Layers
+from mggtalk.inpaint.image_renderer import ImageRenderer, Layers
 from mggtalk.nets.perceptual import LPIPS
-from mggtalk.nets.unet import conv_block
 from mggtalk.pipeline import MGGTalkPipeline
-from mggtalk.training.config import TrainConfig
-from mggtalk.training.data.corpus import Clip
-from mggtalk.training.head.learner import Target
-from mggtalk.training.head.samples import Sample, Samples
-from mggtalk.training.losses import weighted_mean
+from mggtalk.training.config import CompletionConfig, TrainConfig
+from mggtalk.training.image.critic import Critic, hinge_loss
+from mggtalk.training.image.samples import ImageSample, ImageSamples
+from mggtalk.training.image.shards import Shard
+from mggtalk.training.losses import ssim_map
 from mggtalk.training.stage import Outcome
 
 
 class Completion(nn.Module):
-    """The inpainter as what learns."""
+    """The image network as what learns."""
 
-    def __init__(self, inpainter: Inpainter) -> None:
+    def __init__(self, image_renderer: ImageRenderer) -> None:
         super().__init__()
-        self.inpainter = inpainter.requires_grad_(True)
+        self.image_renderer = image_renderer.requires_grad_(True)
 
     def forward(self, layers: Layers) -> Tensor:
-        """RGB ``[K, 3, S, S]`` of K frames' layers."""
-        return self.inpainter(*layers)
+        """RGB ``[B, 3, W, W]`` of B crops' layers ``[B, ..., W, W]``."""
+        maps = torch.cat([layers.composite, layers.alpha], dim=1)  # [B, 4, W, W]
+        residual = self.image_renderer.residual(maps, layers.change)
+        # Not clamped, as a clamped value has no gradient; a value beyond [0, 1] is an error like any other.
+        return layers.composite + layers.gate * residual
 
 
-class Critic(nn.Module):
-    """A patch discriminator."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(3, width, 4, stride=2, padding=1),
-            nn.SiLU(),
-            conv_block(width, 2 * width, stride=2),
-            conv_block(2 * width, 4 * width, stride=2),
-            nn.Conv2d(4 * width, 1, 1),
-        )
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Pictures ``[B, 3, S, S]`` in [0, 1] to scores ``[B, 1, S/8, S/8]``, high for real ones."""
-        return self.body(2.0 * pictures - 1.0)  # [B, 1, S/8, S/8]
-
-
-class InpaintStage:
-    """Frames of the pipeline as it is, completed.
+class ImageLoss(nn.Module):
+    """L1, SSIM, LPIPS by two networks that take turns over the crops, and the change from frame to frame.
 
     Args:
-        pipe: Its other networks stay as they are.
-        clips: The corpus.
-        config: From what it learns; its window must be the whole picture.
+        config: Weights of the terms.
+
+    Raises:
+        WeightsMissingError: If the perceptual networks are not installed.
     """
 
-    networks = ("inpainter",)
-
-    def __init__(self, pipe: MGGTalkPipeline, clips: list[Clip], config: TrainConfig) -> None:
-        self.pipe = pipe
+    def __init__(self, config: CompletionConfig) -> None:
+        super().__init__()
         self.config = config
-        self.learner = Completion(pipe.inpainter)
-        self.critic = Critic(config.completion.critic_width) if config.completion.adversarial else None
-        self.loss = LPIPS("alex")
-        self.samples = Samples(clips, pipe.face_model, config, plates=True)
+        self.alex = LPIPS("alex") if config.alex else None
+        self.vgg = LPIPS("vgg") if config.vgg else None
+
+    def forward(self, made: Tensor, real: Tensor, before: Tensor, number: int) -> dict[str, Tensor]:
+        """Terms, unweighted.
+
+        Args:
+            made: ``[B, 3, W, W]``.
+            real: The same shape.
+            before: ``[N, 2]`` which crops show neighbouring frames.
+            number: Of the draw; by it the perceptual networks take turns.
+        """
+        terms = {"l1": (made - real).abs().mean(), "ssim": (1.0 - ssim_map(made, real)).mean()}
+        parity = number % 2
+        if self.alex is not None:
+            terms["alex"] = self.alex(made[parity::2], real[parity::2]).mean()
+        if self.vgg is not None:  # the dearest term: a piece from the middle
+            cut = (made.shape[-1] - self.config.piece) // 2
+            middle = slice(cut, cut + self.config.piece)
+            pieces = (pictures[1 - parity :: 2, :, middle, middle] for pictures in (made, real))
+            terms["vgg"] = self.vgg(*pieces).mean()
+        if len(before):
+            earlier, later = before.unbind(1)
+            wanted = real[later] - real[earlier]
+            terms["temporal"] = (made[later] - made[earlier] - wanted).abs().mean()
+        return terms
+
+
+class ImageStage:
+    """Crops of the composite, finished.
+
+    Args:
+        pipe: Its image network learns.
+        shards: Layers of all pairs, see :func:`mggtalk.training.image.draw.draw_shards`.
+        config: From what it learns.
+    """
+
+    networks = ("image_renderer",)
+
+    def __init__(self, pipe: MGGTalkPipeline, shards: list[Shard], config: TrainConfig) -> None:
+        self.config = config
+        self.learner = Completion(pipe.image_renderer)
+        with torch.random.fork_rng(devices=[]):  # the same critic in every run, whatever was drawn before
+            torch.manual_seed(config.seed)
+            self.critic = Critic(config.completion.critic_width) if config.completion.adversarial else None
+        self.loss = ImageLoss(config.completion)
+        self.samples = ImageSamples(shards, pipe.face_model, config)
 
     def set_train(self, learner: nn.Module) -> None:
         """See :class:`mggtalk.training.stage.Stage`."""
         learner.train()
 
-    def outcome(self, learner: nn.Module, critic: nn.Module | None, sample: Sample, device: torch.device) -> Outcome:
+    def outcome(
+        self, learner: nn.Module, critic: nn.Module | None, sample: ImageSample, device: torch.device
+    ) -> Outcome:
         """See :class:`mggtalk.training.stage.Stage`."""
         config = self.config.completion
-        with torch.no_grad():
-            animator = self.pipe.animator(sample.avatar, self.config.picture)
-            parts = [animator.layers(animator.splats(t.frame.expression), t.frame) for t in sample.targets]
-        gates = torch.stack([part.gate for part in parts]).view(-1, 1, 1, 1)  # [K, 1, 1, 1]
-        composite, alpha, plate = (torch.cat(fields).to(device) for fields in zip(*(part[:3] for part in parts)))
-        layers = Layers(composite, alpha, plate, gates.to(device))
-        made = learner(layers)  # [K, 3, S, S]
-        real = torch.stack([target.image for target in sample.targets]).to(device)
-        weight = torch.stack([target.weight for target in sample.targets]).to(device)
-        corners = [piece_corner(target, config.piece, sample.number) for target in sample.targets]
-        made_piece, real_piece = (pieces(pictures, corners, config.piece) for pictures in (made, real))
-        terms = {
-            "l1": weighted_mean((made - real).abs(), weight),
-            "perceptual": self.loss(made_piece, real_piece).mean(),
-        }
-        total = terms["l1"] + config.perceptual * terms["perceptual"]
-        if critic is not None:
-            terms["adversarial"] = -critic(made_piece).mean()
+        layers, real = Layers(*(part.to(device) for part in sample.layers)), sample.real.to(device)
+        made = learner(layers)  # [B, 3, W, W]
+        terms = self.loss(made, real, sample.before.to(device), sample.number)
+        total = torch.stack([getattr(config, name) * term for name, term in terms.items() if name != "l1"]).sum()
+        total = total + terms["l1"]
+        if critic is not None and sample.number >= config.adversarial_from * self.config.steps:
+            terms["adversarial"] = -critic(made).mean()
             total = total + config.adversarial * terms["adversarial"]
-        return Outcome(total, terms, [made_piece, real_piece], sample.name)
+        return Outcome(total, terms, [layers.composite, made, real], sample.name)
 
     def critic_loss(self, critic: nn.Module, outcome: Outcome) -> Tensor:
-        """The hinge loss ``relu(1 - D(real)) + relu(1 + D(made))``."""
-        made, real = (critic(pictures.detach()) for pictures in outcome.columns)
-        return F.relu(1.0 - real).mean() + F.relu(1.0 + made).mean()
-
-
-def piece_corner(target: Target, side: int, seed: int) -> tuple[int, int]:
-    """Left and upper edge of a random piece whose middle shows the head."""
-    size = target.head.shape[-1]
-    rows, columns = torch.nonzero(target.head[0] > 0.5).unbind(-1)
-    if not len(rows):
-        return (size - side) // 2, (size - side) // 2
-    chosen = int(torch.randint(len(rows), (), generator=torch.Generator().manual_seed(seed)))
-    return tuple(  # type: ignore[return-value]
-        min(max(int(places[chosen]) - side // 2, 0), size - side) for places in (columns, rows)
-    )
-
-
-def pieces(pictures: Tensor, corners: list[tuple[int, int]], side: int) -> Tensor:
-    """A piece of each picture: ``[K, 3, S, S]`` to ``[K, 3, side, side]``."""
-    cut = [picture[:, top : top + side, left : left + side] for picture, (left, top) in zip(pictures, corners)]
-    return torch.stack(cut)  # [K, 3, side, side]
+        """What the critic minimises on the same crops."""
+        return hinge_loss(critic, outcome.columns[1], outcome.columns[2])
