@@ -16,6 +16,7 @@ class Examples(NamedTuple):
     portraits: tuple[str, ...]
     motions: tuple[str, ...]
     speech: tuple[str, ...]
+    sample: str  # a finished video; empty if there is none
 
 
 def collect() -> Examples:
@@ -27,7 +28,7 @@ def collect() -> Examples:
         Their paths.
     """
     gr.set_static_paths([FOLDER])
-    return Examples(_found("portraits/*.jpg"), _found("*.npz"), _found("*.flac"))
+    return Examples(_found("portraits/*.jpg"), _found("*.npz"), _found("*.flac"), next(iter(_found("sample.mp4")), ""))
 
 
 def is_example(path: str | Path) -> bool:
@@ -36,8 +37,8 @@ def is_example(path: str | Path) -> bool:
 
 
 def title(path: str) -> str:
-    """What an example is called: its name without ending and underscores."""
-    return Path(path).stem.replace("_", " ")
+    """What an example is called: its name without ending and underscores, with a capital."""
+    return Path(path).stem.replace("_", " ").capitalize()
 
 
 def _found(pattern: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from demo.film import Film, Order
+from demo.film import CONSENT, Film, Order
 from demo.report import busy, done, empty, failed, public, quality_card
 from demo.studio import Studio
 from demo.uploads import LivePlayer
@@ -53,6 +53,7 @@ class Panel:
 
     def __init__(self, studio: Studio, tab: str, hint: str, action: str, viewer: bool = False) -> None:
         self._studio, self._tab, self._hint = studio, tab, hint
+        self.consent = gr.Checkbox(label=CONSENT, container=False, elem_id=f"{tab}-consent", elem_classes="consent")
         with gr.Row(elem_classes="actions"):
             self.start = gr.Button(action, variant="primary", scale=3, elem_id=f"{tab}-start")
             self.stop = gr.Button("Stop", scale=1, min_width=80, interactive=False, elem_id=f"{tab}-stop")

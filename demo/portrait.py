@@ -1,4 +1,4 @@
-"""The left column of the page: portrait, check, choice of the face, preview, consent and badge."""
+"""The left column of the page: portrait, check, choice of the face, preview and badge."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from demo.examples import Examples, title
-from demo.film import CONSENT, Portrait
+from demo.film import Portrait
 from demo.report import empty, failed, portrait_card, public
 from demo.studio import PREVIEW, Studio
 from demo.uploads import UploadedImage
@@ -23,9 +23,9 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private", "concurrency_id": QUICK,
 START = empty("Choose a picture of one person: from the front, sharp and evenly lit is best.")
 
 
-def try_buttons(files: tuple[str, ...], target: Any) -> None:
+def try_buttons(files: tuple[str, ...], target: Any, kind: str = "") -> None:
     """Examples as buttons that put their file into a component; pictures show themselves."""
-    with gr.Row(elem_classes="try"):
+    with gr.Row(elem_classes=f"try {kind}"):
         for file in files:
             icon = file if file.endswith(".jpg") else None
             button = gr.Button(title(file), size="sm", icon=icon, min_width=60)
@@ -40,7 +40,6 @@ class Column(NamedTuple):
     portrait: gr.Image
     face: gr.Radio
     depth: gr.Dropdown
-    consent: gr.Checkbox
     badge: gr.Checkbox
     statement: gr.Textbox
 
@@ -57,35 +56,39 @@ def named(path: str | None, face: int | None, depth: str) -> Portrait:
 
 def portrait_column(studio: Studio, examples: Examples) -> Column:
     """Lay out the column and connect it."""
-    gr.Markdown("1 · Portrait", elem_classes="step")
+    gr.Markdown("## 1 · Portrait", elem_classes="step")
     portrait = UploadedImage(
         label="Portrait: a photo of one person",
+        show_label=False,
         type="filepath",
         sources=["upload", "webcam", "clipboard"],
-        height=260,
+        height=230,
+        buttons=[],
         elem_id="portrait",
     )
-    try_buttons(examples.portraits, portrait)
-    with gr.Accordion("Or an avatar learned from a clip", open=False):
+    try_buttons(examples.portraits, portrait, "pictures")
+    with gr.Accordion("Or a head learned from a clip", open=False):
         gr.Markdown("An adapter that `python -m mggtalk adapt` made: one file of at most 5 MB.", elem_classes="note")
         adapter = gr.File(label="Adapter (.safetensors)", type="filepath", height=90, elem_id="adapter")
     card = gr.HTML(START, elem_id="check")
-    faces = gr.Image(label="Click the face", visible=False, interactive=False, buttons=[], elem_id="faces")
+    faces = gr.Image(
+        label="Click the face", show_label=False, visible=False, interactive=False, buttons=[], elem_id="faces"
+    )
     face = gr.Radio([], label="Or choose it here", visible=False, elem_id="face")
     preview = gr.Image(
         label="Preview of the 3D head (AI-made)",
+        show_label=False,
+        visible=False,
         interactive=False,
-        height=260,
+        height=230,
         buttons=["fullscreen"],
         elem_id="preview",
     )
-    with gr.Accordion("Depth estimator", open=False):
+    with gr.Accordion("How the depth is guessed", open=False):
         found = [status(name) for name in NAMES]
         gr.Markdown(_about_depth(found), elem_classes="note")
         choices = [(describe(entry), entry.name) for entry in found if entry.ready]
         depth = gr.Dropdown(choices, value=MESH, label="Depth of the portrait", elem_id="depth")
-    gr.Markdown("2 · Consent", elem_classes="step")
-    consent = gr.Checkbox(label=CONSENT, container=False, elem_id="consent")
     with gr.Accordion("The “AI-made” badge", open=False):
         badge = gr.Checkbox(True, label="Show the badge in the picture", container=False, elem_id="badge")
         statement = gr.Textbox(
@@ -96,7 +99,7 @@ def portrait_column(studio: Studio, examples: Examples) -> Column:
             max_length=120,
             elem_id="statement",
         )
-    column = Column(portrait, face, depth, consent, badge, statement)
+    column = Column(portrait, face, depth, badge, statement)
     _wire(studio, column, card, faces, preview)
     _wire_adapter(studio, adapter, portrait, card)
     return column
@@ -167,11 +170,11 @@ def _wire(studio: Studio, column: Column, card: gr.HTML, faces: gr.Image, previe
     def show(path: str | None, number: int | None, name: str, places: tuple[Any, ...], request: gr.Request) -> Any:
         """One frame of the avatar."""
         if path is None or (places and number is None):
-            return None
+            return gr.Image(None, visible=False)
         try:
-            return studio.still(named(path, number, name), PREVIEW, 384, request)
+            return gr.Image(studio.still(named(path, number, name), PREVIEW, 384, request), visible=True)
         except MGGTalkError:
-            return None  # the card says why
+            return gr.Image(None, visible=False)  # the card says why
 
     inputs = [portrait, face, depth, boxes]
     looked = portrait.change(look, portrait, shown, show_progress_on=card, **PRIVATE)

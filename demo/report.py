@@ -13,7 +13,7 @@ from mggtalk.errors import MGGTalkError
 from mggtalk.evaluation.quality import SAFE_YAW, STEADY_PIXELS, SURE, SYNC_SECONDS, Quality
 from mggtalk.portrait.check import PortraitCheck
 
-DOTS = {"good": "✓", "fair": "!", "poor": "✗"}
+DOTS = {"good": "✓", "fair": "!", "poor": "✗", "note": "i"}
 """Grades are told by shape as well as by colour."""
 
 LIST = "<ul>{}</ul>"
@@ -84,7 +84,7 @@ def _quality(film: Film) -> list[str]:
         fine = sure and abs(lag) <= SYNC_SECONDS
         lines.append(_line("good" if fine else "fair", "Lip sync", value if sure else "lips and sound differ"))
     lines += [_line("fair", "Advice", line) for line in quality.advice]
-    return lines + [_line("fair", "Note", note) for note in film.notes]
+    return lines + [_line("note", "Note", note) for note in film.notes]
 
 
 def _line(grade: str, name: str, value: str, advice: str = "") -> str:

@@ -46,18 +46,22 @@ PICTURES = (
 
 def edit_tab(studio: Studio, column: Column) -> None:
     """Sliders, and a still that follows them."""
-    with gr.Row():
+    with gr.Row(elem_classes="edit"):
         with gr.Column(scale=5, min_width=280):
-            gr.Markdown("3 · Move the sliders: the still follows at once.", elem_classes="step")
+            gr.Markdown("## 2 · Move the sliders", elem_classes="step")
             with gr.Row():
                 buttons = [gr.Button(name, size="sm", min_width=80) for name in POSES]
             sliders = [_slider(name) for name in Edit._fields]
-        with gr.Column(scale=6, min_width=300):
-            state = gr.HTML(empty("Choose a portrait, then move a slider."), elem_id="edit-state")
+        with gr.Column(scale=6, min_width=300, elem_classes="edit-picture"):
+            state = gr.HTML(
+                empty("The picture will appear here and follow the sliders. First choose a portrait."),
+                elem_id="edit-state",
+            )
             still = gr.Image(
                 label="Still (AI-made)",
+                show_label=False,
                 interactive=False,
-                height=512,
+                height=440,
                 buttons=["download", "fullscreen"],
                 elem_id="edit-still",
             )
@@ -97,7 +101,7 @@ def why_tab(studio: Studio, column: Column) -> None:
         elem_classes="note",
     )
     button = gr.Button("Explain this portrait", variant="primary", elem_id="why-start")
-    state = gr.HTML(empty("Choose a portrait, then press the button."), elem_id="why-state")
+    state = gr.HTML(empty("Four pictures will appear here. First choose a portrait."), elem_id="why-state")
     with gr.Row(elem_id="why-pictures"):
         pictures = [_picture(name) for name in PICTURES]
 

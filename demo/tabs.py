@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from demo.examples import Examples
+from demo.first import Run
 from demo.orders import HEAD_STYLES, LANGUAGES, PATHS, VIEWS, free_view_order, reenact_order, talk_order
 from demo.panel import Panel
 from demo.portrait import PRIVATE, Column, named, try_buttons
@@ -20,13 +21,11 @@ from mggtalk.motion.motion_file import SUFFIXES
 MOTION_FILES = [*SUFFIXES, CSV_SUFFIX]
 
 
-def reenact_tab(studio: Studio, examples: Examples, column: Column, gallery: list[Any]) -> None:
+def reenact_tab(studio: Studio, examples: Examples, column: Column, gallery: list[Any]) -> Run:
     """A driver's video or a motion file."""
     with gr.Row():
         with gr.Column(scale=5, min_width=280):
-            gr.Markdown(
-                "3 · Who moves the portrait? A video (upload or webcam), **or** a motion file.", elem_classes="step"
-            )
+            gr.Markdown("## 2 · Who moves the portrait?", elem_classes="step")
             driving = _driving("Driving video", "reenact-driving")
             motion = _motion_file("…or a motion file", "reenact-motion")
             try_buttons(examples.motions, motion)
@@ -46,17 +45,23 @@ def reenact_tab(studio: Studio, examples: Examples, column: Column, gallery: lis
                 )  # fmt: skip
             size = _size()
         with gr.Column(scale=6, min_width=300):
-            panel = Panel(studio, "reenact", "The video appears here and plays while it is made.", "Reenact")
-    inputs = [*column, size, driving, motion, pose, strength, expression, smoothing, face]
+            panel = Panel(
+                studio,
+                "reenact",
+                "The video will appear here, and play while it is made. First choose a portrait and what moves it.",
+                "Reenact",
+            )
+    inputs = [*_common(column, panel, size), driving, motion, pose, strength, expression, smoothing, face]
     panel.wire(reenact_order, inputs, gallery)
     _own(studio, driving, motion)
+    return Run("reenact", panel, reenact_order, inputs, motion, (driving,))
 
 
-def talk_tab(studio: Studio, examples: Examples, column: Column, gallery: list[Any]) -> None:
+def talk_tab(studio: Studio, examples: Examples, column: Column, gallery: list[Any]) -> Run:
     """Speech."""
     with gr.Row():
         with gr.Column(scale=5, min_width=280):
-            gr.Markdown("3 · What is said? A recording, or your microphone.", elem_classes="step")
+            gr.Markdown("## 2 · What is said?", elem_classes="step")
             speech = _speech("Speech", "talk-speech")
             try_buttons(examples.speech, speech)
             with gr.Accordion("How it is said", open=False):
@@ -74,17 +79,23 @@ def talk_tab(studio: Studio, examples: Examples, column: Column, gallery: list[A
                 )
             size = _size()
         with gr.Column(scale=6, min_width=300):
-            panel = Panel(studio, "talk", "The video appears here and plays while it is made.", "Talk")
-    inputs = [*column, size, speech, language, mouth, head, head_strength, blinks, donor, seed]
+            panel = Panel(
+                studio,
+                "talk",
+                "The video will appear here, and play while it is made. First choose a portrait and a recording.",
+                "Talk",
+            )
+    inputs = [*_common(column, panel, size), speech, language, mouth, head, head_strength, blinks, donor, seed]
     panel.wire(talk_order, inputs, gallery)
     _own(studio, speech, donor)
+    return Run("talk", panel, talk_order, inputs, speech, ())
 
 
-def free_view_tab(studio: Studio, examples: Examples, column: Column, gallery: list[Any]) -> None:
+def free_view_tab(studio: Studio, examples: Examples, column: Column, gallery: list[Any]) -> Run:
     """A moving viewpoint."""
     with gr.Row():
         with gr.Column(scale=4, min_width=280):
-            gr.Markdown("3 · How does the camera move?", elem_classes="step")
+            gr.Markdown("## 2 · How does the camera move?", elem_classes="step")
             view = gr.Radio(list(VIEWS), value=next(iter(VIEWS)), label="View")
             path = gr.Radio(list(PATHS), value=next(iter(PATHS)), label="Camera path")
             low = gr.Slider(-60, 0, -30, step=5, label="From (°)")
@@ -101,11 +112,22 @@ def free_view_tab(studio: Studio, examples: Examples, column: Column, gallery: l
             size = _size()
             quick = gr.Button("Only a still from three sides", size="sm", elem_id="sides-start")
         with gr.Column(scale=7, min_width=300):
-            panel = Panel(studio, "free_view", "The camera's flight and the 3D head appear here.", "Look around", True)
-            sides = gr.Image(
-                label="−30°, 0°, 30° (AI-made)", interactive=False, visible=False, elem_id="sides", buttons=["download"]
+            panel = Panel(
+                studio,
+                "free_view",
+                "The camera's flight will appear here, and the 3D head that you can turn. First choose a portrait.",
+                "Look around",
+                True,
             )
-    inputs = [*column, size, view, path, low, high, fov, driving, speech, motion]
+            sides = gr.Image(
+                label="−30°, 0°, 30° (AI-made)",
+                show_label=False,
+                interactive=False,
+                visible=False,
+                elem_id="sides",
+                buttons=["download"],
+            )
+    inputs = [*_common(column, panel, size), view, path, low, high, fov, driving, speech, motion]
     panel.wire(free_view_order, inputs, gallery)
 
     def three(portrait: str | None, face: int | None, depth: str, request: gr.Request) -> tuple[Any, Any]:
@@ -117,11 +139,17 @@ def free_view_tab(studio: Studio, examples: Examples, column: Column, gallery: l
 
     quick.click(three, column.who, [sides, panel.state], show_progress_on=sides, **PRIVATE)
     _own(studio, driving, speech, motion)
+    return Run("free_view", panel, free_view_order, inputs, motion, (driving, speech))
+
+
+def _common(column: Column, panel: Panel, size: gr.Radio) -> list[Any]:
+    """What all orders begin with."""
+    return [*column.who, panel.consent, column.badge, column.statement, size]
 
 
 def _driving(label: str, name: str) -> gr.Video:
     return UploadedVideo(
-        label=label, sources=["upload", "webcam"], include_audio=True, height=260, webcam_options=WEBCAM, elem_id=name
+        label=label, sources=["upload", "webcam"], include_audio=True, height=200, webcam_options=WEBCAM, elem_id=name
     )
 
 
@@ -132,7 +160,7 @@ def _speech(label: str, name: str) -> gr.Audio:
 
 
 def _motion_file(label: str, name: str) -> gr.File:
-    return gr.File(label=label, file_types=MOTION_FILES, type="filepath", height=130, elem_id=name)
+    return gr.File(label=label, file_types=MOTION_FILES, type="filepath", height=110, elem_id=name)
 
 
 def _size() -> gr.Radio:

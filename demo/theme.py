@@ -6,9 +6,20 @@ import gradio as gr
 
 CSS = """
 .gradio-container { width: 100%; max-width: 1320px !important; margin: 0 auto !important; }
-#head h1 { margin: 0; font-size: 1.7rem; }
-#head p { margin: 0.1rem 0 0; opacity: 0.8; }
-.step { font-size: 0.95rem; font-weight: 600; margin: 0.2rem 0; }
+.hero { display: flex; gap: 1.5rem; align-items: center; justify-content: space-between; }
+.hero h1 { margin: 0; font-size: 1.9rem; font-weight: 700; } .hero p { margin: 0.4rem 0 0; max-width: 46rem; }
+.hero figure { margin: 0; flex: 0 0 200px; } .hero video { width: 200px; border-radius: 12px; display: block; }
+.hero figcaption { font-size: 0.72rem; opacity: 0.8; margin-top: 0.2rem; }
+.step h2 { font-size: 1.02rem; font-weight: 600; margin: 0.2rem 0; }
+.try { gap: 0.5rem !important; } .try button { flex-grow: 0; white-space: nowrap; width: auto; }
+.pictures { display: grid !important; grid-template-columns: repeat(6, 1fr); }
+.pictures button { flex-direction: column; padding: 0.25rem; min-width: 0 !important; font-size: 0.75rem; }
+.pictures button img { width: 100%; height: auto; border-radius: 8px; margin: 0; }
+.whole { display: grid !important; grid-template-columns: repeat(4, 1fr); }
+.whole button { justify-content: flex-start; padding: 0.3rem 0.6rem 0.3rem 0.3rem; }
+.whole button img { width: 52px; height: 52px; border-radius: 8px; }
+.consent { margin: 0.2rem 0; }
+.icon-button-wrapper.top-panel { top: auto !important; bottom: var(--block-label-margin, 4px) !important; }
 .note, .note p { font-size: 0.85rem; opacity: 0.85; }
 .card { border: 1px solid var(--border-color-primary); border-radius: 10px; padding: 0.6rem 0.8rem;
         background: var(--background-fill-secondary); }
@@ -18,14 +29,28 @@ CSS = """
 .good .dot { color: #15803d; } .fair .dot { color: #b45309; } .poor .dot { color: #b91c1c; }
 .dark .good .dot { color: #4ade80; } .dark .fair .dot { color: #fbbf24; } .dark .poor .dot { color: #f87171; }
 .state { border-radius: 10px; padding: 0.6rem 0.8rem; border: 1px solid var(--border-color-primary); }
-.state progress { width: 100%; height: 0.6rem; margin-top: 0.4rem; accent-color: var(--color-accent); }
+.state progress { width: 100%; height: 0.6rem; margin-top: 0.4rem; border: 0;
+        border-radius: 1rem; background: var(--border-color-primary); appearance: none; overflow: hidden; }
+.state progress::-webkit-progress-bar { background: var(--border-color-primary); }
+.state progress::-webkit-progress-value { background: var(--color-accent); }
+.state progress::-moz-progress-bar { background: var(--color-accent); }
 .state.empty { border-style: dashed; opacity: 0.85; }
 .state.error { border-color: #dc2626; } .state.done { border-color: #16a34a; }
 .legend span { display: inline-block; margin-right: 1rem; } .legend i { display: inline-block; width: 0.8em;
         height: 0.8em; border-radius: 3px; margin-right: 0.35em; vertical-align: -0.05em; }
 button:focus-visible, input:focus-visible, [tabindex]:focus-visible { outline: 3px solid var(--color-accent);
         outline-offset: 2px; }
-@media (max-width: 640px) { #head h1 { font-size: 1.35rem; } .card li { grid-template-columns: 1.2rem 5.8rem 1fr; } }
+@media (max-width: 640px) {
+    .card li { grid-template-columns: 1.2rem 5.8rem 1fr; }
+    .hero { gap: 0.8rem; align-items: flex-start; } .hero h1 { font-size: 1.35rem; } .hero p { font-size: 0.85rem; }
+    .hero figure { flex-basis: 120px; } .hero video { width: 120px; } .hero figcaption { font-size: 0.65rem; }
+    .whole { grid-template-columns: repeat(2, 1fr); } .whole button { font-size: 0.82rem; min-width: 0 !important; }
+    .whole button img { width: 38px; height: 38px; }
+    .tab-container button { font-size: 0.8rem; padding: 0 0.45rem; }
+    .edit { flex-direction: column-reverse !important; }
+    .edit-picture { position: sticky; top: 0; z-index: 5; background: var(--body-background-fill); }
+    #edit-still, #edit-still .image-container, #edit-still img { height: 230px !important; }
+}
 """
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
+import logging
+import threading
 from typing import Any
 
 import gradio as gr
 
 from demo.api import add_api
 from demo.examples import collect
+from demo.first import introduce, whole_examples, wire
 from demo.limits import KEEP_SECONDS, TEXT, THREADS, UPLOAD
 from demo.memory import share_arenas
 from demo.portrait import portrait_column
+from demo.startup import fetch_speech_encoder, has_mcp, self_test
 from demo.stills import edit_tab, why_tab
 from demo.studio import Studio
 from demo.tabs import free_view_tab, reenact_tab, talk_tab
@@ -39,9 +42,8 @@ def build(pipe: MGGTalkPipeline) -> gr.Blocks:
     """
     studio, examples = Studio(pipe), collect()
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, KEEP_SECONDS), fill_width=True) as page:
-        gr.Markdown(
-            f"# {TITLE}\nOne photo talks, in 3D: driven by a video or by speech, seen from any side.", elem_id="head"
-        )
+        introduce(examples)
+        wholes = whole_examples(examples)
         results = gr.Gallery(
             label="Videos (AI-made)", columns=4, height="auto", object_fit="contain", render=False, elem_id="results"
         )
@@ -50,17 +52,18 @@ def build(pipe: MGGTalkPipeline) -> gr.Blocks:
         with gr.Row():
             with gr.Column(scale=3, min_width=300):
                 column = portrait_column(studio, examples)
-            with gr.Column(scale=9, min_width=320), gr.Tabs():
+            with gr.Column(scale=9, min_width=320), gr.Tabs() as tabs:
                 with gr.Tab("Reenact", id="reenact"):
-                    reenact_tab(studio, examples, column, gallery)
+                    runs = [reenact_tab(studio, examples, column, gallery)]
                 with gr.Tab("Talk", id="talk"):
-                    talk_tab(studio, examples, column, gallery)
+                    runs += [talk_tab(studio, examples, column, gallery)]
                 with gr.Tab("Free view", id="free_view"):
-                    free_view_tab(studio, examples, column, gallery)
+                    runs += [free_view_tab(studio, examples, column, gallery)]
                 with gr.Tab("Edit", id="edit"):
                     edit_tab(studio, column)
                 with gr.Tab("Why?", id="why"):
                     why_tab(studio, column)
+        wire(wholes, examples, tabs, column.portrait, runs, gallery)
         with gr.Accordion("This session's videos", open=False):
             results.render()
             files.render()
@@ -77,6 +80,9 @@ def launch(**options: Any) -> None:
         options: For :meth:`gr.Blocks.launch`, on top of those that the page needs.
     """
     share_arenas()
+    logging.basicConfig(level=logging.WARNING)
+    self_test(collect())
+    threading.Thread(target=fetch_speech_encoder, name="fetch", daemon=True).start()
     page = build(MGGTalkPipeline.from_pretrained())
     page.launch(**{**serving(), **options})
 
@@ -94,5 +100,5 @@ def serving() -> dict[str, Any]:
         "run_history": False,
         "show_error": True,
         "ssr_mode": False,
-        "mcp_server": importlib.util.find_spec("mcp") is not None,
+        "mcp_server": has_mcp(),
     }

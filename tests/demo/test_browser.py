@@ -66,17 +66,17 @@ def upload(tab, selector, path):
     tab.locator(f"{selector} input[type=file]").first.set_input_files(str(path))
 
 
-def choose_portrait(tab, files, name="portrait.png", consent=True):
-    """Upload a portrait, wait for the check, tick the consent."""
+def choose_portrait(tab, files, name="portrait.png"):
+    """Upload a portrait, wait for the check."""
     upload(tab, "#portrait", files / name)
     tab.wait_for_selector("#check .card")
-    if consent:
-        tab.locator("#consent input").check()
 
 
-def open_tab(tab, name):
-    """Click on a tab, and choose the small size in it."""
+def open_tab(tab, name, consent=True):
+    """Click on a tab, tick the consent beside its start button, and choose the small size."""
     tab.get_by_role("tab", name=name).click()
+    if consent:
+        tab.locator(f"#{name.lower().replace(' ', '_')}-consent input").check()
     tab.get_by_label("256").locator("visible=true").first.check()
 
 
@@ -114,6 +114,33 @@ def test_reenact_from_upload_to_playing_video(visit, files):
     assert "Steadiness" in tab.inner_text("#reenact-report")
 
 
+def test_from_opening_the_page_to_a_playing_video_with_one_click(visit):
+    tab = visit()
+    tab.get_by_role("button", name="Kofi looks around").click()
+    finished(tab, "reenact")
+    until(lambda: tab.locator("#reenact-live video, #reenact-video video").count(), "a player is there")
+    plays(tab, "#reenact-live" if tab.locator("#reenact-live video").count() else "#reenact-video")
+
+
+def test_the_same_with_the_keyboard_alone(visit):
+    tab = visit()
+    for _ in range(40):
+        tab.keyboard.press("Tab")
+        if "Kofi looks around" in tab.evaluate("document.activeElement.innerText"):
+            break
+    tab.keyboard.press("Enter")
+    finished(tab, "reenact")
+
+
+def test_an_example_is_there_for_the_second_visitor(visit):
+    for _ in range(2):
+        tab = visit()
+        tab.locator(".pictures button").first.click()
+        tab.wait_for_selector("#check .card")
+        tab.wait_for_selector("#preview img")
+        tab.close()
+
+
 def test_talk_from_upload_to_playing_video(visit, files):
     tab = visit()
     choose_portrait(tab, files)
@@ -140,7 +167,7 @@ def test_free_view_shows_a_flight_and_the_head(visit, files):
 
 def test_edit_follows_the_sliders_and_why_explains(visit, files):
     tab = visit()
-    choose_portrait(tab, files, consent=False)
+    choose_portrait(tab, files)
     tab.get_by_role("tab", name="Edit").click()
     tab.get_by_role("button", name="Smile", exact=True).click()
     first = tab.wait_for_selector("#edit-still img").get_attribute("src")
@@ -175,20 +202,20 @@ def test_bad_files_get_a_message_and_the_page_goes_on(visit, files):
     assert "is no picture" in tab.wait_for_selector("#check .error").inner_text()
     tab.reload()
     tab.wait_for_selector("#reenact-start")
-    choose_portrait(tab, files, consent=False)
-    open_tab(tab, "Reenact")
+    choose_portrait(tab, files)
+    open_tab(tab, "Reenact", consent=False)
     upload(tab, "#reenact-motion", files / "short.npz")
     tab.wait_for_selector("#reenact-motion .file-preview, #reenact-motion table")
     tab.click("#reenact-start")
     assert "consent is not ticked" in tab.wait_for_selector("#reenact-state .error").inner_text()
-    tab.locator("#consent input").check()
+    tab.locator("#reenact-consent input").check()
     tab.click("#reenact-start")
     tab.wait_for_selector("#reenact-state .done")
 
 
 def test_of_several_faces_one_is_clicked(visit, files):
     tab = visit()
-    choose_portrait(tab, files, "two.png", consent=False)
+    choose_portrait(tab, files, "two.png")
     assert "2 found" in tab.inner_text("#check")
     picture = tab.locator("#faces img")
     box = picture.bounding_box()
