@@ -149,7 +149,7 @@ def _common(column: Column, panel: Panel, size: gr.Radio) -> list[Any]:
 
 def _driving(label: str, name: str) -> gr.Video:
     return UploadedVideo(
-        label=label, sources=["upload", "webcam"], include_audio=True, height=200, webcam_options=WEBCAM, elem_id=name
+        label=label, sources=["upload", "webcam"], include_audio=True, height=230, webcam_options=WEBCAM, elem_id=name
     )
 
 
@@ -160,7 +160,7 @@ def _speech(label: str, name: str) -> gr.Audio:
 
 
 def _motion_file(label: str, name: str) -> gr.File:
-    return gr.File(label=label, file_types=MOTION_FILES, type="filepath", height=110, elem_id=name)
+    return gr.File(label=label, file_types=MOTION_FILES, type="filepath", height=130, elem_id=name)
 
 
 def _size() -> gr.Radio:
