@@ -11,12 +11,14 @@ CSS = """
 .hero figure { margin: 0; flex: 0 0 200px; } .hero video { width: 200px; border-radius: 12px; display: block; }
 .hero figcaption { font-size: 0.72rem; opacity: 0.8; margin-top: 0.2rem; }
 .step h2 { font-size: 1.02rem; font-weight: 600; margin: 0.2rem 0; }
-.try { gap: 0.5rem !important; } .try button { flex: 0 0 auto !important; min-width: max-content !important; white-space: nowrap; }
+.try { gap: 0.5rem !important; }
+.try button { flex: 0 0 auto !important; min-width: max-content !important; white-space: nowrap; }
 .pictures { display: grid !important; grid-template-columns: repeat(6, 1fr); }
 .pictures button { flex-direction: column; padding: 0.25rem; min-width: 0 !important; font-size: 0.75rem; }
 .pictures button img { width: 100%; height: auto; border-radius: 8px; margin: 0; }
 .whole { display: grid !important; grid-template-columns: repeat(4, 1fr); }
-.whole button { justify-content: flex-start; text-align: left; min-width: 0 !important; white-space: normal; padding: 0.3rem 0.6rem 0.3rem 0.3rem; }
+.whole button { justify-content: flex-start; text-align: left; min-width: 0 !important;
+        white-space: normal; padding: 0.3rem 0.6rem 0.3rem 0.3rem; }
 .whole button img { width: 52px; height: 52px; border-radius: 8px; }
 .consent { margin: 0.2rem 0; }
 .icon-button-wrapper.top-panel { top: auto !important; bottom: var(--block-label-margin, 4px) !important; }
