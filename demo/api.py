@@ -11,6 +11,7 @@ import gradio as gr
 
 from demo.film import CONSENT, Film, Order
 from demo.limits import as_number, as_truth
+from demo.living import make_living
 from demo.orders import HEAD_STYLES, LANGUAGES, PATHS, VIEWS, face_index, free_view_order, reenact_order, talk_order
 from demo.panel import BROKEN, HEAVY
 from demo.portrait import PRIVATE, named
@@ -224,6 +225,34 @@ class Endpoints:
                 raise OptionError(f"The size is {size}.", "Choose 256 or 512.")
             return self._studio.still(named(portrait, chosen, "mesh"), change, int(size), request)
 
+    def head(
+        self,
+        request: gr.Request,
+        portrait: str | None = None,
+        speech: str | None = None,
+        motion: str | None = None,
+        consent: bool = False,
+        face: float | None = 0,
+    ) -> str:
+        """Make a living head: one HTML file that plays, and can be turned, in any browser, offline.
+
+        Args:
+            request: Filled in by the server.
+            portrait: A picture of one person (10 MB, 26 megapixels at most).
+            speech: A recording that it speaks (120 s at most), or nothing.
+            motion: A motion file that it plays, or nothing. Give at most one of the two; without any it idles.
+            consent: True if the people whose picture, voice or movements are used agreed to it.
+            face: Which face of the portrait, 1 is the leftmost; 0 if there is only one.
+
+        Returns:
+            The HTML file, 5 MB or so.
+        """
+        with _told():
+            chosen = face_index("face", face)
+            if consent is not True:
+                raise OptionError("The consent is not given.", "Set consent to true if the people shown agreed.")
+            return make_living(self._studio, named(portrait, chosen, "mesh"), speech, motion, request)[0]
+
     def _made(
         self, request: gr.Request, order: Callable[..., Order], values: list[Any]
     ) -> tuple[str, list[str], Report]:
@@ -274,6 +303,7 @@ def add_api(studio: Studio) -> None:
             gr.File(label="files", file_count="multiple"),
             gr.JSON(label="report"),
         )
+        page = gr.File(label="page")
         still = gr.Image(label="still", type="filepath")
         button = gr.Button()
     heavy: dict[str, Any] = {"concurrency_id": HEAVY, "concurrency_limit": None}
@@ -287,4 +317,5 @@ def add_api(studio: Studio) -> None:
     button.click(endpoints.talk, inputs, made, api_name="talk", **heavy)
     inputs = [portrait, driving, speech, motion, consent, view, path, low, high, fov, face, size]
     button.click(endpoints.free_view, inputs, made, api_name="free_view", **heavy)
+    button.click(endpoints.head, [portrait, speech, motion, consent, face], [page], api_name="head", **heavy)
     button.click(endpoints.edit, [portrait, *numbers, face, size], [still], api_name="edit", **quick)

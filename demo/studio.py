@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,6 +73,13 @@ class Studio:
     def make(self, order: Order, request: gr.Request) -> Iterator[Step]:
         """See :func:`demo.film.make`."""
         return make(self.engine, self.visitors, self._videos, self.visitors.of(request), order)
+
+    @contextmanager
+    def turn(self, visitor: Visitor) -> Iterator[None]:
+        """Wait in the line of videos for work that takes long."""
+        with self._videos.place(visitor):
+            self.engine.ready()
+            yield
 
     def leave(self, request: gr.Request) -> None:
         """Forget a visitor who closed the page."""

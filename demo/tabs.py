@@ -8,6 +8,7 @@ import gradio as gr
 
 from demo.examples import Examples
 from demo.first import Run
+from demo.living import living_head
 from demo.orders import HEAD_STYLES, LANGUAGES, PATHS, VIEWS, free_view_order, reenact_order, talk_order
 from demo.panel import Panel
 from demo.portrait import PRIVATE, Column, named, try_buttons
@@ -137,6 +138,7 @@ def free_view_tab(studio: Studio, examples: Examples, column: Column, gallery: l
             return gr.skip(), failed(public(error))
         return gr.Image(picture, visible=True), gr.skip()
 
+    living_head(studio, column, panel.consent, speech, motion)
     quick.click(three, column.who, [sides, panel.state], show_progress_on=sides, **PRIVATE)
     _own(studio, driving, speech, motion)
     return Run("free_view", panel, free_view_order, inputs, motion, (driving, speech))

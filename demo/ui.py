@@ -12,6 +12,7 @@ from demo.api import add_api
 from demo.examples import collect
 from demo.first import introduce, whole_examples, wire
 from demo.limits import KEEP_SECONDS, TEXT, THREADS, UPLOAD
+from demo.live import live_tab
 from demo.memory import share_arenas
 from demo.portrait import portrait_column
 from demo.startup import fetch_speech_encoder, has_mcp, self_test
@@ -59,6 +60,8 @@ def build(pipe: MGGTalkPipeline) -> gr.Blocks:
                     runs += [talk_tab(studio, examples, column, gallery)]
                 with gr.Tab("Free view", id="free_view"):
                     runs += [free_view_tab(studio, examples, column, gallery)]
+                with gr.Tab("Live", id="live"):
+                    seat = live_tab(studio, column)
                 with gr.Tab("Edit", id="edit"):
                     edit_tab(studio, column)
                 with gr.Tab("Why?", id="why"):
@@ -70,6 +73,7 @@ def build(pipe: MGGTalkPipeline) -> gr.Blocks:
         gr.Markdown(f"{ETHICS}\n\n{TEXT}", elem_classes="note")
         add_api(studio)
         page.unload(studio.leave)
+        page.unload(seat.leave_page)
     return page.queue(default_concurrency_limit=None)
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from mggtalk.animate.animator import Animator
 from mggtalk.animate.calibrate import calibrate_coarse, calibrate_colours
+from mggtalk.animate.live import LiveAvatar
 from mggtalk.animate.talking_video import Progress, TalkingVideo, no_progress
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.checkpoint import NETWORKS, RESIDUALS, load_components, save_components
@@ -451,6 +452,21 @@ class MGGTalkPipeline:
         motion = retarget(motion, avatar, pose, self.face_model, style.pose)
         motion = play(motion, close_lips(self.face_model, avatar.identity, avatar.expression), style)
         return TalkingVideo(self.animator(avatar, size, field_of_view), motion, sound, on_progress)
+
+    def live(self, avatar: Avatar, size: int = 256, fps: float = 25.0, mirror: bool = True) -> LiveAvatar:
+        """Let an avatar follow a camera: call the result with a frame to get a frame.
+
+        Args:
+            avatar: From :meth:`prepare`.
+            size: Side of the square pictures in pixels, even.
+            fps: Of the camera, roughly.
+            mirror: Whether the avatar moves like a mirror image.
+
+        Raises:
+            OptionError: If the size is not allowed.
+        """
+        check_size(size)
+        return LiveAvatar(self.animator(avatar, size), self.tracker, fps, mirror)
 
     def splat(self, avatar: Avatar, frame: MotionFrame) -> Gaussians:
         """The dense Gaussians of one expression, head frame; ``.save_ply("head.ply")`` writes them."""

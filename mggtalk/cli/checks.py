@@ -106,6 +106,28 @@ def _check_prepare(options: argparse.Namespace) -> None:
     check_image(options.portrait)
 
 
+def _check_export(options: argparse.Namespace) -> None:
+    from mggtalk.media import check_readable, check_writable
+    from mggtalk.media.image import check_image
+
+    check_writable(options.out, (".html", ".json", ".ply"))
+    if options.portrait is not None:
+        check_image(options.portrait)
+    for name in ("adapter", "avatar", "motion"):
+        if vars(options)[name] is not None:
+            check_readable(vars(options)[name], name)
+    _check_driver(options.driving, options.audio)
+
+
+def _check_live(options: argparse.Namespace) -> None:
+    from mggtalk.media.camera import check_camera
+
+    if not 0 < options.seconds <= 3600:
+        raise OptionError(f"The length is {options.seconds:g} s.", "Give more than 0 and at most 3600.")
+    _check_video(options)
+    check_camera(options.camera)
+
+
 def _check_track(options: argparse.Namespace) -> None:
     from mggtalk.media import check_writable
 
@@ -166,6 +188,8 @@ CHECKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "talk": _check_video,
     "orbit": _check_video,
     "prepare": _check_prepare,
+    "export": _check_export,
+    "live": _check_live,
     "track": _check_track,
     "adapt": _check_learning,
     "voice": _check_learning,

@@ -84,6 +84,29 @@ def prepare(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     return [*as_notes(avatar.notes), options.out]
 
 
+def export(options: argparse.Namespace, on_progress: Progress) -> list[str]:
+    """Write a head that lives in a web page, or its splats. Like :func:`reenact`."""
+    from mggtalk.cli.export import export_head
+
+    check_choice(options.depth)
+    check_driver(motion=options.motion)
+    pipe, avatar = open_portrait(options, on_progress)
+    driven = any((options.driving, options.audio, options.motion))
+    performance = drive(pipe, avatar, options, on_progress) if driven else None
+    avatar = avatar if options.consent is None else avatar.with_(consent=options.consent)
+    return [*as_notes(avatar.notes), *export_head(pipe, avatar, performance, options.out, on_progress)]
+
+
+def live(options: argparse.Namespace, on_progress: Progress) -> list[str]:
+    """Let a portrait follow a camera, and record it. Like :func:`reenact`."""
+    from mggtalk.cli.live import record_live
+
+    check_device(options.device)
+    check_choice(options.depth)
+    pipe, avatar = open_portrait(options, on_progress)
+    return [*as_notes(avatar.notes), *record_live(pipe, avatar, options, on_progress)]
+
+
 def track(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     """Turn a driving video into a motion file. Like :func:`reenact`."""
     pipe = load_pipeline(options)

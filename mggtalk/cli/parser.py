@@ -67,6 +67,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_talk(commands.add_parser("talk", help="drive a portrait by speech"))
     add_orbit(commands.add_parser("orbit", help="look at a portrait from a moving viewpoint"))
     add_prepare(commands.add_parser("prepare", help="keep a prepared portrait as an avatar file"))
+    add_export(commands.add_parser("export", help="write a head that lives in a web page, or as splats"))
+    add_live(commands.add_parser("live", help="let a portrait follow a camera"))
     add_track(commands.add_parser("track", help="turn a driving video into a motion file"))
     add_adapt(commands.add_parser("adapt", help="learn an avatar of one person from a clip"))
     add_voice(commands.add_parser("voice", help="learn from a clip how one person moves the lips"))
@@ -136,6 +138,37 @@ def add_prepare(parser: argparse.ArgumentParser) -> None:
     add_preparation(parser)
     add_model(parser)
     parser.set_defaults(run="prepare")
+
+
+def add_export(parser: argparse.ArgumentParser) -> None:
+    """Options of ``export``."""
+    add_portrait(parser)
+    driver = parser.add_mutually_exclusive_group()
+    driver.add_argument("--driving", metavar="VIDEO", help="video whose motion the head plays")
+    driver.add_argument("--audio", metavar="SPEECH", help="recording that the head speaks, in its place")
+    driver.add_argument("--motion", metavar="MOTION.npz", help="motion file, in its place; without any, the head idles")
+    add_driver_face(parser)
+    add_speech(parser)
+    parser.add_argument(
+        "--out",
+        required=True,
+        metavar="HEAD.html",
+        help=".html: a page that plays from the disk; .json: header and data for developers; .ply: a file a frame",
+    )
+    parser.add_argument("--consent", metavar="STATEMENT", help="who agreed, carried along in the file")
+    add_model(parser)
+    parser.set_defaults(run="export")
+
+
+def add_live(parser: argparse.ArgumentParser) -> None:
+    """Options of ``live``."""
+    add_portrait(parser)
+    parser.add_argument("--camera", default="0", metavar="N|FILE", help="number of the camera, or a video in its place")
+    parser.add_argument("--seconds", type=float, default=60.0, metavar="S", help="how long at most (default 60)")
+    parser.add_argument("--no-mirror", action="store_true", help="do not move like a mirror image")
+    add_output(parser)
+    add_model(parser)
+    parser.set_defaults(run="live")
 
 
 def add_track(parser: argparse.ArgumentParser) -> None:
@@ -298,6 +331,6 @@ def add_doctor(parser: argparse.ArgumentParser) -> None:
 
 def add_verify(parser: argparse.ArgumentParser) -> None:
     """Options of ``verify``."""
-    parser.add_argument("file", metavar="FILE", help="video or still to look at")
+    parser.add_argument("file", metavar="FILE", help="video, still, avatar, motion, splats or exported head to look at")
     parser.add_argument("-v", "--verbose", action="store_true", help="log what happens")
     parser.set_defaults(run="verify")

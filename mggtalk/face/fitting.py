@@ -115,7 +115,13 @@ def similarity(source: Tensor, target: Tensor, weights: Tensor) -> tuple[Tensor,
 
 
 @torch.no_grad()
-def fit_track(model: FaceModel, track: FaceTrack, focal_ratio: float, identity: Tensor | None = None) -> FaceFit:
+def fit_track(
+    model: FaceModel,
+    track: FaceTrack,
+    focal_ratio: float,
+    identity: Tensor | None = None,
+    solver: Solver | None = None,
+) -> FaceFit:
     """Fit the face model to a still or a video.
 
     Args:
@@ -123,11 +129,12 @@ def fit_track(model: FaceModel, track: FaceTrack, focal_ratio: float, identity: 
         track: Landmarks of the same face in every frame.
         focal_ratio: Focal length over the longer side of the picture.
         identity: Known identity ``[I]``; None to estimate it.
+        solver: Of this model, where many short tracks are fitted; made anew if None.
 
     Returns:
         The fit, one identity for all frames.
     """
-    solver = _Solver(model)
+    solver = solver or Solver(model)
     sight = lift(track, focal_ratio, model.mean.device)
     if identity is None:
         frames = np.flatnonzero(track.found) if track.found.any() else np.arange(len(track))
@@ -145,7 +152,7 @@ def fit_track(model: FaceModel, track: FaceTrack, focal_ratio: float, identity: 
     return FaceFit(identity, expression, rotation, translation, error)
 
 
-class _Solver:
+class Solver:
     """The normal equations of one face model."""
 
     def __init__(self, model: FaceModel) -> None:

@@ -108,11 +108,12 @@ class FaceTracker:
             FaceTooSmallError: If the face is too small.
             OptionError: If ``face`` does not exist.
         """
-        follower = _Follower(self, fps, face)
+        follower = Follower(self, fps, face)
         count, height, width = 0, 0, 0
+        faces: list[Face | None] = []
         for frame in frames:
             height, width = frame.shape[:2]
-            follower.step(frame)
+            faces.append(follower.step(frame))
             count += 1
             if on_progress is not None:
                 on_progress(count)
@@ -121,7 +122,7 @@ class FaceTracker:
                 f"No face was found in the {count} frames of the video.",
                 "Use a video in which one face is seen from the front and fills a good part of the picture.",
             )
-        return self._assemble(follower.faces, follower.changes, fps, width, height)
+        return self._assemble(faces, follower.changes, fps, width, height)
 
     def _assemble(
         self, faces: list[Face | None], changes: list[float], fps: float, width: int, height: int
@@ -200,8 +201,14 @@ class FaceTracker:
         )
 
 
-class _Follower:
-    """One face through the frames of one video."""
+class Follower:
+    """One face through the frames of one video, or of a camera.
+
+    Args:
+        tracker: Finds faces.
+        fps: Frames per second.
+        face: See :meth:`FaceTracker.video`.
+    """
 
     def __init__(self, tracker: FaceTracker, fps: float, face: int | None) -> None:
         self._tracker = tracker
@@ -209,13 +216,12 @@ class _Follower:
         self._patience = int(tracker.config.bridge_seconds * fps)
         self._lost = 0  # frames since the face was last seen
         self.last: Face | None = None
-        self.faces: list[Face | None] = []
         self.changes: list[float] = []  # of the whole picture, see find_cuts
         self._thumbnail: np.ndarray | None = None
         self._cut = False  # nobody of before need be here
 
-    def step(self, frame: np.ndarray) -> None:
-        """Look for the face in the next frame."""
+    def step(self, frame: np.ndarray) -> Face | None:
+        """The face in the next frame ``[H, W, 3]`` uint8, or None if it is lost."""
         before, self._thumbnail = self._thumbnail, thumbnail(frame)
         change = 0.0 if before is None else float(np.abs(self._thumbnail - before).mean())
         sudden = change > CHANGE and change > TIMES * (self.changes[-1] if self.changes else 0.0)
@@ -228,7 +234,7 @@ class _Follower:
             face = self._search(frame)
         self._lost = 0 if face is not None else self._lost + 1
         self.last = face or self.last
-        self.faces.append(face)
+        return face
 
     def _search(self, frame: np.ndarray) -> Face | None:
         """Detect the face anew: any in the beginning, later the one that can be the same."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mggtalk.errors import MediaError
 from mggtalk.geometry import FLIP, multiply_quaternions, rotate_harmonics, rotation_to_quaternion
+from mggtalk.media.provenance import mark_text
 
 VIEWER_ROTATION = ((FLIP[0], 0.0, 0.0), (0.0, FLIP[1], 0.0), (0.0, 0.0, FLIP[2]))
 """Head frame to the world of splat files: x right, y down, z away from the viewer, like an OpenCV camera.
@@ -80,7 +81,7 @@ def write_ply(
     rows = np.rec.fromarrays(columns.float().numpy().T, dtype=[(name, "<f4") for name in PROPERTIES])
     element = plyfile.PlyElement.describe(np.asarray(rows), "vertex")
     try:
-        plyfile.PlyData([element], byte_order="<").write(str(path))
+        plyfile.PlyData([element], byte_order="<", comments=[mark_text()]).write(str(path))
     except OSError as error:
         raise MediaError(f"{path} cannot be written: {error.strerror}.", "Choose another place.") from error
 

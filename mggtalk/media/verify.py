@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mggtalk.config import MediaConfig
+from mggtalk.media.data_marks import read_data_mark
 from mggtalk.media.files import PathLike, check_readable
 from mggtalk.media.image import load_image
 from mggtalk.media.probe import probe
-from mggtalk.media.provenance import read_mark
+from mggtalk.media.provenance import MARK_PREFIX, read_mark
 from mggtalk.media.stills import is_still
 from mggtalk.media.video import open_video
 
@@ -39,7 +40,7 @@ def verify(path: PathLike, config: MediaConfig | None = None) -> Verification:
     """Look for the marks of this package.
 
     Args:
-        path: A video, a still or a recording.
+        path: A video, a still, a recording, an avatar, an adapter, a motion, splats or an exported head.
         config: Limits on its size and length.
 
     Raises:
@@ -50,6 +51,9 @@ def verify(path: PathLike, config: MediaConfig | None = None) -> Verification:
     config = config or MediaConfig(min_image_side=1)
     most = max(config.max_image_megabytes, config.max_video_megabytes, config.max_sound_megabytes)
     file = check_readable(path, "file", most)
+    data_mark = read_data_mark(file)
+    if data_mark is not None:
+        return Verification(data_mark if data_mark.startswith(MARK_PREFIX) else None, None)
     if is_still(file):
         pictures: Iterator[np.ndarray] = iter([load_image(file, config)])
     elif probe(file).has_video:

@@ -15,6 +15,7 @@ key                 shape          what
 ``frame_size``      [2]            int64, optional, width and height of the driving video
 ``found``           [T]            bool, optional, False where the face was lost
 ``notes``           [n]            text, optional
+``made``            []             text, the mark of a file that is AI-made; not read back
 ==================  =============  ======================================================================
 
 In safetensors files the single values and texts are metadata, ``notes`` a JSON list.
@@ -38,6 +39,7 @@ from torch import Tensor
 from mggtalk.config import EXPRESSION_COMPONENTS
 from mggtalk.errors import MotionFileError
 from mggtalk.media.files import PathLike, check_readable, check_writable
+from mggtalk.media.provenance import mark_text
 from mggtalk.runtime.files import temporary_beside
 from mggtalk.scene import Motion
 
@@ -88,6 +90,7 @@ def save_motion(motion: Motion, path: PathLike) -> None:
                 "face_model": np.array(motion.face_model),
                 "focal_ratio": np.array(float(motion.focal_ratio)),
                 "notes": np.array(motion.notes, dtype=np.str_),
+                "made": np.array(mark_text()),
             }
             np.savez_compressed(partial, allow_pickle=False, **arrays, **scalars)
         else:
@@ -97,6 +100,7 @@ def save_motion(motion: Motion, path: PathLike) -> None:
                 "face_model": motion.face_model,
                 "focal_ratio": repr(float(motion.focal_ratio)),
                 "notes": json.dumps(motion.notes),
+                "made": mark_text(),
             }
             save_file(arrays, partial, metadata=metadata)
         os.replace(partial, file)

@@ -20,6 +20,7 @@ from demo.limits import LIMITS
 from demo.ui import serving
 from mggtalk.depth.catalogue import NAMES, status
 from mggtalk.media import has_sound, load_image, open_video, read_mark
+from mggtalk.media.verify import verify
 from mggtalk.motion.motion_file import load_motion
 from mggtalk.pipeline import MGGTalkPipeline
 
@@ -57,7 +58,7 @@ def reenact(**changes):
 
 def test_endpoints_are_named_and_documented(page, client):
     endpoints = client.view_api(return_format="dict")["named_endpoints"]
-    assert set(endpoints) == {"/check", "/reenact", "/talk", "/free_view", "/edit"}
+    assert set(endpoints) == {"/check", "/reenact", "/talk", "/free_view", "/head", "/edit"}
     functions = {f"/{fn.api_name}": fn.fn for fn in page.fns.values()}
     for name, entry in endpoints.items():
         assert len(entry["description"]) > 40, name
@@ -100,6 +101,13 @@ def test_free_view_side_by_side_is_three_pictures_wide(client, files):
     )  # fmt: skip
     with open_video(video) as reader:
         assert (reader.width, reader.height, len(list(reader))) == (768, 256, 4)
+
+
+def test_head_is_a_page_that_is_marked(client, files):
+    path = Path(call(client, "/head", files, portrait="portrait.png", motion="short.npz", consent=True))
+    assert path.suffix == ".html" and verify(path).found
+    with pytest.raises(AppError, match="consent is not given"):
+        call(client, "/head", files, portrait="portrait.png")
 
 
 def test_edit_makes_a_marked_still(client, files):

@@ -1,0 +1,1 @@
+"""Heads that leave Python: Gaussian blendshapes, the web player, and animated point files."""

@@ -1,0 +1,42 @@
+// Neck and shoulders follow the head. See mggtalk/inpaint/follow.py, whose numbers these are.
+import { multiply, transpose, viewRotation } from "./geometry.js";
+
+function sample(map, side, x, y) {
+  const px = Math.min(Math.max(x * side - 0.5, 0), side - 1), py = Math.min(Math.max(y * side - 0.5, 0), side - 1);
+  const left = Math.floor(px), top = Math.floor(py);
+  const right = Math.min(left + 1, side - 1), bottom = Math.min(top + 1, side - 1);
+  const along = px - left, down = py - top;
+  const above = map[top * side + left] + along * (map[top * side + right] - map[top * side + left]);
+  const below = map[bottom * side + left] + along * (map[bottom * side + right] - map[bottom * side + left]);
+  return above + down * (below - above);
+}
+
+// Where each cell of a coarse grid comes from in the torso plate: offsets [grid, grid, 2] in units of the side.
+export function torsoWarp(head, rotation, translation, out) {
+  const { grid, steps, pivot_depth: pivot, follow, followSide } = head.plates;
+  const { source, focalRatio: ratio } = head;
+  const m = multiply(viewRotation(Float64Array.from(rotation)), transpose(viewRotation(Float64Array.from(source.rotation))));
+  const s = source.translation;
+  const shift = [0, 1, 2].map((k) => translation[k] - (m[3 * k] * s[0] + m[3 * k + 1] * s[1] + m[3 * k + 2] * s[2]));
+  const depth = s[2] + pivot;
+  for (let row = 0; row < grid; row++) {
+    for (let column = 0; column < grid; column++) {
+      const targetX = (column + 0.5) / grid, targetY = (row + 0.5) / grid;
+      let x = targetX, y = targetY;
+      for (let step = 0; step < steps; step++) {
+        const weight = sample(follow, followSide, x, y);
+        const px = ((x - 0.5) / ratio) * depth, py = ((y - 0.5) / ratio) * depth;
+        const qx = m[0] * px + m[1] * py + m[2] * depth + shift[0];
+        const qy = m[3] * px + m[4] * py + m[5] * depth + shift[1];
+        const qz = 1 / (m[6] * px + m[7] * py + m[8] * depth + shift[2]);
+        const nx = targetX - weight * (qx * qz * ratio + 0.5 - x);
+        y = targetY - weight * (qy * qz * ratio + 0.5 - y);
+        x = nx;
+      }
+      const cell = 2 * (row * grid + column);
+      out[cell] = x - targetX;
+      out[cell + 1] = y - targetY;
+    }
+  }
+  return out;
+}

@@ -1,0 +1,45 @@
+"""An avatar that follows a camera."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mggtalk.animate.live import CALIBRATION_FRAMES
+from mggtalk.avatar.avatar import Avatar
+from mggtalk.errors import OptionError
+from mggtalk.pipeline import MGGTalkPipeline
+
+
+def seen(astronaut: np.ndarray, shift: int = 0) -> np.ndarray:
+    """A camera's frame of the astronaut's face, moved to the left by some pixels."""
+    return np.asarray(Image.fromarray(astronaut).resize((256, 256), box=(64 + shift, 0, 384 + shift, 320)))
+
+
+def test_it_calibrates_follows_and_forgets(pipeline: MGGTalkPipeline, avatar: Avatar, astronaut: np.ndarray) -> None:
+    live = pipeline.live(avatar, 128, mirror=False)
+    first = live(np.zeros((64, 64, 3), np.uint8))
+    assert first.shape == (128, 128, 3) and not live.calibrated, "without a face the portrait stays"
+    for _ in range(CALIBRATION_FRAMES):
+        still = live(seen(astronaut))
+    assert live.calibrated
+    assert np.abs(still.astype(int) - first).mean() < 4, "a face at rest is the portrait at rest"
+    for _ in range(4):
+        moved = live(seen(astronaut, 24))
+
+    def middle(picture: np.ndarray) -> float:
+        change = np.abs(picture.astype(float) - still).sum(-1)
+        return float((change.sum(0) * np.arange(128)).sum() / max(change.sum(), 1e-9))
+
+    assert np.abs(moved.astype(int) - still).mean() > 1 and middle(moved) > 0
+    assert np.array_equal(live(np.zeros((64, 64, 3), np.uint8)), moved), "a lost face leaves the last picture"
+    live.reset()
+    assert not live.calibrated and np.array_equal(live(np.zeros((64, 64, 3), np.uint8)), first)
+
+
+def test_what_is_no_frame_is_refused(pipeline: MGGTalkPipeline, avatar: Avatar) -> None:
+    live = pipeline.live(avatar, 128)
+    for frame in (np.zeros((64, 64)), np.zeros((64, 64, 3)), np.zeros((2, 2, 3), np.uint8)):
+        with pytest.raises(OptionError):
+            live(frame)
