@@ -95,6 +95,7 @@ class DSGRConfig:
     thickness: float = 0.12  # decimetres around an original in which a mirrored point is dropped; 0: same voxel
     drop_hidden: bool = False  # reading B of the occlusion rule as well: drop mirrored points behind the seen surface
     mirror: bool = True  # off: no symmetric half (ablation "w/o Sym.")
+    trust: bool = True  # off: the voxel filter alone says which points of the mirrored half are kept
     filter: bool = True  # off: mirror without the filter (ablation "w/o Gauss. Filter")
     refine: bool = True  # off: no learned refinement (ablation "w/o Refine")
     refine_width: int = 24  # channels of the refinement UNet

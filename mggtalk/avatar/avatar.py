@@ -54,6 +54,7 @@ class Avatar:
     binding: Binding  # of the visible points
     mirrored: Tensor  # [M] index of the visible twin of each mirrored point
     mirrored_points: Tensor  # [M, 3] P_f^s
+    mirrored_colour: Tensor  # [M, 3] RGB to add to the twins': the light of the other side
     mirrored_binding: Binding
     back: Gaussians  # the back of the head; moves with the pose alone
     mouth: MouthSheet

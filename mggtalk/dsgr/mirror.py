@@ -1,22 +1,31 @@
-"""The mirrored half of the head, eq. 3: ``P_f^s = F_voxel(P_f * [-1, 1, 1])``, made to agree with the photograph.
+"""The mirrored half of the head, eq. 3: ``P_f^s = F(P_f * [-1, 1, 1])``, and what it replaces of the visible one.
 
-No head is exactly symmetric, and no pose is exact. A mirrored point that would be seen beside the head in the portrait
-is pulled to the silhouette, if it is near, together with its neighbours; the mirrored cheek of a turned head then ends
-where the portrait says that the cheek ends. What is farther out, or in front of what the portrait shows, is dropped.
+Both halves stand in the head frame. Where they meet, the one that the portrait saw better stays (see
+:mod:`mggtalk.dsgr.trust`); where a mirrored point meets nothing, it stays unless the portrait contradicts it. Which two
+points are the same place of the head is known on the face, by its model; elsewhere it is the nearest, if it is near.
+
+A mirrored point that would be seen beside the head in the portrait is pulled to the silhouette, if it is near, together
+with its neighbours. What is farther out, or in front of what the portrait shows well, is dropped. The detail of a twin
+comes in the light of its own side: the ratio of the two halves' colours, where both were seen, goes with it.
+
+The paper's voxel filter stands in :mod:`mggtalk.dsgr.voxel_filter`, for the ablation.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from scipy import ndimage
+from scipy.spatial import cKDTree
 from torch import Tensor
 from torch.nn import functional as F
 
 from mggtalk.config import DSGRConfig
 from mggtalk.dsgr.reconstruct import CropCamera
+from mggtalk.dsgr.trust import step
 from mggtalk.dsgr.voxel_filter import voxel_filter
 from mggtalk.geometry import camera_to_head, head_to_camera, mirror_points, project
 
@@ -24,87 +33,221 @@ REACH = 24
 """Pixels of the position map over which a mirrored point is pulled back to the silhouette."""
 
 RIM_DEPTH = 0.15
-"""Decimetres by which a point that was pulled to the silhouette may lie before the portrait's surface there."""
+"""Decimetres by which a point at the silhouette may lie before the portrait's surface there."""
 
 SMOOTH, INSET = 9, 3
 """Side in pixels of the neighbourhood over which that pull is averaged: the nearest pixels of a ragged silhouette are
 few, and points would gather on them. Averages miss their targets, which therefore lie so many pixels inside."""
 
-SPECK = 7
-"""Side in pixels of the neighbourhood of which :data:`SHARE` must pass the voxel filter: specks are errors of the
-depth, and so are pinholes."""
+MEETING = 0.16
+"""Decimetres within which two points count as the same place of the head: what two halves of a real one differ by."""
 
-SHARE = 0.4
+MARGIN, BLEND = 0.2, 0.3
+"""By how much more a twin must be trusted to take a visible point's place, and over how much more that one fades."""
+
+SPECK, SHARE = 7, 0.4
+"""Side in pixels of the neighbourhood of which that share must be kept: specks are errors of the depth, and so are
+pinholes."""
 
 LEAST = 100
 """Pixels of the smallest part that is kept: less is no side of a head, but a slip of the pose."""
 
+LIGHT_BLUR = 11
+"""Side in pixels of the position map of the neighbourhood whose light is compared: detail is not light."""
+
+MOST_LIGHT = 1.8
+"""By how much the light of a side may differ from that of the other."""
+
+ROUNDS = 3
+"""Re-weighted solves of the light: what differs most is no light, but a shadow, a fringe or the background."""
+
 
 class MirroredHalf(NamedTuple):
-    """What is kept of the mirror image."""
+    """What is kept of the mirror image, and of the visible points."""
 
     kept: Tensor  # [H, W] bool, on the pixels of the visible twins; M of them
     points: Tensor  # [M, 3] head frame, in the row-major order of the kept pixels
+    colour: Tensor  # [M, 3] RGB to add to the twins'
+    visible: Tensor  # [H, W] in [0, 1], how much of each visible point stays
+
+    def select(self, kept: Tensor) -> MirroredHalf:
+        """Keep of the mirror image only those on some pixels ``[H, W]`` (bool)."""
+        index = kept[self.kept]  # [M]
+        return self._replace(kept=self.kept & kept, points=self.points[index], colour=self.colour[index])
 
 
-def mirrored_half(
-    points: Tensor, mask: Tensor, camera: CropCamera, rotation: Tensor, translation: Tensor, config: DSGRConfig
-) -> MirroredHalf:
-    """Mirror the visible points and filter them.
+class VisibleHead(NamedTuple):
+    """What the portrait shows of a head, on the position map. N pixels of it are points."""
+
+    points: Tensor  # [3, H, W] P_f, head frame
+    colour: Tensor  # [3, H, W] RGB
+    weight: Tensor  # [H, W] soft head weight
+    mask: Tensor  # [H, W] bool, the N points
+    camera: CropCamera
+    rotation: Tensor  # [3, 3] source pose
+    translation: Tensor  # [3]
+    trust: Tensor  # [N] how well each was seen
+    twin: Tensor  # [N] how well the same place of the other half was seen; NaN where the face model does not know it
+    shift: Tensor  # [N, 3] by how much the mirror image of each differs from an exact one
+
+
+class _Sight(NamedTuple):
+    """Points as the portrait would see them."""
+
+    pixel: Tensor  # [N, 2] on the position map
+    depth: Tensor  # [N] camera z
+    surface: Tensor  # [N] camera z of what the portrait shows there, inf beside the head
+
+
+def mirrored_half(head: VisibleHead, config: DSGRConfig) -> MirroredHalf:
+    """Mirror the visible points, and let the better-seen half win.
 
     Args:
-        points: ``P_f`` as a map ``[3, H, W]``, head frame.
-        mask: ``[H, W]`` bool, pixels that show the head.
-        camera: Place of the crop in the portrait.
-        rotation: Source head rotation ``[3, 3]``.
-        translation: Source head translation ``[3]``.
+        head: The visible points.
         config: Voxel size and switches.
 
     Returns:
-        The mirrored points that are kept.
+        What is kept of both halves.
     """
+    mask, everything = head.mask, torch.ones_like(head.weight)
     if not config.mirror or not bool(mask.any()):
-        return MirroredHalf(torch.zeros_like(mask), points.new_zeros(0, 3))
-    original = points.permute(1, 2, 0)[mask]  # [N, 3]
-    mirrored = mirror_points(original)
-    chosen = mask.clone()
+        return MirroredHalf(
+            torch.zeros_like(mask), mask.new_zeros(0, 3).float(), mask.new_zeros(0, 3).float(), everything
+        )
+    original = head.points.permute(1, 2, 0)[mask]  # [N, 3]
+    mirrored = mirror_points(original) + head.shift
+    usable = (head.weight > 0.9)[mask]
+    visible = torch.ones(len(original))
     if config.filter:
-        mirrored, agrees = _agree_with_portrait(original, mirrored, mask, camera, rotation, translation)
-        kept = agrees & voxel_filter(original, mirrored, config.voxel_size, config.thickness, config.drop_hidden)
-        chosen[mask] = kept
-        around = F.avg_pool2d(chosen.float()[None, None], SPECK, stride=1, padding=SPECK // 2)[0, 0]
-        chosen[mask] = agrees & (around > SHARE)[mask]
-        labels, _ = ndimage.label(chosen.numpy())
-        chosen &= torch.from_numpy(np.bincount(labels.ravel())[labels] >= LEAST)
-    return MirroredHalf(chosen, mirrored[chosen[mask]])
+        mirrored, agrees = _pull_inside(mirrored, head)
+        usable &= agrees
+        if config.trust:
+            kept, visible = _trust_the_better(original, mirrored, usable, head)
+        else:
+            kept = usable & ~_in_front(mirrored, head)
+            kept &= voxel_filter(original, mirrored, config.voxel_size, config.thickness, config.drop_hidden)
+        chosen, stays = _without_specks(_scatter(kept, mask), mask) & _scatter(usable, mask), everything
+    else:
+        chosen, stays = _scatter(usable, mask), everything
+    stays[mask] = visible
+    index = chosen[mask]
+    return MirroredHalf(chosen, mirrored[index], _relight(mirrored, head)[index], stays)
 
 
-def _agree_with_portrait(
-    original: Tensor, mirrored: Tensor, mask: Tensor, camera: CropCamera, rotation: Tensor, translation: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Pull mirrored points ``[N, 3]`` inside the silhouette; ``[N]`` bool: which the portrait does not contradict."""
-    size = camera.map_size
+def _scatter(values: Tensor, mask: Tensor) -> Tensor:
+    """Put values ``[N]`` on their pixels of a map ``[H, W]``."""
+    grid = torch.zeros(mask.shape, dtype=values.dtype)
+    grid[mask] = values
+    return grid
+
+
+def _trust_the_better(original: Tensor, mirrored: Tensor, usable: Tensor, head: VisibleHead) -> tuple[Tensor, Tensor]:
+    """Which mirrored points ``[N]`` bool are kept, and how much ``[N]`` of each visible one."""
+    trust, known = head.trust, ~head.twin.isnan()
+    rival = torch.where(known, head.twin, _nearest(mirrored, original, trust))  # [N] -1 where it meets nothing
+    kept = usable & (trust > rival + MARGIN) & (known | ~_in_front(mirrored, head, worse_than=trust))
+    better = torch.where(known, head.twin, _nearest(original, mirrored[kept], trust[kept])) - trust  # [N]
+    return kept, 1.0 - step(better, MARGIN, MARGIN + BLEND)
+
+
+def _nearest(points: Tensor, others: Tensor, trust: Tensor) -> Tensor:
+    """Trust ``[M]`` of the point of ``others [M, 3]`` that each of N points meets, ``[N]``; -1 where it meets none."""
+    if not len(others):
+        return torch.full((len(points),), -1.0)
+    distance, index = cKDTree(others.numpy()).query(points.numpy(), distance_upper_bound=MEETING)
+    found = trust[torch.from_numpy(index).clamp(max=len(others) - 1)]
+    return torch.where(torch.from_numpy(np.isfinite(distance)), found, -1.0)
+
+
+def _in_front(mirrored: Tensor, head: VisibleHead, worse_than: Tensor | float = math.inf) -> Tensor:
+    """Which mirrored points ``[N, 3]`` would cover in the portrait what it sees at least as well, ``[N]`` bool."""
+    sight = _look(mirrored, head)
+    x, y = _cells(sight.pixel, head.mask)
+    edge = ndimage.binary_erosion(
+        head.mask.numpy(), iterations=INSET
+    )  # at the very rim the portrait's depth is a guess
+    allowed = torch.where(torch.from_numpy(edge)[y, x], 0.0, RIM_DEPTH)
+    covers = sight.depth < sight.surface - allowed
+    return covers if isinstance(worse_than, float) else covers & (_scatter(head.trust, head.mask)[y, x] >= worse_than)
+
+
+def _without_specks(chosen: Tensor, mask: Tensor) -> Tensor:
+    """Smooth a choice ``[H, W]`` of pixels and drop its small parts."""
+    around = F.avg_pool2d(chosen.float()[None, None], SPECK, stride=1, padding=SPECK // 2)[0, 0]
+    chosen = mask & (around > SHARE)
+    labels, _ = ndimage.label(chosen.numpy())
+    return chosen & torch.from_numpy(np.bincount(labels.ravel())[labels] >= LEAST)
+
+
+def _cells(pixel: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Column and row ``[N]`` of places ``[N, 2]`` on the position map."""
+    x, y = pixel.floor().long().unbind(-1)
+    return x.clamp(0, mask.shape[1] - 1), y.clamp(0, mask.shape[0] - 1)
+
+
+def _look(points: Tensor, head: VisibleHead) -> _Sight:
+    """Head-frame points ``[N, 3]`` as the portrait would see them."""
+    in_camera = head_to_camera(points, head.rotation, head.translation)
+    pixel = head.camera.to_crop(project(in_camera, head.camera.focal, head.camera.centre))  # [N, 2]
+    depth = torch.full(head.mask.shape, torch.inf)
+    depth[head.mask] = head_to_camera(head.points.permute(1, 2, 0)[head.mask], head.rotation, head.translation)[:, 2]
+    x, y = _cells(pixel, head.mask)
+    return _Sight(pixel, in_camera[:, 2], depth[y, x])
+
+
+def _relight(mirrored: Tensor, head: VisibleHead) -> Tensor:
+    """RGB ``[N, 3]`` to add to the twins' of mirrored points ``[N, 3]``: the light of their own side.
+
+    ::
+
+        log far / near = a + b x + c y        where both were seen, per channel, by re-weighted least squares
+    """
+    sight = _look(mirrored, head)
+    x, y = _cells(sight.pixel, head.mask)
+    around = torch.cat([head.colour * head.weight, head.weight[None]])[None]  # [1, 4, H, W]
+    around = F.avg_pool2d(around, LIGHT_BLUR, stride=1, padding=LIGHT_BLUR // 2)[0]
+    light = (around[:3] / around[3:].clamp(min=1e-3)).clamp(min=0.02).log()  # [3, H, W]
+    ratio = light[:, y, x].T - light[:, head.mask].T  # [N, 3]
+    seen = _scatter(head.trust, head.mask)[y, x].clamp(min=0.02) * (head.weight[y, x] > 0.95)  # [N]
+    weight = torch.where(head.twin.isnan() | ((sight.depth - sight.surface).abs() > MEETING), 0.0, head.trust * seen)
+    if float(weight.sum()) < LEAST * 0.05:
+        return torch.zeros_like(mirrored)
+    face = mirrored[weight > 0]
+    places = mirrored[:, :2].clamp(face[:, :2].amin(0), face[:, :2].amax(0))  # beyond what was compared: as at its edge
+    basis = torch.cat([torch.ones(len(places), 1), places], dim=1)  # [N, 3]
+    once = weight[:, None].expand_as(ratio)  # [N, 3]
+    for _ in range(ROUNDS):
+        gram = torch.einsum("nc,ni,nj->cij", once, basis, basis)  # [3, 3, 3]
+        gram = (
+            gram + 0.02 * float(weight.sum()) * torch.tensor((0.0, 1.0, 1.0)).diag()
+        )  # flat, unless it is seen not to be
+        found = torch.linalg.solve(gram, torch.einsum("nc,ni->ci", once * ratio, basis))  # [3, 3]
+        gain = basis @ found.T  # [N, 3]
+        once = weight[:, None] / (ratio - gain).abs().clamp(min=0.05)
+    gain = gain.clamp(-math.log(MOST_LIGHT), math.log(MOST_LIGHT)).exp()
+    return head.colour[:, head.mask].T * (gain - 1.0)
+
+
+def _pull_inside(mirrored: Tensor, head: VisibleHead) -> tuple[Tensor, Tensor]:
+    """Pull mirrored points ``[N, 3]`` inside the silhouette; ``[N]`` bool: which were near enough to it."""
+    camera, mask, size = head.camera, head.mask, head.camera.map_size
     solid = ndimage.binary_erosion(mask.numpy(), iterations=INSET)
     distance, nearest = ndimage.distance_transform_edt(~solid, return_indices=True)
     target = torch.from_numpy(np.stack([nearest[1], nearest[0]], axis=-1)) + 0.5  # [H, W, 2] x, y
-    in_camera = head_to_camera(mirrored, rotation, translation)
+    in_camera = head_to_camera(mirrored, head.rotation, head.translation)
     pixel = camera.to_crop(project(in_camera, camera.focal, camera.centre))  # [N, 2]
     inside = ((pixel >= 0) & (pixel < size)).all(-1)
-    x, y = pixel.floor().long().clamp(0, size - 1).unbind(-1)
+    x, y = _cells(pixel, mask)
     outside = torch.from_numpy(distance)[y, x]  # [N] pixels to the silhouette
     pull = torch.where(outside[:, None] > 0, target[y, x] - pixel, torch.zeros_like(pixel)).float()
-    pull = _smooth(pull, mask)
+    pull = _average(pull, mask)
     shift = pull * (camera.side / size) * in_camera[:, 2:] / camera.focal  # decimetres
     in_camera = torch.cat([in_camera[:, :2] + shift, in_camera[:, 2:]], dim=-1)
-    depth = torch.full(mask.shape, -float("inf"))
-    depth[mask] = head_to_camera(original, rotation, translation)[:, 2]
-    x, y = (pixel + pull).floor().long().clamp(0, size - 1).unbind(-1)
-    allowed = torch.where(outside > 0, RIM_DEPTH, 0.0)  # at the very rim the portrait's depth is a guess
-    agrees = inside & (outside <= REACH) & mask[y, x] & (in_camera[:, 2] > depth[y, x] - allowed)
-    return camera_to_head(in_camera, rotation, translation), agrees
+    x, y = _cells(pixel + pull, mask)
+    return camera_to_head(in_camera, head.rotation, head.translation), inside & (outside <= REACH) & mask[y, x]
 
 
-def _smooth(values: Tensor, mask: Tensor) -> Tensor:
+def _average(values: Tensor, mask: Tensor) -> Tensor:
     """Average values ``[N, C]`` of the points over their neighbourhoods on the position map."""
     grid = torch.zeros(values.shape[1] + 1, *mask.shape)
     grid[:, mask] = torch.cat([values, torch.ones(len(values), 1)], dim=1).T  # [C + 1, H, W]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mggtalk.avatar.avatar import Avatar
-from mggtalk.avatar.binding import Binding, Part
+from mggtalk.avatar.binding import Part
 from mggtalk.avatar.neighbours import Neighbours
 from mggtalk.avatar.window import MovingWindow
 from mggtalk.config import PipelineConfig
@@ -24,17 +24,13 @@ from mggtalk.face.face_model import FaceModel
 from mggtalk.geometry import camera_to_head, head_to_camera
 from mggtalk.inpaint.plates import make_plates
 from mggtalk.nets.maps import to_colour_map
-from mggtalk.portrait.bind import bind
 from mggtalk.portrait.paint import paint_back, paint_folds, paint_mouth
-from mggtalk.portrait.shape import HeadShape, shape
+from mggtalk.portrait.shape import shape
 from mggtalk.portrait.view import PortraitView, see
 from mggtalk.scene import FaceTrack
 
 EYE_SETBACK, MOUTH_SETBACK = 0.03, 0.06
 """Decimetres that eyeballs and the seen inside of the mouth lie behind the lids and lips."""
-
-FALLOFF = 0.22
-"""Decimetres over which the face's expression fades out beyond the mesh."""
 
 LAYERS = 5
 """How many splats lie over each other on the map: parents, children and their neighbours."""
@@ -68,8 +64,7 @@ def build_avatar(
     """
     view = see(portrait, track, matte, face_model, config)
     head = shape(view, estimator, refine, config.dsgr, on_progress)
-    binding = bind_points(view, head)
-    mirrored = torch.nonzero(head.half.kept[head.mask]).squeeze(-1)  # [M]
+    binding = head.binding
     own = head.colour[:, head.mask].T.contiguous()  # [N, 3]
     step = view.camera.side / view.camera.map_size / 2
     child = to_colour_map(view.foreground, view.grid[head.mask] + step, view.size)  # [N, 3]
@@ -85,11 +80,12 @@ def build_avatar(
         points=set_back(view, head.cloud[:, head.mask].T.contiguous(), binding.part),
         colour=own,
         colour_step=child - own,
-        opacity=soft_opacity(view.head[head.mask]),
+        opacity=soft_opacity(head.weight[head.mask]),
         binding=binding,
-        mirrored=mirrored,
+        mirrored=head.mirrored,
         mirrored_points=head.half.points,
-        mirrored_binding=binding.select(mirrored).mirrored(face_model.mirror),
+        mirrored_colour=head.half.colour,
+        mirrored_binding=binding.select(head.mirrored).mirrored(face_model.mirror),
         back=paint_back(view, head),
         mouth=paint_mouth(view, own, binding.part),
         folds=paint_folds(view, head, binding.part == Part.SKIN),
@@ -97,18 +93,6 @@ def build_avatar(
         window=MovingWindow.of(head.mask, binding.weights.sum(-1)),
         plates=make_plates(view.image, view.masks, view.matte),
         pixel_size=torch.tensor(view.pixel_size),
-    )
-
-
-def bind_points(view: PortraitView, head: HeadShape) -> Binding:
-    """Bind the head's N points to the face model."""
-    return bind(
-        view.raster,
-        view.face_model.triangles.numpy(),
-        head.mask.numpy(),
-        view.pixels,
-        FALLOFF / view.pixel_size,
-        head.colour.permute(1, 2, 0).numpy(),
     )
 
 

@@ -8,21 +8,30 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mggtalk.avatar.binding import Binding
 from mggtalk.config import DSGRConfig
 from mggtalk.depth.estimator import DepthEstimator
-from mggtalk.dsgr.mirror import MirroredHalf, mirrored_half
+from mggtalk.dsgr.mirror import MirroredHalf, VisibleHead, mirrored_half
 from mggtalk.dsgr.reconstruct import coarse_cloud
 from mggtalk.dsgr.refine import RefineUNet
-from mggtalk.geometry import camera_to_head
+from mggtalk.geometry import camera_to_head, head_to_camera, mirror_points
+from mggtalk.portrait.bind import bind
+from mggtalk.portrait.face_trust import trust_points
 from mggtalk.portrait.view import PortraitView
+
+FALLOFF = 0.22
+"""Decimetres over which the face's expression fades out beyond the mesh."""
 
 
 class HeadShape(NamedTuple):
     """The head's points on the position map, and their mirrored half."""
 
     cloud: Tensor  # [3, H, W] P_f, head frame, decimetres
+    weight: Tensor  # [H, W] of the head: its soft mask, without what its twin replaces
     mask: Tensor  # [H, W] bool, the N pixels that are points
     colour: Tensor  # [3, H, W] RGB
+    binding: Binding  # of the N points to the face model
+    mirrored: Tensor  # [M] index of the visible twin of each mirrored point
     half: MirroredHalf  # P_f^s
 
 
@@ -56,5 +65,45 @@ def shape(
         head_image = (colour * view.head)[None].to(device)  # [1, 3, H, W]
         cloud = refine((coarse * mask)[None].to(device), head_image, eye)[0].cpu()
     on_progress("symmetry", 2, 3)
-    half = mirrored_half(cloud, mask & (view.head > 0.9), view.camera, *pose, config)
-    return HeadShape(cloud, mask, colour, half)
+    binding = bind_points(view, mask, colour)
+    half = mirrored_half(look_at_halves(view, cloud, mask, colour, binding), config)
+    weight = view.head * half.visible
+    stays = mask & (weight > 0.02)
+    kept = half.kept & stays
+    half = half.select(kept)
+    mirrored = torch.nonzero(kept[stays]).squeeze(-1)  # [M]
+    return HeadShape(cloud, weight, stays, colour, binding.select(stays[mask]), mirrored, half)
+
+
+def bind_points(view: PortraitView, mask: Tensor, colour: Tensor) -> Binding:
+    """Bind the head's points, the pixels of ``mask [H, W]`` with their colour ``[3, H, W]``, to the face model."""
+    return bind(
+        view.raster,
+        view.face_model.triangles.numpy(),
+        mask.numpy(),
+        view.pixels,
+        FALLOFF / view.pixel_size,
+        colour.permute(1, 2, 0).numpy(),
+    )
+
+
+def look_at_halves(view: PortraitView, cloud: Tensor, mask: Tensor, colour: Tensor, binding: Binding) -> VisibleHead:
+    """Collect what the mirror needs: the points, how well they were seen, and how even the face is.
+
+    No expression is even. Inside the face a twin is carried over by the face model, whose two halves were both fitted
+    to the portrait::
+
+        p^s = M p + sum_k w_k (V_sigma(k) - M V_k),        M = diag(-1, 1, 1), sigma the mirror image of a vertex
+
+    Args:
+        view: The portrait.
+        cloud: ``P_f [3, H, W]``.
+        mask: ``[H, W]`` bool, its points.
+        colour: ``[3, H, W]``.
+        binding: Of the N points.
+    """
+    in_camera = head_to_camera(cloud.flatten(1).T, view.rotation, view.translation).T.view_as(cloud)  # [3, H, W]
+    trust, twin = trust_points(view, in_camera, mask, binding)
+    uneven = view.vertices[view.face_model.mirror] - mirror_points(view.vertices)  # [V, 3]
+    shift = (uneven[binding.vertices] * binding.weights[..., None]).sum(1)  # [N, 3]
+    return VisibleHead(cloud, colour, view.head, mask, view.camera, view.rotation, view.translation, trust, twin, shift)

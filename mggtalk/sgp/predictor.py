@@ -11,6 +11,7 @@ from mggtalk.avatar.avatar import Avatar
 from mggtalk.config import SGPConfig
 from mggtalk.geometry import mirror_points
 from mggtalk.motion.deformation import Driven
+from mggtalk.render.constants import SH_0
 from mggtalk.render.harmonics import harmonics_from_colour
 from mggtalk.scene import Gaussians
 from mggtalk.sgp.densify import Densify
@@ -181,6 +182,8 @@ class SymmetricGaussianPredictor(nn.Module):
     ) -> GaussianParameters:
         """Eq. 10: parameters ``G_d^s`` of the mirrored points."""
         base = visible.select(avatar.mirrored).mirror()
+        base = base._replace(harmonics=base.harmonics.clone())
+        base.harmonics[..., 0, :] += avatar.mirrored_colour / SH_0
         if features is None or self.sym_decoder.untrained or not len(avatar.mirrored):
             return base
         twin = visible.mirror().flatten()  # [..., N, 20]

@@ -14,6 +14,7 @@ import numpy as np
 from mggtalk.runtime.kernels import Numbers, helper, kernel
 
 PARAMETERS = 20
+HARMONICS = 7  # place of the first of them in a row
 EPSILON = 1e-12
 LOWER_MOUTH, UPPER_MOUTH, LEFT_EYE = 4, 3, 2  # of mggtalk.motion.deformation.Part
 
@@ -243,6 +244,7 @@ def describe_mirrored(
     visible: int,
     twins: np.ndarray,
     signs: np.ndarray,
+    colour: np.ndarray,
     taps: np.ndarray,
     shares: np.ndarray,
     residual: np.ndarray,
@@ -256,6 +258,7 @@ def describe_mirrored(
         visible: N.
         twins: ``[M]``.
         signs: ``[20]`` of the mirror.
+        colour: ``[M, 3]`` light of their side, added to the first harmonics.
         taps: ``[M, 4]`` rows of ``residual`` around each point.
         shares: ``[M, 4]`` their weights.
         residual: ``[R, 20]``; R is 0 without one.
@@ -270,6 +273,8 @@ def describe_mirrored(
                 for tap in range(4):
                     value += shares[m, tap] * residual[taps[m, tap], k]
             parameters[row, k] = value
+        for k in range(3):
+            parameters[row, HARMONICS + k] += colour[m, k]
 
 
 @helper

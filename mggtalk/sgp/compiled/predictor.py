@@ -91,6 +91,7 @@ class CpuPredictor:
         self._beside = as_array((avatar.folds.colour - 0.5) / SH_0)  # [S, 3]
         self._logits = as_array(torch.logit(avatar.opacity, eps=4e-3))  # [N]
         self._signs = as_array(_mirror_signs())  # [20]
+        self._light = as_array(avatar.mirrored_colour / SH_0)  # [M, 3]
         self._densify = children and sgp.densify.enabled
         self._mouth = MouthResidual(sgp, avatar)
         self._decoder = (
@@ -222,7 +223,7 @@ class CpuPredictor:
             if residual is None:
                 learned = self._sym(points[visible:], parameters[:visible], self._signs)
         run_ranges(
-            describe_mirrored, self._mirrored, CHUNK, visible, self._twins, self._signs, taps, shares, learned,
+            describe_mirrored, self._mirrored, CHUNK, visible, self._twins, self._signs, self._light, taps, shares, learned,
             parameters,
         )  # fmt: skip
         return learned
