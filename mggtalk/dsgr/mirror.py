@@ -55,11 +55,11 @@ LEAST = 100
 LIGHT_BLUR = 11
 """Side in pixels of the position map of the neighbourhood whose light is compared: detail is not light."""
 
-MOST_LIGHT = 1.8
+MOST_LIGHT = 1.5
 """By how much the light of a side may differ from that of the other."""
 
-ROUNDS = 3
-"""Re-weighted solves of the light: what differs most is no light, but a shadow, a fringe or the background."""
+BESIDE = 0.3
+"""Decimetres from the middle of the face from which the two halves are fully compared."""
 
 
 class MirroredHalf(NamedTuple):
@@ -111,9 +111,8 @@ def mirrored_half(head: VisibleHead, config: DSGRConfig) -> MirroredHalf:
     """
     mask, everything = head.mask, torch.ones_like(head.weight)
     if not config.mirror or not bool(mask.any()):
-        return MirroredHalf(
-            torch.zeros_like(mask), mask.new_zeros(0, 3).float(), mask.new_zeros(0, 3).float(), everything
-        )
+        none = head.points.new_zeros(0, 3)
+        return MirroredHalf(torch.zeros_like(mask), none, none, everything)
     original = head.points.permute(1, 2, 0)[mask]  # [N, 3]
     mirrored = mirror_points(original) + head.shift
     usable = (head.weight > 0.9)[mask]
@@ -146,7 +145,8 @@ def _trust_the_better(original: Tensor, mirrored: Tensor, usable: Tensor, head: 
     trust, known = head.trust, ~head.twin.isnan()
     rival = torch.where(known, head.twin, _nearest(mirrored, original, trust))  # [N] -1 where it meets nothing
     kept = usable & (trust > rival + MARGIN) & (known | ~_in_front(mirrored, head, worse_than=trust))
-    better = torch.where(known, head.twin, _nearest(original, mirrored[kept], trust[kept])) - trust  # [N]
+    met = _nearest(original, mirrored[kept], trust[kept])  # [N]
+    better = torch.where(known & (met >= 0.0), head.twin, met) - trust
     return kept, 1.0 - step(better, MARGIN, MARGIN + BLEND)
 
 
@@ -163,9 +163,7 @@ def _in_front(mirrored: Tensor, head: VisibleHead, worse_than: Tensor | float = 
     """Which mirrored points ``[N, 3]`` would cover in the portrait what it sees at least as well, ``[N]`` bool."""
     sight = _look(mirrored, head)
     x, y = _cells(sight.pixel, head.mask)
-    edge = ndimage.binary_erosion(
-        head.mask.numpy(), iterations=INSET
-    )  # at the very rim the portrait's depth is a guess
+    edge = ndimage.binary_erosion(head.mask.numpy(), iterations=INSET)  # at the rim the portrait's depth is a guess
     allowed = torch.where(torch.from_numpy(edge)[y, x], 0.0, RIM_DEPTH)
     covers = sight.depth < sight.surface - allowed
     return covers if isinstance(worse_than, float) else covers & (_scatter(head.trust, head.mask)[y, x] >= worse_than)
@@ -198,9 +196,8 @@ def _look(points: Tensor, head: VisibleHead) -> _Sight:
 def _relight(mirrored: Tensor, head: VisibleHead) -> Tensor:
     """RGB ``[N, 3]`` to add to the twins' of mirrored points ``[N, 3]``: the light of their own side.
 
-    ::
-
-        log far / near = a + b x + c y        where both were seen, per channel, by re-weighted least squares
+    One ratio of the halves per channel, the weighted median over the places of the face that were both seen, and the
+    nearer to 1 the fewer there are.
     """
     sight = _look(mirrored, head)
     x, y = _cells(sight.pixel, head.mask)
@@ -208,23 +205,12 @@ def _relight(mirrored: Tensor, head: VisibleHead) -> Tensor:
     around = F.avg_pool2d(around, LIGHT_BLUR, stride=1, padding=LIGHT_BLUR // 2)[0]
     light = (around[:3] / around[3:].clamp(min=1e-3)).clamp(min=0.02).log()  # [3, H, W]
     ratio = light[:, y, x].T - light[:, head.mask].T  # [N, 3]
-    seen = _scatter(head.trust, head.mask)[y, x].clamp(min=0.02) * (head.weight[y, x] > 0.95)  # [N]
-    weight = torch.where(head.twin.isnan() | ((sight.depth - sight.surface).abs() > MEETING), 0.0, head.trust * seen)
-    if float(weight.sum()) < LEAST * 0.05:
-        return torch.zeros_like(mirrored)
-    face = mirrored[weight > 0]
-    places = mirrored[:, :2].clamp(face[:, :2].amin(0), face[:, :2].amax(0))  # beyond what was compared: as at its edge
-    basis = torch.cat([torch.ones(len(places), 1), places], dim=1)  # [N, 3]
-    once = weight[:, None].expand_as(ratio)  # [N, 3]
-    for _ in range(ROUNDS):
-        gram = torch.einsum("nc,ni,nj->cij", once, basis, basis)  # [3, 3, 3]
-        gram = (
-            gram + 0.02 * float(weight.sum()) * torch.tensor((0.0, 1.0, 1.0)).diag()
-        )  # flat, unless it is seen not to be
-        found = torch.linalg.solve(gram, torch.einsum("nc,ni->ci", once * ratio, basis))  # [3, 3]
-        gain = basis @ found.T  # [N, 3]
-        once = weight[:, None] / (ratio - gain).abs().clamp(min=0.05)
-    gain = gain.clamp(-math.log(MOST_LIGHT), math.log(MOST_LIGHT)).exp()
+    seen = head.trust * _scatter(head.trust, head.mask)[y, x] * (mirrored[:, 0].abs() / BESIDE).clamp(max=1.0)
+    weight = torch.where(head.twin.isnan() | ((sight.depth - sight.surface).abs() > MEETING), 0.0, seen)  # [N]
+    order = ratio.argsort(0)  # [N, 3]
+    half = (weight[order].cumsum(0) < weight.sum() / 2).sum(0).clamp(max=len(ratio) - 1)  # [3]
+    median = ratio.gather(0, order).gather(0, half[None])[0] * weight.sum() / (weight.sum() + LEAST)
+    gain = median.clamp(-math.log(MOST_LIGHT), math.log(MOST_LIGHT)).exp()
     return head.colour[:, head.mask].T * (gain - 1.0)
 
 

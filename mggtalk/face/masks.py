@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
+from scipy.spatial import ConvexHull
 
 from mggtalk.face.topology import FACE_OVAL
 
@@ -19,9 +20,6 @@ RIGHT_EAR, LEFT_EAR = 234, 454  # outermost vertices of the face oval
 
 JAW_WIDTH, JAW_MARGIN = 1.05, 0.01
 """The cheeks reach beyond the mesh: width of the rim over that of the face oval, and face heights below it."""
-
-CAP = 0.45
-"""Height of the cap that rounds off a cut head, over half the length of the cut."""
 
 FOLLOW_REACH = 1.1
 """Face heights below the rim over which the torso stops to follow the head."""
@@ -92,11 +90,7 @@ def below_rim(landmarks: np.ndarray, size: int) -> np.ndarray:
     """
     axes = face_axes(landmarks)
     x, y = _face_coordinates(landmarks, size)
-    oval = (landmarks[list(FACE_OVAL), :2] - axes.centre) / axes.height  # [36, 2]
-    oval_x, oval_y = oval @ axes.x_axis, oval @ axes.y_axis
-    jaw = oval_y > np.median(oval_y)  # lower half of the oval
-    order = np.argsort(oval_x[jaw])
-    jaw_x, jaw_y = oval_x[jaw][order], oval_y[jaw][order] + JAW_MARGIN
+    jaw_x, jaw_y = _jaw_line(landmarks, axes)
     jaw_x = jaw_x.mean() + JAW_WIDTH * (jaw_x - jaw_x.mean())
     side_level = 0.12  # mouth height: ear lobes are above, shoulders and long hair below
     rim = np.interp(x, jaw_x, jaw_y, left=side_level, right=side_level)
@@ -105,6 +99,22 @@ def below_rim(landmarks: np.ndarray, size: int) -> np.ndarray:
     middle = 0.5 * (jaw_x[-1] + jaw_x[0])
     rim = rim - 0.5 * smoothstep(np.abs(x - middle), 1.4 * half, 2.4 * half)
     return y - rim
+
+
+def _jaw_line(landmarks: np.ndarray, axes: FaceAxes) -> tuple[np.ndarray, np.ndarray]:
+    """Lower outline of the face in its own axes, face heights from its middle: x in ascending order, and y.
+
+    The hull of all landmarks, not the face's oval: lips and chin of a turned face stand out beyond its far cheek.
+    """
+    places = (landmarks[:, :2] - axes.centre) / axes.height  # [478, 2]
+    x, y = places @ axes.x_axis, places @ axes.y_axis
+    outline = np.union1d(ConvexHull(np.stack([x, y], axis=1)).vertices, FACE_OVAL)
+    lower = outline[y[outline] > np.median(y[list(FACE_OVAL)])]
+    x, y = x[lower], y[lower]
+    # Of two points on one vertical line the lower one is the rim.
+    keep = [i for i in range(len(x)) if not ((np.abs(x - x[i]) < 0.02) & (y > y[i] + 0.05)).any()]
+    order = np.argsort(x[keep])
+    return x[keep][order], y[keep][order] + JAW_MARGIN
 
 
 def between(weight: np.ndarray) -> np.ndarray:
@@ -118,25 +128,6 @@ def standing(matte: np.ndarray, floor: int) -> np.ndarray:
     """Keep of a matte ``[S, S]`` what stands on its row ``floor`` without a gap: neck and long hair, but no ears."""
     above = np.minimum.accumulate(matte[floor::-1], axis=0)[::-1]
     return np.concatenate([above, matte[floor + 1 :]])
-
-
-def rounded_off(edge: np.ndarray, along: np.ndarray, beyond: np.ndarray) -> np.ndarray:
-    """How a head that the picture's border cuts off goes on behind it: as a flat cap, half an ellipse.
-
-    Args:
-        edge: Weights ``[S]`` of the head on the border.
-        along: Places ``[...]`` along the border, pixels.
-        beyond: How far behind the border they lie, pixels; 0 or less in the picture.
-
-    Returns:
-        Weights ``[...]`` in [0, 1]: 1 in the picture, 0 beyond the cap.
-    """
-    cut = np.flatnonzero(edge > 0.5)
-    if not len(cut):
-        return (beyond <= 0).astype(np.float32)
-    middle, half = (cut[0] + cut[-1] + 1) / 2, (cut[-1] + 1 - cut[0]) / 2
-    level = 1.0 - ((along - middle) / half) ** 2 - (np.maximum(beyond, 0.0) / (CAP * half)) ** 2
-    return np.where(beyond <= 0, 1.0, smoothstep(level, 0.0, 0.2)).astype(np.float32)
 
 
 def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,13 +15,15 @@ from mggtalk.config import PipelineConfig
 from mggtalk.depth.estimator import HeadView
 from mggtalk.depth.raster import MeshRaster, rasterize_mesh
 from mggtalk.dsgr.reconstruct import CropCamera
+from mggtalk.dsgr.trust import step
 from mggtalk.errors import NoFaceError
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.fitting import FaceFit, fit_track
-from mggtalk.face.masks import HeadMasks, below_rim, down_the_face, head_masks, rounded_off
+from mggtalk.face.masks import HeadMasks, below_rim, down_the_face, head_masks
 from mggtalk.face.matte_edges import sharpen_edges
 from mggtalk.geometry import head_to_camera, project
 from mggtalk.nets.maps import fill, to_colour_map
+from mggtalk.portrait.skull import COARSE, SOFT, outermost, skull_level
 from mggtalk.scene import FaceTrack
 
 EARS = (234, 454)
@@ -34,7 +38,7 @@ def portrait_tensor(portrait: np.ndarray) -> Tensor:
     return torch.from_numpy(np.array(portrait)).permute(2, 0, 1).float() / 255.0  # [3, S, S]
 
 
-def head_crop(masks: HeadMasks, config: PipelineConfig, size: int) -> CropCamera:
+def head_crop(masks: HeadMasks, beyond: Beyond | None, config: PipelineConfig, size: int) -> CropCamera:
     """The square around the head on which the position map stands.
 
     Raises:
@@ -44,6 +48,10 @@ def head_crop(masks: HeadMasks, config: PipelineConfig, size: int) -> CropCamera
     if not len(rows):
         raise NoFaceError("The person around the face could not be told from the background.", "Use another picture.")
     x0, x1, y0, y1 = columns.min(), columns.max() + 1, rows.min(), rows.max() + 1
+    if beyond is not None:  # only across a border that cuts the head
+        left, right, top = beyond.box
+        x0, x1 = (left if x0 == 0 else x0), (right if x1 == size else x1)
+        y0 = top if y0 == 0 else y0
     side = max(x1 - x0, y1 - y0) * (1.0 + 2.0 * config.dsgr.crop_margin)
     return CropCamera(
         x0=(x0 + x1 - side) / 2,
@@ -53,6 +61,13 @@ def head_crop(masks: HeadMasks, config: PipelineConfig, size: int) -> CropCamera
         focal=config.render.focal_ratio * size,
         centre=(size / 2, size / 2),
     )
+
+
+class Beyond(NamedTuple):
+    """A head that goes on behind the picture's borders."""
+
+    outline: float  # level of its outline, see mggtalk.portrait.skull
+    box: tuple[float, float, float]  # its left, right and upper end, portrait pixels
 
 
 @dataclass(frozen=True)
@@ -147,10 +162,16 @@ def see(
     vertices = face_model.vertices(fit.identity, fit.expression[0])  # [V, 3]
     in_camera = head_to_camera(vertices, rotation, translation)
     masks = head_masks(sharpen_edges(portrait, matte), landmarks)
-    camera = head_crop(masks, config, size)
+    skull = vertices[list(EARS)].mean(0) + torch.tensor(SKULL_OFFSET)
+
+    def level(pixels: Tensor) -> Tensor:
+        rays = (pixels - size / 2) / (config.render.focal_ratio * size)
+        return skull_level(rays, vertices, skull, rotation, translation)
+
+    beyond = find_beyond(masks, level)
+    camera = head_crop(masks, beyond, config, size)
     grid = camera.pixel_grid()  # [H, W, 2]
     pixels = camera.to_crop(torch.from_numpy(landmarks[:, :2])).numpy()  # [V, 2] tracked, exact
-    skull = vertices[list(EARS)].mean(0) + torch.tensor(SKULL_OFFSET)
 
     def measure(heights: np.ndarray) -> Tensor:
         return sample(torch.from_numpy(heights).float()[None], grid)[0]  # [H, W]
@@ -165,7 +186,7 @@ def see(
         camera=camera,
         grid=grid,
         pixel_size=camera.side / camera.map_size * float(translation[2]) / camera.focal,
-        head=sample(torch.from_numpy(masks.head)[None], grid)[0] * _inside(masks, grid),
+        head=sample(torch.from_numpy(masks.head)[None], grid)[0] * _inside(grid, size, beyond, level),
         rim=measure(below_rim(landmarks, size)),
         height=measure(down_the_face(landmarks, size)),
         pixels=pixels,
@@ -183,10 +204,30 @@ def _clean_edges(image: Tensor, masks: HeadMasks) -> Tensor:
     return fill(image[None], solid.clamp(0, 1).pow(4))[0]
 
 
-def _inside(masks: HeadMasks, grid: Tensor) -> Tensor:
-    """1 where the position map ``[H, W]`` shows the portrait; a head that is cut off is rounded off behind."""
-    x, y = grid.numpy()[..., 0], grid.numpy()[..., 1]
-    head, size = masks.head, masks.head.shape[0]
-    borders = ((head[0], x, -y), (head[-1], x, y - size), (head[:, 0], y, -x), (head[:, -1], y, x - size))
-    weight = [torch.from_numpy(rounded_off(*border)) for border in borders]
-    return torch.stack(weight).amin(0)
+def find_beyond(masks: HeadMasks, level: Callable[[Tensor], Tensor]) -> Beyond | None:
+    """How a head goes on behind the picture; None where the picture does not cut it, but for the neck.
+
+    Args:
+        masks: Of the portrait.
+        level: Of the skull, at portrait pixels ``[..., 2]``.
+    """
+    size = masks.head.shape[0]
+    steps = torch.arange(size) + 0.5
+    own = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), dim=-1)  # [S, S, 2] x, y
+    outline = outermost(level(own), torch.from_numpy(masks.head))
+    if outline is None:
+        return None
+    steps = torch.linspace(-size, 2 * size, COARSE)
+    around = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), dim=-1)  # [C, C, 2]
+    inside = around[level(around) < outline + SOFT]  # [P, 2]
+    low, high = inside.amin(0), inside.amax(0)
+    return Beyond(outline, (float(low[0]), float(high[0]), float(low[1])))
+
+
+def _inside(grid: Tensor, size: int, beyond: Beyond | None, level: Callable[[Tensor], Tensor]) -> Tensor:
+    """1 where the position map ``[H, W]`` shows the portrait; beyond its borders the head ends with the skull."""
+    shown = ((grid >= 0) & (grid <= size)).all(-1)  # [H, W]
+    if beyond is None:
+        return shown.float()
+    behind = step(-level(grid), -beyond.outline - SOFT, -beyond.outline + SOFT)
+    return torch.where(shown, 1.0, torch.where(grid[..., 1] > size, 0.0, behind))

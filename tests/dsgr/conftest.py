@@ -104,3 +104,9 @@ def frontal_head() -> SyntheticHead:
 def turned_head() -> SyntheticHead:
     """The head is turned by 40 degrees toward the viewer's right."""
     return synthetic_head(40.0)
+
+
+@pytest.fixture(scope="session")
+def half_turned_head() -> SyntheticHead:
+    """A head of which both cheeks are seen, one of them at an angle, on a map as fine as the real one's middle."""
+    return synthetic_head(20.0, map_size=128)

@@ -10,16 +10,41 @@ import torch
 from scipy import ndimage
 
 from mggtalk.config import DSGRConfig
-from mggtalk.dsgr.mirror import MirroredHalf, mirrored_half
+from mggtalk.dsgr.mirror import MirroredHalf, VisibleHead, mirrored_half
+from mggtalk.dsgr.trust import sight_trust
 from mggtalk.geometry import head_to_camera, project
 
 CONFIG = DSGRConfig(map_size=64, voxel_size=0.12)  # two to three pixels of this small map, as in the real one
 
 
+def visible_head(head, mask: torch.Tensor | None = None, colour: torch.Tensor | None = None) -> VisibleHead:
+    """A head's true surface, grey unless a colour ``[3, H, W]`` is given."""
+    mask = head.mask if mask is None else mask
+    weight = mask.float()
+    in_camera = head_to_camera(head.points.flatten(1).T, head.rotation, head.translation).T.view_as(head.points)
+    count = int(mask.sum())
+    return VisibleHead(
+        head.points,
+        torch.full_like(head.points, 0.5) if colour is None else colour,
+        weight,
+        mask,
+        head.camera,
+        head.rotation,
+        head.translation,
+        trust=sight_trust(in_camera, weight)[mask],
+        twin=torch.full((count,), torch.nan),
+        shift=torch.zeros(count, 3),
+    )
+
+
 def half_of(head, **changes: object) -> MirroredHalf:
-    """Mirrored half of a head's true surface."""
-    config = dataclasses.replace(CONFIG, **changes)
-    return mirrored_half(head.points, head.mask, head.camera, head.rotation, head.translation, config)
+    """Mirrored half of a head's true surface by the voxel filter."""
+    return mirrored_half(visible_head(head), dataclasses.replace(CONFIG, **{"trust": False} | changes))
+
+
+def in_head_frame(head) -> torch.Tensor:
+    """Visible points ``[N, 3]``."""
+    return head.points.permute(1, 2, 0)[head.mask]
 
 
 def kept_by(head, **changes: object) -> torch.Tensor:
@@ -33,7 +58,7 @@ def test_a_frontal_head_keeps_almost_no_mirrored_point(frontal_head) -> None:
 
 @pytest.mark.parametrize("thickness", [0.0, 0.3])
 def test_a_turned_head_gets_its_far_side_back(turned_head, thickness: float) -> None:
-    kept, mirrored = half_of(turned_head, thickness=thickness)
+    kept, mirrored, *_ = half_of(turned_head, thickness=thickness)
     assert len(mirrored) == int(kept.sum())
     seen = turned_head.points.permute(1, 2, 0)[turned_head.mask]
     # Turned toward the viewer's right: its own right side (viewer's left) shows, the side at x > 0 is hidden.
@@ -69,8 +94,57 @@ def test_a_ragged_silhouette_does_not_gather_the_mirrored_points(turned_head) ->
     head = turned_head
     ragged = head.mask.clone()
     ragged[::2] &= torch.from_numpy(ndimage.binary_erosion(head.mask.numpy(), np.ones((1, 3)), iterations=2))[::2]
-    kept, mirrored = mirrored_half(head.points, ragged, head.camera, head.rotation, head.translation, CONFIG)
+    _, mirrored, *_ = mirrored_half(visible_head(head, ragged), dataclasses.replace(CONFIG, trust=False))
     in_camera = head_to_camera(mirrored, head.rotation, head.translation)
     rows = head.camera.to_crop(project(in_camera, head.camera.focal, head.camera.centre))[:, 1].floor().long()
     counts = torch.bincount(rows, minlength=64)[24:40].float()
     assert counts.min() > 0.3 * counts.mean()
+
+
+def test_by_trust_a_frontal_head_stays_as_it_was_seen(frontal_head) -> None:
+    half = mirrored_half(visible_head(frontal_head), CONFIG)
+    assert half.kept.sum() < 0.02 * frontal_head.mask.sum()
+    assert half.visible[frontal_head.mask].mean() > 0.97
+
+
+def test_by_trust_the_better_seen_half_takes_the_grazing_rim(turned_head) -> None:
+    head = turned_head
+    half = mirrored_half(visible_head(head), CONFIG)
+    seen = in_head_frame(head)
+    by_filter = half_of(head).points
+    assert (half.points[:, 0] > 0).float().mean() > 0.95  # the side at x > 0 is hidden
+    assert len(half.points) > len(by_filter)
+    # What goes is the far rim; near side and middle stay, and there is a mirrored point wherever something goes.
+    gone = half.visible[head.mask] < 0.5
+    assert 0.02 < gone.float().mean() < 0.3
+    assert (seen[gone, 0] > -0.15).float().mean() > 0.95
+    assert torch.cdist(seen[gone], half.points).min(dim=1).values.max() < 0.2
+    # On this symmetric head the mirrored points lie on its true surface, up to the pull to the silhouette.
+    level = (half.points / torch.tensor((0.8, 1.1, 0.9))).norm(dim=1)
+    assert (level - 1.0).abs().median() < 0.12
+
+
+def test_the_mirrored_half_has_the_light_of_its_own_side(half_turned_head) -> None:
+    head = half_turned_head
+    side = (head.points[:1] > 0).float()  # the far side is darker
+    half = visible_head(head, colour=(0.6 - 0.12 * side).expand(3, -1, -1).clone())
+    dark = mirrored_half(half._replace(twin=torch.zeros_like(half.twin)), CONFIG)
+    near = dark.points[:, 0] > 0
+    assert near.sum() > 50
+    assert (dark.colour[near].mean(0) + 0.12).abs().max() < 0.04
+    even = mirrored_half(visible_head(head), CONFIG)
+    assert (even.colour.abs() < 1e-3).all()
+
+
+def test_where_the_face_model_knows_the_twin_it_decides(turned_head) -> None:
+    half = visible_head(turned_head)
+    better = mirrored_half(half._replace(twin=half.trust), CONFIG)  # both halves seen alike: nothing to take over
+    assert not better.kept.any() and (better.visible == 1).all()
+
+
+def test_a_selection_of_the_mirrored_half(turned_head) -> None:
+    half = mirrored_half(visible_head(turned_head), CONFIG)
+    some = half.kept & (torch.arange(64) % 2 == 0)
+    part = half.select(some)
+    assert len(part.points) == len(part.colour) == int(some.sum())
+    assert torch.equal(part.kept, some)

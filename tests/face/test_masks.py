@@ -12,7 +12,6 @@ from mggtalk.face.masks import (
     down_the_face,
     face_axes,
     head_masks,
-    rounded_off,
     smoothstep,
 )
 from mggtalk.face.topology import FACE_OVAL
@@ -99,19 +98,6 @@ def test_long_hair_goes_on_behind_the_jaw() -> None:
     assert long.torso[beside_the_neck][bust()[beside_the_neck] > 0.99].min() > 0.9
     assert short.torso[94, 72] < 0.05
     assert long.torso[60, 100] == 0  # none behind the eyes
-
-
-def test_a_cut_head_goes_on_as_a_cap() -> None:
-    edge = np.zeros(SIZE)
-    edge[60:140] = 1
-    y, x = np.mgrid[-60:20, 0:SIZE] + 0.5
-    weight = rounded_off(edge, x, -y)
-    assert (weight[y > 0] == 1).all()
-    outside = weight[60::-1]  # from the border outward
-    assert (np.diff(outside, axis=0) <= 0).all()
-    assert outside[1, 100] > 0.99 and outside[1, 55] == 0
-    assert outside[16, 100] > 0.2 and outside[19, 100] == 0  # the cap is 18 px high
-    assert rounded_off(np.zeros(SIZE), x, -y)[y < 0].max() == 0
 
 
 def test_follow_goes_from_head_to_nothing_without_a_step(masks: HeadMasks) -> None:

@@ -87,6 +87,7 @@ def small_avatar() -> Avatar:
         neighbours=Neighbours.of(mask),
         mirrored=mirrored,
         mirrored_points=mirror_points(points[mirrored]),
+        mirrored_colour=torch.zeros(len(mirrored), 3),
         mirrored_binding=binding.select(mirrored),
         back=Gaussians(torch.zeros(2, 3), torch.eye(4)[:2], torch.ones(2, 3), torch.ones(2), torch.zeros(2, 4, 3)),
         mouth=sheet(),

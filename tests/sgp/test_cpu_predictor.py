@@ -106,6 +106,7 @@ def test_folded_maps_that_need_padding(lively: Avatar) -> None:
         neighbours=Neighbours.of(mask),
         mirrored=mirrored,
         mirrored_points=mirror_points(points[mirrored]),
+        mirrored_colour=0.2 * torch.rand(len(mirrored), 3, generator=torch.Generator().manual_seed(5)) - 0.1,
         mirrored_binding=binding.select(mirrored),
         head_image=torch.rand(1, 4, 96, 96, generator=generator),
         window=window,
@@ -119,6 +120,7 @@ def test_an_avatar_without_mirrored_points(lively: Avatar) -> None:
     alone = lively.with_(
         mirrored=none,
         mirrored_points=lively.mirrored_points[none],
+        mirrored_colour=lively.mirrored_colour[none],
         mirrored_binding=lively.mirrored_binding.select(none),
     )
     assert_same(predictor(), alone)

@@ -134,6 +134,7 @@ def test_an_avatar_without_mirrored_points(predictor: SymmetricGaussianPredictor
     alone = small_avatar.with_(
         mirrored=none,
         mirrored_points=small_avatar.mirrored_points[none],
+        mirrored_colour=small_avatar.mirrored_colour[none],
         mirrored_binding=small_avatar.mirrored_binding.select(none),
     )
     dense = predictor(alone, source(alone)).dense

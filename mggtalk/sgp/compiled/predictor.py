@@ -223,8 +223,8 @@ class CpuPredictor:
             if residual is None:
                 learned = self._sym(points[visible:], parameters[:visible], self._signs)
         run_ranges(
-            describe_mirrored, self._mirrored, CHUNK, visible, self._twins, self._signs, self._light, taps, shares, learned,
-            parameters,
+            describe_mirrored, self._mirrored, CHUNK, visible, self._twins, self._signs, self._light, taps, shares,
+            learned, parameters,
         )  # fmt: skip
         return learned
 

@@ -53,7 +53,7 @@ class ColourJitter(NamedTuple):
 
     def of_avatar(self, avatar: Avatar, plates: bool = True) -> Avatar:
         """The avatar that would have been made of the changed portrait, nearly; its plates only if they are needed."""
-        colour = self.of(avatar.colour)
+        colour, twins = self.of(avatar.colour), avatar.colour[avatar.mirrored]
         back = avatar.back.harmonics.clone()
         back[:, 0] = (self.of(back[:, 0] * SH_0 + 0.5) - 0.5) / SH_0
         mouth = avatar.mouth._replace(
@@ -62,6 +62,7 @@ class ColourJitter(NamedTuple):
         return avatar.with_(
             colour=colour,
             colour_step=self.of(avatar.colour + avatar.colour_step) - colour,
+            mirrored_colour=self.of(twins + avatar.mirrored_colour) - self.of(twins),
             back=avatar.back._replace(harmonics=back),
             mouth=mouth,
             folds=avatar.folds._replace(colour=self.of(avatar.folds.colour)),
