@@ -207,7 +207,8 @@ class Ablation:
 
     refine: bool = False  # the learned refinement of the point cloud
     symmetry: bool = False  # the mirrored half
-    filter: bool = False  # the voxel filter of the mirrored half
+    filter: bool = False  # all that drops points of the mirrored half
+    trust: bool = False  # trust by sight: the voxel filter alone says which mirrored points are kept
     points: bool = False  # the driven points as input of the Gaussian decoder
     sym_decoder: bool = False  # the learned residual of the mirrored half
     sym_twin: bool = False  # the visible twins' parameters G_d as input of the sym decoder
@@ -236,6 +237,7 @@ class Ablation:
                 refine=dsgr.refine and not self.refine,
                 mirror=dsgr.mirror and not self.symmetry,
                 filter=dsgr.filter and not self.filter,
+                trust=dsgr.trust and not self.trust,
             ),
             sgp=replace(
                 sgp,

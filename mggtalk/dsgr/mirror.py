@@ -42,6 +42,9 @@ few, and points would gather on them. Averages miss their targets, which therefo
 MEETING = 0.16
 """Decimetres within which two points count as the same place of the head: what two halves of a real one differ by."""
 
+DOUBT = 0.3
+"""Decimetres by which a point that was seen at a grazing angle may be misplaced."""
+
 MARGIN, BLEND = 0.2, 0.3
 """By how much more a twin must be trusted to take a visible point's place, and over how much more that one fades."""
 
@@ -55,7 +58,7 @@ LEAST = 100
 LIGHT_BLUR = 11
 """Side in pixels of the position map of the neighbourhood whose light is compared: detail is not light."""
 
-MOST_LIGHT = 1.5
+MOST_LIGHT = 1.3
 """By how much the light of a side may differ from that of the other."""
 
 BESIDE = 0.3
@@ -145,18 +148,28 @@ def _trust_the_better(original: Tensor, mirrored: Tensor, usable: Tensor, head: 
     trust, known = head.trust, ~head.twin.isnan()
     rival = torch.where(known, head.twin, _nearest(mirrored, original, trust))  # [N] -1 where it meets nothing
     kept = usable & (trust > rival + MARGIN) & (known | ~_in_front(mirrored, head, worse_than=trust))
-    met = _nearest(original, mirrored[kept], trust[kept])  # [N]
+    met = _nearest(original, mirrored[kept], trust[kept], reach=MEETING + DOUBT * (1.0 - trust))  # [N]
     better = torch.where(known & (met >= 0.0), head.twin, met) - trust
     return kept, 1.0 - step(better, MARGIN, MARGIN + BLEND)
 
 
-def _nearest(points: Tensor, others: Tensor, trust: Tensor) -> Tensor:
-    """Trust ``[M]`` of the point of ``others [M, 3]`` that each of N points meets, ``[N]``; -1 where it meets none."""
+def _nearest(points: Tensor, others: Tensor, trust: Tensor, reach: Tensor | float = MEETING) -> Tensor:
+    """Find what points meet.
+
+    Args:
+        points: ``[N, 3]``.
+        others: ``[M, 3]``.
+        trust: In the others ``[M]``.
+        reach: Decimetres within which points meet ``[N]``.
+
+    Returns:
+        Trust in the nearest of the others ``[N]``; -1 where none is within reach.
+    """
     if not len(others):
         return torch.full((len(points),), -1.0)
-    distance, index = cKDTree(others.numpy()).query(points.numpy(), distance_upper_bound=MEETING)
+    distance, index = cKDTree(others.numpy()).query(points.numpy(), distance_upper_bound=MEETING + DOUBT)
     found = trust[torch.from_numpy(index).clamp(max=len(others) - 1)]
-    return torch.where(torch.from_numpy(np.isfinite(distance)), found, -1.0)
+    return torch.where(torch.from_numpy(distance).float() < reach, found, -1.0)
 
 
 def _in_front(mirrored: Tensor, head: VisibleHead, worse_than: Tensor | float = math.inf) -> Tensor:
@@ -205,7 +218,11 @@ def _relight(mirrored: Tensor, head: VisibleHead) -> Tensor:
     around = F.avg_pool2d(around, LIGHT_BLUR, stride=1, padding=LIGHT_BLUR // 2)[0]
     light = (around[:3] / around[3:].clamp(min=1e-3)).clamp(min=0.02).log()  # [3, H, W]
     ratio = light[:, y, x].T - light[:, head.mask].T  # [N, 3]
-    seen = head.trust * _scatter(head.trust, head.mask)[y, x] * (mirrored[:, 0].abs() / BESIDE).clamp(max=1.0)
+    seen = (
+        head.trust
+        * step(_scatter(head.trust, head.mask)[y, x], 0.3, 0.9)
+        * (mirrored[:, 0].abs() / BESIDE).clamp(max=1.0)
+    )
     weight = torch.where(head.twin.isnan() | ((sight.depth - sight.surface).abs() > MEETING), 0.0, seen)  # [N]
     order = ratio.argsort(0)  # [N, 3]
     half = (weight[order].cumsum(0) < weight.sum() / 2).sum(0).clamp(max=len(ratio) - 1)  # [3]

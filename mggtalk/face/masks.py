@@ -13,6 +13,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import ConvexHull
 
+from mggtalk.face.regions import face_mask
 from mggtalk.face.topology import FACE_OVAL
 
 CROWN, CHIN = 10, 152  # forehead top and chin of the 478-vertex mesh
@@ -107,14 +108,19 @@ def _jaw_line(landmarks: np.ndarray, axes: FaceAxes) -> tuple[np.ndarray, np.nda
     The hull of all landmarks, not the face's oval: lips and chin of a turned face stand out beyond its far cheek.
     """
     places = (landmarks[:, :2] - axes.centre) / axes.height  # [478, 2]
-    x, y = places @ axes.x_axis, places @ axes.y_axis
-    outline = np.union1d(ConvexHull(np.stack([x, y], axis=1)).vertices, FACE_OVAL)
-    lower = outline[y[outline] > np.median(y[list(FACE_OVAL)])]
-    x, y = x[lower], y[lower]
-    # Of two points on one vertical line the lower one is the rim.
-    keep = [i for i in range(len(x)) if not ((np.abs(x - x[i]) < 0.02) & (y > y[i] + 0.05)).any()]
-    order = np.argsort(x[keep])
-    return x[keep][order], y[keep][order] + JAW_MARGIN
+    outline = places[ConvexHull(places).vertices]  # [Q, 2]
+    x, y = outline @ axes.x_axis, outline @ axes.y_axis
+    lower = y > np.median(places[list(FACE_OVAL)] @ axes.y_axis)
+    order = np.argsort(x[lower])
+    return x[lower][order], y[lower][order] + JAW_MARGIN
+
+
+def _widened(landmarks: np.ndarray, axes: FaceAxes) -> np.ndarray:
+    """Landmarks ``[478, 2]`` of a face that is wider, as its rim is: the matte goes on behind the outermost ones."""
+    offset = landmarks[:, :2] - axes.centre
+    across = offset @ axes.x_axis
+    wider = (JAW_WIDTH - 1.0) * (across - 0.5 * (across.max() + across.min()))
+    return landmarks[:, :2] + wider[:, None] * axes.x_axis
 
 
 def between(weight: np.ndarray) -> np.ndarray:
@@ -143,7 +149,8 @@ def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
     size = matte.shape[0]
     axes = face_axes(landmarks)
     depth = below_rim(landmarks, size)
-    head = matte * (1.0 - smoothstep(depth, 0.0, 0.10))
+    face = face_mask(_widened(landmarks, axes), size, size)
+    head = matte * np.maximum(1.0 - smoothstep(depth, 0.0, 0.10), face)
     x, _ = _face_coordinates(landmarks, size)
     jaw = landmarks[list(FACE_OVAL), :2]
     jaw_x = (jaw - axes.centre) @ axes.x_axis / axes.height
@@ -154,7 +161,8 @@ def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
     chin = int(np.clip(landmarks[CHIN, 1], 0, size - 1))
     long_hair = standing(matte, chin)
     beside = smoothstep(np.abs(x - middle), 0.95 * half, 1.05 * half) * smoothstep(depth, -0.2, -0.06)
-    torso = np.maximum(torso, matte * np.maximum(between(torso * long_hair), beside * long_hair))
+    behind = np.maximum(between(torso * long_hair), beside * long_hair)
+    torso = np.maximum(torso, matte * behind * ~face)  # the face itself is no hair
     # The rim jumps where the jaw ends; the neck must not shear there.
     reach = max(FOLLOW_REACH, LEAST_REACH * size / axes.height)
     blur = max(0.08 * axes.height, LEAST_BLUR * size)

@@ -13,7 +13,7 @@ from mggtalk.portrait.view import PortraitView
 HIDDEN = 0.12
 """Decimetres that a vertex lies behind what the portrait shows of the mesh when the nose or the cheek hides it."""
 
-OPEN_EYE = 0.3
+OPEN_EYE = 0.5
 """Mean trust from which an eye is the portrait's own: its twin looks along another line."""
 
 
