@@ -24,7 +24,7 @@ from mggtalk.media.files import PathLike, check_readable, check_writable
 from mggtalk.media.provenance import mark_text
 from mggtalk.runtime.files import temporary_beside
 
-FORMAT = "mggtalk-avatar-6"
+FORMAT = "mggtalk-avatar-7"
 
 SUFFIX = ".safetensors"
 
