@@ -51,6 +51,7 @@ SHAPES = {
     "binding.*": "N",
     "mirrored": "M",
     "mirrored_points": "M 3",
+    "mirrored_colour": "M 3",
     "mirrored_binding.vertices": "M 3",
     "mirrored_binding.weights": "M 3",
     "mirrored_binding.*": "M",

@@ -42,7 +42,7 @@ few, and points would gather on them. Averages miss their targets, which therefo
 MEETING = 0.16
 """Decimetres within which two points count as the same place of the head: what two halves of a real one differ by."""
 
-DOUBT = 0.3
+DOUBT = 0.15
 """Decimetres by which a point that was seen at a grazing angle may be misplaced."""
 
 MARGIN, BLEND = 0.2, 0.3
@@ -119,20 +119,20 @@ def mirrored_half(head: VisibleHead, config: DSGRConfig) -> MirroredHalf:
     original = head.points.permute(1, 2, 0)[mask]  # [N, 3]
     mirrored = mirror_points(original) + head.shift
     usable = (head.weight > 0.9)[mask]
-    visible = torch.ones(len(original))
     if config.filter:
         mirrored, agrees = _pull_inside(mirrored, head)
         usable &= agrees
         if config.trust:
-            kept, visible = _trust_the_better(original, mirrored, usable, head)
+            kept = usable & _better_seen(original, mirrored, head)
         else:
             kept = usable & ~_in_front(mirrored, head)
             kept &= voxel_filter(original, mirrored, config.voxel_size, config.thickness, config.drop_hidden)
         chosen, stays = _without_specks(_scatter(kept, mask), mask) & _scatter(usable, mask), everything
     else:
         chosen, stays = _scatter(usable, mask), everything
-    stays[mask] = visible
     index = chosen[mask]
+    if config.filter and config.trust:
+        stays[mask] = _share_of_visible(original, mirrored[index], head.trust[index], head)
     return MirroredHalf(chosen, mirrored[index], _relight(mirrored, head)[index], stays)
 
 
@@ -143,14 +143,19 @@ def _scatter(values: Tensor, mask: Tensor) -> Tensor:
     return grid
 
 
-def _trust_the_better(original: Tensor, mirrored: Tensor, usable: Tensor, head: VisibleHead) -> tuple[Tensor, Tensor]:
-    """Which mirrored points ``[N]`` bool are kept, and how much ``[N]`` of each visible one."""
-    trust, known = head.trust, ~head.twin.isnan()
-    rival = torch.where(known, head.twin, _nearest(mirrored, original, trust))  # [N] -1 where it meets nothing
-    kept = usable & (trust > rival + MARGIN) & (known | ~_in_front(mirrored, head, worse_than=trust))
-    met = _nearest(original, mirrored[kept], trust[kept], reach=MEETING + DOUBT * (1.0 - trust))  # [N]
-    better = torch.where(known & (met >= 0.0), head.twin, met) - trust
-    return kept, 1.0 - step(better, MARGIN, MARGIN + BLEND)
+def _better_seen(original: Tensor, mirrored: Tensor, head: VisibleHead) -> Tensor:
+    """Which mirrored points ``[N, 3]`` were seen better than what they meet, and cover nothing better, ``[N]`` bool."""
+    known = ~head.twin.isnan()
+    rival = torch.where(known, head.twin, _nearest(mirrored, original, head.trust))  # [N] -1 where it meets nothing
+    return (head.trust > rival + MARGIN) & (known | ~_in_front(mirrored, head, worse_than=head.trust))
+
+
+def _share_of_visible(original: Tensor, mirrored: Tensor, trust: Tensor, head: VisibleHead) -> Tensor:
+    """How much ``[N]`` of each visible point stays beside the kept mirrored ones ``[M, 3]`` of trust ``[M]``."""
+    met = _nearest(original, mirrored, trust, reach=MEETING + DOUBT * (1.0 - head.trust))  # [N]
+    known = ~head.twin.isnan() & (met >= 0.0)  # where nothing takes its place a point stays, well seen or not
+    better = torch.where(known, head.twin, met) - head.trust
+    return 1.0 - step(better, MARGIN, MARGIN + BLEND)
 
 
 def _nearest(points: Tensor, others: Tensor, trust: Tensor, reach: Tensor | float = MEETING) -> Tensor:

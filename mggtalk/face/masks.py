@@ -162,7 +162,7 @@ def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
     long_hair = standing(matte, chin)
     beside = smoothstep(np.abs(x - middle), 0.95 * half, 1.05 * half) * smoothstep(depth, -0.2, -0.06)
     behind = np.maximum(between(torso * long_hair), beside * long_hair)
-    torso = np.maximum(torso, matte * behind * ~face)  # the face itself is no hair
+    torso = np.maximum(torso, matte * behind)
     # The rim jumps where the jaw ends; the neck must not shear there.
     reach = max(FOLLOW_REACH, LEAST_REACH * size / axes.height)
     blur = max(0.08 * axes.height, LEAST_BLUR * size)
