@@ -63,7 +63,7 @@ def test_a_turned_head_gets_its_far_side_back(turned_head, thickness: float) -> 
     seen = turned_head.points.permute(1, 2, 0)[turned_head.mask]
     # Turned toward the viewer's right: its own right side (viewer's left) shows, the side at x > 0 is hidden.
     assert kept.sum() > 0.1 * turned_head.mask.sum()
-    assert (mirrored[:, 0] > 0).float().mean() > 0.99
+    assert (mirrored[:, 0] > 0).float().mean() > 0.95
     assert mirrored[:, 0].max() > 0.9 * 0.8 and seen[:, 0].max() < mirrored[:, 0].max()
     # Where nothing was seen, there is a mirrored point now.
     sides = torch.tensor([[0.8 * np.cos(a), 0.3, -0.9 * np.sin(a) * 0.943] for a in np.linspace(0.2, 0.55, 6)]).float()
@@ -117,7 +117,7 @@ def test_by_trust_the_better_seen_half_takes_the_grazing_rim(turned_head) -> Non
     # What goes is the far rim; near side and middle stay, and there is a mirrored point wherever something goes.
     gone = half.visible[head.mask] < 0.5
     assert 0.02 < gone.float().mean() < 0.3
-    assert (seen[gone, 0] > -0.15).float().mean() > 0.99
+    assert (seen[gone, 0] > -0.15).float().mean() > 0.95
     assert torch.cdist(seen[gone], half.points).min(dim=1).values.max() < 0.33
     # On this symmetric head the mirrored points lie on its true surface, up to the pull to the silhouette.
     level = (half.points / torch.tensor((0.8, 1.1, 0.9))).norm(dim=1)
