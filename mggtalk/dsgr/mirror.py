@@ -42,9 +42,6 @@ few, and points would gather on them. Averages miss their targets, which therefo
 MEETING = 0.16
 """Decimetres within which two points count as the same place of the head: what two halves of a real one differ by."""
 
-DOUBT = 0.15
-"""Decimetres by which a point that was seen at a grazing angle may be misplaced."""
-
 MARGIN, BLEND = 0.2, 0.3
 """By how much more a twin must be trusted to take a visible point's place, and over how much more that one fades."""
 
@@ -152,29 +149,19 @@ def _better_seen(original: Tensor, mirrored: Tensor, head: VisibleHead) -> Tenso
 
 def _share_of_visible(original: Tensor, mirrored: Tensor, trust: Tensor, head: VisibleHead) -> Tensor:
     """How much ``[N]`` of each visible point stays beside the kept mirrored ones ``[M, 3]`` of trust ``[M]``."""
-    met = _nearest(original, mirrored, trust, reach=MEETING + DOUBT * (1.0 - head.trust))  # [N]
+    met = _nearest(original, mirrored, trust)  # [N]
     known = ~head.twin.isnan() & (met >= 0.0)  # where nothing takes its place a point stays, well seen or not
     better = torch.where(known, head.twin, met) - head.trust
     return 1.0 - step(better, MARGIN, MARGIN + BLEND)
 
 
-def _nearest(points: Tensor, others: Tensor, trust: Tensor, reach: Tensor | float = MEETING) -> Tensor:
-    """Find what points meet.
-
-    Args:
-        points: ``[N, 3]``.
-        others: ``[M, 3]``.
-        trust: In the others ``[M]``.
-        reach: Decimetres within which points meet ``[N]``.
-
-    Returns:
-        Trust in the nearest of the others ``[N]``; -1 where none is within reach.
-    """
+def _nearest(points: Tensor, others: Tensor, trust: Tensor) -> Tensor:
+    """Trust ``[M]`` of the point of ``others [M, 3]`` that each of N points meets, ``[N]``; -1 where it meets none."""
     if not len(others):
         return torch.full((len(points),), -1.0)
-    distance, index = cKDTree(others.numpy()).query(points.numpy(), distance_upper_bound=MEETING + DOUBT)
+    distance, index = cKDTree(others.numpy()).query(points.numpy(), distance_upper_bound=MEETING)
     found = trust[torch.from_numpy(index).clamp(max=len(others) - 1)]
-    return torch.where(torch.from_numpy(distance).float() < reach, found, -1.0)
+    return torch.where(torch.from_numpy(np.isfinite(distance)), found, -1.0)
 
 
 def _in_front(mirrored: Tensor, head: VisibleHead, worse_than: Tensor | float = math.inf) -> Tensor:

@@ -115,14 +115,6 @@ def _jaw_line(landmarks: np.ndarray, axes: FaceAxes) -> tuple[np.ndarray, np.nda
     return x[lower][order], y[lower][order] + JAW_MARGIN
 
 
-def _widened(landmarks: np.ndarray, axes: FaceAxes) -> np.ndarray:
-    """Landmarks ``[478, 2]`` of a face that is wider, as its rim is: the matte goes on behind the outermost ones."""
-    offset = landmarks[:, :2] - axes.centre
-    across = offset @ axes.x_axis
-    wider = (JAW_WIDTH - 1.0) * (across - 0.5 * (across.max() + across.min()))
-    return landmarks[:, :2] + wider[:, None] * axes.x_axis
-
-
 def between(weight: np.ndarray) -> np.ndarray:
     """Close a mask ``[S, S]`` along its rows: what lies between two parts, as between neck and hair, joins them."""
     left = np.maximum.accumulate(weight, axis=1)
@@ -149,7 +141,7 @@ def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
     size = matte.shape[0]
     axes = face_axes(landmarks)
     depth = below_rim(landmarks, size)
-    face = face_mask(_widened(landmarks, axes), size, size)
+    face = face_mask(landmarks, size, size)
     head = matte * np.maximum(1.0 - smoothstep(depth, 0.0, 0.10), face)
     x, _ = _face_coordinates(landmarks, size)
     jaw = landmarks[list(FACE_OVAL), :2]
