@@ -9,9 +9,12 @@ from torch.nn import functional as F
 from mggtalk.animate.animator import Animator
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.geometry import head_to_camera, project
-from mggtalk.motion.deformation import drive_points
+from mggtalk.motion.deformation import Driven, drive_points
 from mggtalk.nets.maps import to_colour_map
 from mggtalk.scene import Gaussians
+
+CELLS = 192
+"""Side of the raster on which is looked up what mirrored points cover."""
 
 
 @torch.no_grad()
@@ -35,7 +38,8 @@ def calibrate_colours(animator: Animator, portrait: Tensor, rounds: int = 3) -> 
     size = portrait.shape[-1]
     driven = animator.drive(avatar.expression)
     own, child = avatar.colour, avatar.colour + avatar.colour_step
-    count, weight, places = len(avatar.points), _inside(avatar), _places(animator, driven.points)
+    count, places = len(avatar.points), _places(animator, driven.points)
+    weight = _inside(avatar) * _uncovered(animator, driven)
     for _ in range(rounds):
         current = avatar.with_(colour=own, colour_step=child - own)
         splats = animator.sgp.dense(current, driven, animator.features)
@@ -65,7 +69,7 @@ def calibrate_coarse(animator: Animator) -> Tensor:
     splats = animator.sgp.coarse(avatar, driven, animator.features)
     seen = to_colour_map(_own_picture(animator, splats), _places(animator, driven.points), size)
     head = avatar.from_map(avatar.head_image[0])  # [N, 4]
-    weight = _inside(avatar)
+    weight = _inside(avatar) * _uncovered(animator, driven)
     error = weight * (head[:, :3] / head[:, 3:].clamp(min=0.05) - seen)  # [N, 3]
     error = avatar.from_map(_smooth(avatar.position_map(error)))
     return (avatar.colour + weight * error).clamp(-0.2, 1.2)
@@ -80,6 +84,23 @@ def _inside(avatar: Avatar) -> Tensor:
     """How far each visible point lies inside the head, ``[N, 1]`` in [0, 1]; soft edges show the background."""
     inner = -F.max_pool2d(-avatar.position_map(avatar.opacity[:, None]), 5, stride=1, padding=2)  # [1, H, W] eroded
     return ((avatar.from_map(inner) - 0.8) / 0.19).clamp(0, 1)
+
+
+def _uncovered(animator: Animator, driven: Driven) -> Tensor:
+    """1 for visible points that no mirrored one covers in the portrait's view, ``[N, 1]``: its error is not theirs."""
+    if not len(driven.mirrored):
+        return torch.ones_like(driven.points[:, :1])
+    source = animator.avatar.source
+
+    def look(points: Tensor) -> tuple[Tensor, Tensor]:
+        cells = (_places(animator, points) * (CELLS / animator.size)).long().clamp(0, CELLS - 1)  # [N, 2]
+        return cells[:, 1] * CELLS + cells[:, 0], head_to_camera(points, source.rotation, source.translation)[:, 2]
+
+    cells, depth = look(driven.mirrored)
+    front = torch.full((CELLS * CELLS,), torch.inf, device=depth.device).scatter_reduce(0, cells, depth, "amin")
+    front = -F.max_pool2d(-front.view(1, 1, CELLS, CELLS), 3, stride=1, padding=1).flatten()  # [CELLS^2] nearest around
+    cells, depth = look(driven.points)
+    return (depth <= front[cells])[:, None].to(depth)
 
 
 def _places(animator: Animator, points: Tensor) -> Tensor:
