@@ -323,6 +323,7 @@ def _first(motion: Motion, frames: int) -> Motion:
         rotation=motion.rotation[:frames],
         translation=motion.translation[:frames],
         found=found,
+        torso=None if motion.torso is None else motion.torso[:frames],
         landmarks=None,
         frame_size=None,
     )

@@ -227,3 +227,15 @@ def rotate_harmonics(harmonics: Tensor, rotation: Tensor) -> Tensor:
     vector = torch.stack([-harmonics[:, 3], -harmonics[:, 1], harmonics[:, 2]], dim=1)  # [N, xyz, RGB]
     x, y, z = (rotation @ vector).unbind(1)
     return torch.stack([harmonics[:, 0], -y, z, -x], dim=1)  # [N, 4, 3]
+
+
+def compose_similarities(outer: Tensor, inner: Tensor) -> Tensor:
+    """The map ``p -> outer(inner(p))`` of affine maps ``[..., 2, 3]`` of the plane."""
+    linear = outer[..., :2] @ inner[..., :2]
+    return torch.cat([linear, outer[..., :2] @ inner[..., 2:] + outer[..., 2:]], dim=-1)
+
+
+def invert_similarity(similarity: Tensor) -> Tensor:
+    """The inverse of an affine map ``[..., 2, 3]`` of the plane."""
+    linear = torch.linalg.inv(similarity[..., :2])
+    return torch.cat([linear, -linear @ similarity[..., 2:]], dim=-1)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from mggtalk.animate.animator import Animator
 from mggtalk.animate.calibrate import calibrate_coarse, calibrate_colours
@@ -36,6 +37,7 @@ from mggtalk.motion.deformation import DeformationMLP
 from mggtalk.motion.parts import Shot, differ, join_shots
 from mggtalk.motion.retarget import PoseMode, close_lips, driver_rest, retarget
 from mggtalk.motion.style import Style, play
+from mggtalk.motion.torso import SIDE, grey_square, torso_mask, track_torso
 from mggtalk.nets.unet import ResidualUNet
 from mggtalk.portrait.check import judge_face, portrait_notes
 from mggtalk.portrait.prepare import build_avatar
@@ -310,10 +312,15 @@ class MGGTalkPipeline:
         self, frames: Iterable[np.ndarray], fps: float, face: int | None, on_progress: Progress, total: int
     ) -> Motion:
         """Landmarks, then the face model's fit."""
+        first: list[np.ndarray] = []
+        small: list[np.ndarray] = []
 
         def counted() -> Iterable[np.ndarray]:
             for index, frame in enumerate(read_ahead(frames)):
                 on_progress("track", index + 1, max(total, index + 1))
+                if not first:
+                    first.append(frame.copy())
+                small.append(grey_square(frame))
                 yield frame
 
         with one_thread():
@@ -322,7 +329,21 @@ class MGGTalkPipeline:
         notes = track_notes(track)
         for note in notes:
             logger.warning(note)
-        return join_shots([shot.motion for shot in shots]).with_(notes=notes)
+        motion = join_shots([shot.motion for shot in shots])
+        torso = self._torso(first[0], small, track.landmarks[0]) if len(shots) == 1 and track.found[0] else None
+        return motion.with_(notes=notes, torso=torso)
+
+    def _torso(self, first: np.ndarray, small: list[np.ndarray], landmarks: np.ndarray) -> Tensor | None:
+        """The way of the shoulders ``[T, 2, 3]``, see :mod:`mggtalk.motion.torso`."""
+        height, width = first.shape[:2]
+        low, high = landmarks[:, :2].min(0), landmarks[:, :2].max(0)
+        matte = self.matte(first, box=(float(low[0]), float(low[1]), float(high[0]), float(high[1])))
+        side = max(height, width)
+        square = np.pad(matte, (((side - height) // 2,), ((side - width) // 2,)))
+        person = np.asarray(Image.fromarray(square).resize((SIDE, SIDE), Image.Resampling.BOX))
+        corner = ((side - width) / 2, (side - height) / 2)
+        found = track_torso(small, torso_mask(person, (landmarks[:, :2] + corner) * (SIDE / side)))
+        return None if found is None else torch.from_numpy(found)
 
     def _cut(self, track: FaceTrack) -> tuple[FaceTrack, list[Shot]]:
         """A track without the cuts after which the same person is seen from the same place, and its shots."""

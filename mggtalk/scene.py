@@ -97,12 +97,17 @@ class FaceTrack:
         ]
 
 
+STILL_TORSO = torch.eye(2, 3)
+"""A torso that stays where the portrait has it."""
+
+
 class MotionFrame(NamedTuple):
     """Expression and head pose at one moment, or at B moments: all fields then have a leading axis B."""
 
     expression: Tensor  # [K] coefficients in standard deviations
     rotation: Tensor  # [3, 3] head to camera axes, see mggtalk.geometry
     translation: Tensor  # [3] head origin in the camera frame, decimetres
+    torso: Tensor = STILL_TORSO  # [2, 3] places of the portrait's torso to those of the frame, in sides of the picture
 
 
 @dataclass(frozen=True)
@@ -123,13 +128,16 @@ class Motion:
     landmarks: Tensor | None = None  # [T, V, 3] pixels of the driving video, when it was tracked
     frame_size: tuple[int, int] | None = None  # width and height of the driving video in pixels, with the landmarks
     found: Tensor | None = None  # [T] bool, False where the tracker lost the face and the gap was bridged
+    torso: Tensor | None = None  # [T, 2, 3] the shoulders: places in one frame, or in the portrait, to here
     notes: tuple[str, ...] = ()  # what the user should know: lost frames, fall-backs
 
     def __len__(self) -> int:
         return len(self.expression)
 
     def __getitem__(self, index: int | slice | Tensor) -> MotionFrame:
-        return MotionFrame(self.expression[index], self.rotation[index], self.translation[index])
+        rotation = self.rotation[index]
+        torso = STILL_TORSO.expand(*rotation.shape[:-2], 2, 3) if self.torso is None else self.torso[index]
+        return MotionFrame(self.expression[index], rotation, self.translation[index], torso)
 
     def __iter__(self) -> Iterator[MotionFrame]:
         return (self[index] for index in range(len(self)))
@@ -157,5 +165,6 @@ def select(motion: Motion, frames: list[int], fps: float) -> Motion:
         translation=motion.translation[index],
         landmarks=pick(motion.landmarks),
         found=pick(motion.found),
+        torso=pick(motion.torso),
         fps=fps,
     )

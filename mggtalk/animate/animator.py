@@ -94,7 +94,8 @@ class Animator:
         if self.touches is None:
             return None
         pose, batch = pose or self.avatar.source, expression.shape[:-1]
-        frame = MotionFrame(expression, pose.rotation.expand(*batch, 3, 3), pose.translation.expand(*batch, 3))
+        rotation, translation = pose.rotation.expand(*batch, 3, 3), pose.translation.expand(*batch, 3)
+        frame = MotionFrame(expression, rotation, translation, pose.torso.expand(*batch, 2, 3))
         return torch.vmap(self.touches)(frame) if batch else self.touches(frame)
 
     def _vertices(self, expression: Tensor) -> Tensor:

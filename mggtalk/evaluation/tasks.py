@@ -151,7 +151,7 @@ def make_task(
             return driving
         if mode == "cross":
             shift = driving.translation - motion.translation[0]  # [T, 3]
-            return driving.with_(translation=avatar.translation + shift, landmarks=None)
+            return driving.with_(translation=avatar.translation + shift, landmarks=None, torso=None)
         spoken = method.listen(path, avatar=avatar)
         moments = [min(round(index / fps * spoken.fps), len(spoken) - 1) for index in chosen]
         lips = retarget(select(spoken, moments, rate), avatar, "relative", pipe.face_model)

@@ -2,7 +2,8 @@
 
 Points of the neck are taken on a plane through the head's pivot, parallel to the image. With the motion of the head
 ``H`` (source pose to driven pose, projected), a torso pixel ``p`` moves to ``q = p + w(p) (H(p) - p)``, where the
-weight ``w`` is 1 at the rim of the head and falls to 0 below. The renderer needs the inverse, ``p`` for a given ``q``,
+weight ``w`` is 1 at the rim of the head and falls to 0 below. Where a driver's shoulders were followed, they move by a
+similarity ``A``, and ``q = A(p) + w(p) (H(p) - A(p))``. The renderer needs the inverse, ``p`` for a given ``q``,
 which a few fixed-point steps on a coarse grid find.
 """
 
@@ -45,10 +46,12 @@ def torso_warp(follow: Tensor, source: MotionFrame, driven: MotionFrame, focal_r
     pose = driven._replace(rotation=driven.rotation.view(-1, 3, 3), translation=driven.translation.view(-1, 3))
     place = target.expand(len(pose.rotation), GRID, GRID, 2)
     follow = follow.expand(len(place), *follow.shape)
+    torso = driven.torso.to(place).view(-1, 1, 2, 3)  # [B or 1, 1, 2, 3]
     for _ in range(STEPS):
         weight = F.grid_sample(follow, place * 2 - 1, padding_mode="border", align_corners=False)[:, 0]
         moved = _move(place, depth, source, pose, focal_ratio)
-        place = target - weight[..., None] * (moved - place)  # [B, G, G, 2]
+        below = place @ torso[..., :2].mT + torso[..., None, :, 2]  # [B, G, G, 2]
+        place = place + target - (below + weight[..., None] * (moved - below))  # [B, G, G, 2]
     return (place - target).permute(0, 3, 1, 2)  # [B, 2, G, G]
 
 

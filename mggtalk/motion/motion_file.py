@@ -14,6 +14,7 @@ key                 shape          what
 ``landmarks``       [T, V, 3]      float16, optional, pixels of the driving video
 ``frame_size``      [2]            int64, optional, width and height of the driving video
 ``found``           [T]            bool, optional, False where the face was lost
+``torso``           [T, 2, 3]      float32, optional, similarity of the shoulders, in sides of the picture
 ``notes``           [n]            text, optional
 ``made``            []             text, the mark of a file that is AI-made; not read back
 ==================  =============  ======================================================================
@@ -60,7 +61,13 @@ ORTHONORMAL_TOLERANCE = 1e-3
 
 _AGAIN = "Write it again with 'mggtalk track' or save_motion."
 _FLOATS = ("expression", "rotation", "translation")
-_OPTIONAL = {"rest": np.float32, "landmarks": np.float16, "found": np.bool_, "frame_size": np.int64}
+_OPTIONAL = {
+    "rest": np.float32,
+    "landmarks": np.float16,
+    "found": np.bool_,
+    "frame_size": np.int64,
+    "torso": np.float32,
+}
 _SCALARS = ("version", "fps", "face_model", "focal_ratio")
 
 
@@ -207,6 +214,7 @@ def _motion(values: Mapping[str, object], what: str) -> Motion:
         landmarks=optional.get("landmarks"),
         frame_size=None if size is None else (int(size[0]), int(size[1])),
         found=optional.get("found"),
+        torso=optional.get("torso"),
         notes=tuple(str(note) for note in notes),
     )
 
@@ -228,6 +236,7 @@ def _validate(motion: Motion, what: str, components: int | None) -> None:
         "rotation": (motion.rotation, (frames, 3, 3)),
         "translation": (motion.translation, (frames, 3)),
         "found": (motion.found, (frames,)),
+        "torso": (motion.torso, (frames, 2, 3)),
         "rest": (motion.rest, (count,)),
     }
     if motion.landmarks is not None and motion.landmarks.ndim == 3:
@@ -237,7 +246,7 @@ def _validate(motion: Motion, what: str, components: int | None) -> None:
     for name, (tensor, shape) in expected.items():
         if tensor is not None and tuple(tensor.shape) != shape:
             raise MotionFileError(f"{what} has a {name} of shape {_shape(tensor)}, not {list(shape)}.", _AGAIN)
-    for name in (*_FLOATS, "rest", "landmarks"):
+    for name in (*_FLOATS, "rest", "landmarks", "torso"):
         tensor = getattr(motion, name)
         if tensor is not None and not bool(torch.isfinite(tensor).all()):
             raise MotionFileError(f"{what} has values in {name} that are no finite numbers.", _AGAIN)

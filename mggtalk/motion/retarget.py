@@ -15,7 +15,13 @@ from mggtalk.face.blendshapes import NAMES
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.fitting import fit_track
 from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER
-from mggtalk.geometry import euler_to_rotation, nearest_rotation, rotation_to_euler
+from mggtalk.geometry import (
+    compose_similarities,
+    euler_to_rotation,
+    invert_similarity,
+    nearest_rotation,
+    rotation_to_euler,
+)
 from mggtalk.scene import FaceTrack, Motion
 
 PoseMode = Literal["relative", "absolute"]
@@ -28,6 +34,10 @@ shoulders follow no further."""
 
 DEPTHS = (0.1, 0.25)
 """The same for coming nearer and going away, in the logarithm of the distance."""
+
+
+WAY = 6.25
+"""Weight of a shift of the head, over its distance, beside its turn: a side of the picture counts like a radian."""
 
 
 def _strain(motion: Motion) -> Tensor:
@@ -150,11 +160,12 @@ def retarget(motion: Motion, avatar: Avatar, pose: PoseMode, face_model: FaceMod
     translation = torch.cat([avatar.translation[:2] * ratio + shift, avatar.translation[2] * ratio], dim=-1)
     rest = close_lips(face_model, avatar.identity, avatar.expression)
     driver = torch.zeros_like(rest) if motion.rest is None else motion.rest
-    return motion.with_(expression=motion.expression - driver + rest, rotation=rotation, translation=translation)
+    expression = motion.expression - driver + rest
+    return motion.with_(expression=expression, rotation=rotation, translation=translation, torso=None)
 
 
 def _same_person(motion: Motion, avatar: Avatar, face_model: FaceModel) -> Motion:
-    """The driver's landmarks fitted with the avatar's identity."""
+    """The driver's landmarks fitted with the avatar's identity; shoulders counted from the frame posed most like it."""
     if motion.landmarks is None or motion.frame_size is None:
         return motion
     width, height = motion.frame_size
@@ -168,7 +179,12 @@ def _same_person(motion: Motion, avatar: Avatar, face_model: FaceModel) -> Motio
         height=height,
     )
     fit = fit_track(face_model, track, motion.focal_ratio, identity=avatar.identity)
-    return motion.with_(expression=fit.expression, rotation=fit.rotation, translation=fit.translation)
+    torso = motion.torso
+    if torso is not None:
+        turn = (fit.rotation - avatar.rotation).square().sum((-2, -1))  # [T] some two squared angles
+        way = (fit.translation - avatar.translation).square().sum(-1) / avatar.translation[2].square()  # [T]
+        torso = compose_similarities(torso, invert_similarity(torso[int((turn + WAY * way).argmin())]))  # [T, 2, 3]
+    return motion.with_(expression=fit.expression, rotation=fit.rotation, translation=fit.translation, torso=torso)
 
 
 def orbit(motion: Motion, avatar: Avatar, yaw: tuple[float, float], seconds: float = 4.0, pitch: float = 0.0) -> Motion:
@@ -190,7 +206,8 @@ def orbit(motion: Motion, avatar: Avatar, yaw: tuple[float, float], seconds: flo
     phase = 2 * math.pi * time / seconds
     angles[:, 1] = (low + high) / 2 + (high - low) / 2 * torch.sin(phase)
     angles[:, 0] += math.radians(pitch) * torch.cos(phase)
-    return motion.with_(rotation=euler_to_rotation(angles), translation=avatar.translation.expand(len(motion), 3))
+    places = avatar.translation.expand(len(motion), 3)
+    return motion.with_(rotation=euler_to_rotation(angles), translation=places, torso=None)
 
 
 def still(avatar: Avatar, frames: int, fps: float, face_model: str, focal_ratio: float) -> Motion:

@@ -100,3 +100,11 @@ def test_content_moves_the_way_of_the_head() -> None:
     seen = (frame * x).sum() / frame.sum(), (frame * y).sum() / frame.sum()
     assert seen[0].item() == pytest.approx(65 + 0.1 * SIZE, abs=0.5)
     assert seen[1].item() == pytest.approx(45 - 0.1 * SIZE, abs=0.5)
+
+
+def test_shoulders_that_were_followed_move_below_and_the_rim_stays_with_the_head() -> None:
+    torso = torch.tensor(((1.0, 0.0, 0.05), (0.0, 1.0, -0.02)))
+    warp = torso_warp(ramp(), STILL, STILL._replace(torso=torso), RATIO)
+    assert warp[0, :, 5].abs().max() < 0.002
+    assert warp[0, 0, -1].mean().item() == pytest.approx(-0.05, abs=0.003)
+    assert warp[0, 1, -1].mean().item() == pytest.approx(0.02, abs=0.003)

@@ -48,6 +48,7 @@ def follow_head(
     follow: np.ndarray,
     motion: np.ndarray,
     shift: np.ndarray,
+    torso: np.ndarray,
     depth: float,
     ratio: float,
     steps: int,
@@ -61,6 +62,7 @@ def follow_head(
         follow: Weight ``[S, S]``.
         motion: ``[3, 3]`` takes camera-frame points of the source pose to those of the driven one, with ``shift``.
         shift: ``[3]``.
+        torso: ``[2, 3]`` similarity of the shoulders, in units of the side.
         depth: Of the neck's plane in the source's camera frame.
         ratio: Focal length over the side.
         steps: Fixed-point steps.
@@ -79,9 +81,11 @@ def follow_head(
                 qx = motion[0, 0] * px + motion[0, 1] * py + motion[0, 2] * depth + shift[0]
                 qy = motion[1, 0] * px + motion[1, 1] * py + motion[1, 2] * depth + shift[1]
                 qz = one / (motion[2, 0] * px + motion[2, 1] * py + motion[2, 2] * depth + shift[2])
+                below_x = torso[0, 0] * x + torso[0, 1] * y + torso[0, 2]
+                below_y = torso[1, 0] * x + torso[1, 1] * y + torso[1, 2]
                 x, y = (
-                    target_x - weight * (qx * qz * ratio + half - x),
-                    target_y - weight * (qy * qz * ratio + half - y),
+                    x + target_x - below_x - weight * (qx * qz * ratio + half - below_x),
+                    y + target_y - below_y - weight * (qy * qz * ratio + half - below_y),
                 )
             offsets[row, column, 0] = x - target_x
             offsets[row, column, 1] = y - target_y
