@@ -159,7 +159,9 @@ def _controls(pipe: MGGTalkPipeline, avatar: Avatar) -> dict[str, list[float]]:
 
 def _motion(motion: Motion, avatar: Avatar, packer: Packer) -> dict[str, Any]:
     """Changes of expression and poses of each frame."""
+    torso = None if motion.torso is None else packer.add(motion.torso.flatten(1), 16)
     return {
+        "torso": torso,
         "frames": len(motion),
         "fps": motion.fps,
         "expression": packer.add(motion.expression - avatar.expression, 16),

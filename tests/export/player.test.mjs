@@ -8,6 +8,7 @@ import { decodeHead, readHeader, unpack } from "../../mggtalk/export/player/head
 import { blinkCurve, lastBlink, Performer } from "../../mggtalk/export/player/performer.js";
 import { FIELDS, Projector } from "../../mggtalk/export/player/project.js";
 
+const STILL = [1, 0, 0, 0, 1, 0];
 const IDENTITY = [1, 0, 0, 0, 1, 0, 0, 0, 1];
 
 // A head of two Gaussians, one component, one knee; all arrays are zero bytes, so their values are `low`.
@@ -105,9 +106,12 @@ test("projection puts the middle in the middle and the farthest first", () => {
 test("the torso stays while the head does", () => {
   const { header, data } = small();
   const head = decodeHead(header, data);
-  const still = torsoWarp(head, IDENTITY, [0, 0, 12], new Float32Array(32));
+  const still = torsoWarp(head, IDENTITY, [0, 0, 12], STILL, new Float32Array(32));
   assert.ok(still.every((value) => Math.abs(value) < 1e-6));
-  const moved = torsoWarp(head, IDENTITY, [0.5, 0, 12], new Float32Array(32));
+  const moved = torsoWarp(head, IDENTITY, [0.5, 0, 12], STILL, new Float32Array(32));
+  head.plates.follow.fill(0);
+  const shoulders = torsoWarp(head, IDENTITY, [0, 0, 12], [1, 0, 0.1, 0, 1, 0], new Float32Array(32));
+  assert.ok(Math.abs(shoulders[0] + 0.1) < 1e-6, "shoulders that move by themselves come from where they were");
   assert.ok(moved[0] < -0.05, "it comes from further left when the head goes right");
 });
 

@@ -12,7 +12,8 @@ function sample(map, side, x, y) {
 }
 
 // Where each cell of a coarse grid comes from in the torso plate: offsets [grid, grid, 2] in units of the side.
-export function torsoWarp(head, rotation, translation, out) {
+// `torso`: the similarity [2, 3] by which the shoulders move themselves, in units of the side.
+export function torsoWarp(head, rotation, translation, torso, out) {
   const { grid, steps, pivot_depth: pivot, follow, followSide } = head.plates;
   const { source, focalRatio: ratio } = head;
   const m = multiply(viewRotation(Float64Array.from(rotation)), transpose(viewRotation(Float64Array.from(source.rotation))));
@@ -29,9 +30,9 @@ export function torsoWarp(head, rotation, translation, out) {
         const qx = m[0] * px + m[1] * py + m[2] * depth + shift[0];
         const qy = m[3] * px + m[4] * py + m[5] * depth + shift[1];
         const qz = 1 / (m[6] * px + m[7] * py + m[8] * depth + shift[2]);
-        const nx = targetX - weight * (qx * qz * ratio + 0.5 - x);
-        y = targetY - weight * (qy * qz * ratio + 0.5 - y);
-        x = nx;
+        const belowX = torso[0] * x + torso[1] * y + torso[2], belowY = torso[3] * x + torso[4] * y + torso[5];
+        x += targetX - (belowX + weight * (qx * qz * ratio + 0.5 - belowX));
+        y += targetY - (belowY + weight * (qy * qz * ratio + 0.5 - belowY));
       }
       const cell = 2 * (row * grid + column);
       out[cell] = x - targetX;

@@ -190,6 +190,7 @@ function motionOf(entry, components, data) {
     expression: constants(entry.expression, frames, components, data, "expression"),
     rotation: constants(entry.rotation, frames, 9, data, "rotation"),
     translation: constants(entry.translation, frames, 3, data, "translation"),
+    torso: entry.torso ? constants(entry.torso, frames, 6, data, "torso") : null,
   };
 }
 

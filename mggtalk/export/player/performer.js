@@ -41,8 +41,9 @@ export class Performer {
     const change = new Float32Array(head.components);
     let rotation = Float64Array.from(head.source.rotation);
     let translation = Float64Array.from(head.source.translation);
+    let torso = null; // it stays
     if (playing && head.motion) {
-      ({ rotation, translation } = this.moved(time, change));
+      ({ rotation, translation, torso } = this.moved(time, change));
     } else {
       this.add(change, "blink", blinkCurve(time - lastBlink(time)));
       const sway = fromEuler(
@@ -54,7 +55,8 @@ export class Performer {
     }
     for (const [name, value] of Object.entries(this.sliders)) this.add(change, name, value);
     const turn = fromEuler(RADIANS * this.orbit.pitch, RADIANS * this.orbit.yaw, 0);
-    return { change, rotation: Float32Array.from(multiply(turn, rotation)), translation: Float32Array.from(translation) };
+    rotation = Float32Array.from(multiply(turn, rotation));
+    return { change, rotation, translation: Float32Array.from(translation), torso };
   }
 
   // The frames around `time` mixed; their expression is added to `change`.
@@ -69,7 +71,8 @@ export class Performer {
     for (let k = 0; k < components; k++) change[k] += mix(motion.expression, components, k);
     const rotation = Float64Array.from({ length: 9 }, (_, k) => mix(motion.rotation, 9, k));
     const translation = Float64Array.from({ length: 3 }, (_, k) => mix(motion.translation, 3, k));
-    return { rotation: orthonormal(rotation), translation };
+    const torso = motion.torso ? Float32Array.from({ length: 6 }, (_, k) => mix(motion.torso, 6, k)) : null;
+    return { rotation: orthonormal(rotation), translation, torso };
   }
 
   add(change, name, value) {

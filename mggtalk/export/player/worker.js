@@ -5,6 +5,8 @@ import { viewRotation } from "./geometry.js";
 import { decodeHead } from "./head_file.js";
 import { FIELDS, Projector } from "./project.js";
 
+const STILL_TORSO = [1, 0, 0, 0, 1, 0];
+
 export class Stage {
   constructor(header, data) {
     this.head = decodeHead(header, data);
@@ -13,14 +15,14 @@ export class Stage {
   }
 
   // One frame; `splats` and `warp` are buffers to be written to, if there are any from a frame before.
-  frame({ change, rotation, translation, splats, warp }) {
+  frame({ change, rotation, translation, torso, splats, warp }) {
     const start = performance.now();
     const { head, blend } = this;
     const out = splats ?? new Float32Array(blend.count * FIELDS);
     blend.update(change);
     const turn = viewRotation(Float64Array.from(rotation));
     const count = this.projector.run(blend, turn, translation, head.focalRatio, head.rasterizer, out);
-    const offsets = torsoWarp(head, rotation, translation, warp ?? new Float32Array(2 * head.plates.grid ** 2));
+    const offsets = torsoWarp(head, rotation, translation, torso ?? STILL_TORSO, warp ?? new Float32Array(2 * head.plates.grid ** 2));
     return { splats: out, warp: offsets, count, milliseconds: performance.now() - start };
   }
 }
