@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from typing import Any
 
@@ -23,6 +24,10 @@ from demo.theme import CSS, theme
 from mggtalk.pipeline import MGGTalkPipeline
 
 TITLE = "MGGTalk"
+HEARTBEAT = "4"
+"""Seconds between two signs of life. A client that hears none for 20 s hangs up, and its files and jobs go with it: at
+Gradio's 15 s a busy server is taken for a dead one."""
+
 SESSIONS = 64
 """Visitors of whose page Gradio keeps the state; it keeps those of closed pages too, about a megabyte each."""
 
@@ -41,6 +46,7 @@ def build(pipe: MGGTalkPipeline) -> gr.Blocks:
     Returns:
         The page with its queue; see :func:`launch`.
     """
+    os.environ.setdefault("GRADIO_HEARTBEAT_INTERVAL", HEARTBEAT)
     studio, examples = Studio(pipe), collect()
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, KEEP_SECONDS), fill_width=True) as page:
         introduce(examples)
