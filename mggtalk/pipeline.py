@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mggtalk.animate.animator import Animator
 from mggtalk.animate.calibrate import calibrate_coarse, calibrate_colours
+from mggtalk.animate.head import PortraitHead
 from mggtalk.animate.live import LiveAvatar
 from mggtalk.animate.talking_video import Progress, TalkingVideo, no_progress
 from mggtalk.avatar.avatar import Avatar
@@ -243,8 +244,9 @@ class MGGTalkPipeline:
         on_progress("matte", 1, 1)
         known = square, track, matte, self.face_model, self.config
         avatar = build_avatar(*known, estimator, self.refine, on_progress)
-        avatar = calibrate_colours(self.animator(avatar, square.shape[0]), portrait_tensor(square))
-        small = self.animator(avatar, self.config.dsgr.map_size)  # finds the colours of the coarse set
+        size = square.shape[0]
+        avatar = calibrate_colours(self.animator(avatar, size), self.head(avatar, size), portrait_tensor(square))
+        small = self.head(avatar, self.config.dsgr.map_size)  # finds the colours of the coarse set
         return avatar.with_(coarse_colour=small.avatar.colour.cpu(), portrait=torch.from_numpy(square.copy()))
 
     def load_avatar(self, path: str | Path) -> Avatar:
@@ -274,15 +276,17 @@ class MGGTalkPipeline:
 
     def animator(self, avatar: Avatar, size: int, field_of_view: float | None = None) -> Animator:
         """Return the renderer of one avatar at one size, see :class:`Animator`."""
+        return Animator(self.head(avatar, size), self.image_renderer, size, self.config.render, field_of_view)
 
-        def make(avatar: Avatar) -> Animator:
-            networks = self.deformation, self.sgp, self.image_renderer
-            return Animator(avatar, self.face_model, *networks, size, self.config.render, field_of_view)
-
-        animator = make(avatar)
-        if animator.finer or avatar.coarse_colour is not None:
-            return animator
-        return make(avatar.with_(coarse_colour=calibrate_coarse(animator)))
+    def head(self, avatar: Avatar, size: int) -> PortraitHead:
+        """Return what makes the Gaussians of one avatar, for frames of one size."""
+        dense = size > max(avatar.mask.shape)
+        networks = self.deformation, self.sgp, dense
+        head = PortraitHead(avatar, self.face_model, *networks)
+        if dense or avatar.coarse_colour is not None:
+            return head
+        colour = calibrate_coarse(Animator(head, self.image_renderer, size, self.config.render), head)
+        return PortraitHead(avatar.with_(coarse_colour=colour), self.face_model, *networks)
 
     def track(self, video: str | Path, face: int | None = None, on_progress: Progress = no_progress) -> Motion:
         """Track a driving video.

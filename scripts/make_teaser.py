@@ -37,7 +37,7 @@ def main() -> None:
         return [animator.frame(motion[index]) for index in indices]
 
     speaking = retarget(pipe.listen(ROOT / "examples" / "hello.flac"), avatar, "relative", pipe.face_model)
-    gap = animator.face_model.vertices(avatar.identity, speaking.expression)[:, [13, 14], 1] @ torch.tensor((1.0, -1.0))
+    gap = pipe.face_model.vertices(avatar.identity, speaking.expression)[:, [13, 14], 1] @ torch.tensor((1.0, -1.0))
     loud = [int(index) for index in gap.argsort(descending=True)[[0, 40]]]
     top = [np.asarray(portrait), *frames("look_around", [28, 60]), *frames("chatter", [12])]
     top += [animator.frame(speaking[index]) for index in loud]

@@ -1,8 +1,7 @@
-"""Frames of one avatar at one size: what the pipeline does per frame, and the calibration of colours that it needs."""
+"""Frames of one head at one size: what the pipeline does per frame."""
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterable, Iterator
 from functools import cached_property
@@ -12,38 +11,30 @@ import torch
 from torch import Tensor
 
 from mggtalk.animate.cuda_graph import Predict, replayed
+from mggtalk.animate.head import Head
 from mggtalk.animate.keyframes import draw_motion
-from mggtalk.avatar.adapter import Touch
-from mggtalk.avatar.avatar import Avatar
-from mggtalk.avatar.touches import Touches
 from mggtalk.config import RenderConfig, check_field_of_view
-from mggtalk.face.face_model import FaceModel
 from mggtalk.inpaint.compiled.finisher import CpuFinisher
 from mggtalk.inpaint.follow import torso_and_background, torso_warp
 from mggtalk.inpaint.image_renderer import ImageRenderer, Layers, compose, describe_change
 from mggtalk.inpaint.plates import resize_plates
-from mggtalk.motion.deformation import DeformationMLP, Driven, drive_points
 from mggtalk.nets.gates import frame_gate
 from mggtalk.render import rasterize
 from mggtalk.runtime.overlap import map_in_order
 from mggtalk.runtime.readback import downloaded
 from mggtalk.runtime.threads import thread_count
 from mggtalk.scene import Camera, Gaussians, Motion, MotionFrame
-from mggtalk.sgp.compiled.predictor import CpuPredictor, Residuals
-from mggtalk.sgp.predictor import SymmetricGaussianPredictor
+from mggtalk.sgp.compiled.predictor import Residuals
 
 
 class Animator:
-    """Renders an avatar at a fixed size. Holds the resized plates; shares the networks, which it never changes.
+    """Draws a head at a fixed size over its plates. Shares the networks, which it never changes.
 
     Head and plates are composed no coarser than the portrait, and the finished frame is shrunk: at half the size a
     splat is narrower than a pixel, and drawing it there directly would alias.
 
     Args:
-        avatar: The prepared portrait.
-        face_model: The landmark 3DMM.
-        deformation: Residual of eq. 9.
-        sgp: Symmetric Gaussian prediction.
+        head: Makes the Gaussians, and has the plates behind them.
         image_renderer: The image network.
         size: Side of the frame in pixels.
         config: The camera, and how a card draws.
@@ -56,10 +47,7 @@ class Animator:
 
     def __init__(
         self,
-        avatar: Avatar,
-        face_model: FaceModel,
-        deformation: DeformationMLP,
-        sgp: SymmetricGaussianPredictor,
+        head: Head,
         image_renderer: ImageRenderer,
         size: int,
         config: RenderConfig,
@@ -68,48 +56,24 @@ class Animator:
         self.config = config
         self.focal_ratio = config.focal_ratio
         self.dolly = 1.0 if field_of_view is None else dolly(field_of_view, self.focal_ratio)
-        self.device = next(sgp.parameters()).device
-        self.avatar = avatar = avatar.to(self.device)
-        self.face_model = face_model if self.device.type == "cpu" else copy.deepcopy(face_model).to(self.device)
-        self.deformation = deformation
-        self.sgp = sgp
+        self.head = head
+        self.device = head.device
+        self.avatar = avatar = head.avatar
         self.image_renderer = image_renderer
         self.size = size
         self.oversampling = max(1, avatar.plates.background.shape[-1] // size)
-        self.finer = size > max(avatar.mask.shape)  # than the position map
         self.fine = self.oversampling * size  # side on which the layers are composed
         self.plates = resize_plates(avatar.plates, self.fine)
-        with torch.no_grad():
-            self.features = sgp.features(avatar)  # F, the same for all frames
-        self.touches = Touches.of(avatar)
-        if not self.finer and avatar.coarse_colour is not None:
-            self.avatar = avatar.with_(colour=avatar.coarse_colour, coarse_colour=avatar.coarse_colour)
-
-    def drive(self, expression: Tensor, pose: MotionFrame | None = None) -> Driven:
-        """Eq. 9: points and mesh for ``beta_d [..., K]``; an adapter adds what it knows of a pose or the portrait's."""
-        return drive_points(self.avatar, self._vertices(expression), expression, self._touch(expression, pose))
-
-    def _touch(self, expression: Tensor, pose: MotionFrame | None) -> Touch | None:
-        """What the avatar's adapter adds, if it has one."""
-        if self.touches is None:
-            return None
-        pose, batch = pose or self.avatar.source, expression.shape[:-1]
-        rotation, translation = pose.rotation.expand(*batch, 3, 3), pose.translation.expand(*batch, 3)
-        frame = MotionFrame(expression, rotation, translation, pose.torso.expand(*batch, 2, 3))
-        return torch.vmap(self.touches)(frame) if batch else self.touches(frame)
-
-    def _vertices(self, expression: Tensor) -> Tensor:
-        """Driven face model ``[..., V, 3]``."""
-        avatar = self.avatar
-        return self.deformation.drive(self.face_model, avatar.vertices, avatar.identity, expression, avatar.expression)
 
     def splats(self, expression: Tensor, pose: MotionFrame | None = None) -> Gaussians:
-        """Gaussians for ``beta_d [..., K]``, head frame. See :meth:`drive` and :meth:`predict`."""
-        return self.predict(self.drive(expression, pose))
+        """Gaussians for ``beta_d [..., K]``, head frame; what depends on a pose takes this one or the portrait's."""
+        return self.head.splats(self._posed(expression, pose)).gaussians
 
-    def predict(self, driven: Driven) -> Gaussians:
-        """Eq. 4 to 6: the dense set, or the coarse one where children would be smaller than a pixel."""
-        return (self.sgp.dense if self.finer else self.sgp.coarse)(self.avatar, driven, self.features)
+    def _posed(self, expression: Tensor, pose: MotionFrame | None) -> MotionFrame:
+        """A frame, or B frames, of expressions ``[..., K]`` in one pose."""
+        pose, batch = pose or self.avatar.source, expression.shape[:-1]
+        rotation, translation = pose.rotation.expand(*batch, 3, 3), pose.translation.expand(*batch, 3)
+        return MotionFrame(expression, rotation, translation, pose.torso.expand(*batch, 2, 3))
 
     def render(self, splats: Gaussians, frame: MotionFrame) -> Tensor:
         """Composite splats over torso and background.
@@ -147,7 +111,7 @@ class Animator:
         """
         if self.device.type != "cpu":
             return self.frames_together(motion, self.config.batch)
-        if self._predictor is None or not self._predictor.learned:
+        if self.head.compiled is None or not self.head.compiled.learned:
             return map_in_order(self.frame, motion, self.workers)
         return draw_motion(lambda index, residuals: self._finished(motion[index], residuals), motion, self.workers)
 
@@ -177,10 +141,9 @@ class Animator:
     @torch.inference_mode()
     def _finished(self, frame: MotionFrame, residuals: Residuals | None) -> tuple[np.ndarray, Residuals | None]:
         """A frame, and the residuals in it if they were given or asked for."""
-        if self._predictor is None:
+        if self.head.compiled is None:
             return self._picture(frame).cpu().numpy(), None
-        vertices, touch = self._vertices(frame.expression), self._touch(frame.expression, frame)
-        splats, residuals = self._predictor(vertices, frame.expression, residuals, touch)
+        (splats, *_), residuals = self.head.compiled.splats(frame, residuals)
         if self._finisher is None:
             return self._quantised(self.render(splats, frame)).numpy(), residuals
         head = rasterize(splats, self._camera(frame))
@@ -194,7 +157,7 @@ class Animator:
 
     def _predicted(self, frame: MotionFrame) -> Gaussians:
         """Gaussians of a frame, or of B frames, that is where the networks are."""
-        return self.splats(frame.expression, frame)
+        return self.head.splats(frame).gaussians
 
     def _sent(self, frame: MotionFrame) -> MotionFrame:
         """A copy where the networks are; a card is not waited for."""
@@ -208,9 +171,9 @@ class Animator:
     @torch.inference_mode()
     def fast_splats(self, expression: Tensor) -> Gaussians:
         """What :meth:`splats` gives, without gradients and with the networks' weights at the first call."""
-        if self._predictor is None:
+        if self.head.compiled is None:
             return self.splats(expression)
-        return self._predictor(self._vertices(expression), expression, touch=self._touch(expression, None))[0]
+        return self.head.compiled.splats(self._posed(expression, None))[0].gaussians
 
     @property
     def workers(self) -> int:
@@ -218,15 +181,8 @@ class Animator:
         return thread_count()
 
     @cached_property
-    def _predictor(self) -> CpuPredictor | None:
-        """What the points need per frame, worked out once; None where torch has to do it."""
-        with torch.inference_mode():
-            suits = CpuPredictor.suits(self.sgp, self.avatar, self.features)
-            return CpuPredictor(self.sgp, self.avatar, self.features, self.finer) if suits else None
-
-    @cached_property
     def _finisher(self) -> CpuFinisher | None:
-        """The same for what is behind the head."""
+        """The compiled twin of :meth:`layers` and the inpainter; None where torch has to do it."""
         with torch.inference_mode():
             if not CpuFinisher.suits(self.plates, self.image_renderer):
                 return None

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mggtalk.animate.animator import Animator
+from mggtalk.animate.head import PortraitHead
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.geometry import head_to_camera, project
 from mggtalk.motion.deformation import Driven, drive_points
@@ -18,7 +19,7 @@ CELLS = 192
 
 
 @torch.no_grad()
-def calibrate_colours(animator: Animator, portrait: Tensor, rounds: int = 3) -> Avatar:
+def calibrate_colours(animator: Animator, head: PortraitHead, portrait: Tensor, rounds: int = 3) -> Avatar:
     """Correct the points' colours so that the splats, seen as the portrait was, give the portrait back.
 
     Splatting blurs; each round renders the source view, and adds to every visible point the error at its place. The
@@ -26,7 +27,8 @@ def calibrate_colours(animator: Animator, portrait: Tensor, rounds: int = 3) -> 
     errors finer than a splat would be added with the wrong sign and grow.
 
     Args:
-        animator: Renders, at the portrait's size, an avatar with the portrait's own colours.
+        animator: Renders the head at the portrait's size.
+        head: Of an avatar with the portrait's own colours.
         portrait: ``[3, S, S]`` RGB in [0, 1].
         rounds: Corrections.
 
@@ -36,41 +38,42 @@ def calibrate_colours(animator: Animator, portrait: Tensor, rounds: int = 3) -> 
     portrait = portrait.to(animator.device)
     avatar = animator.avatar
     size = portrait.shape[-1]
-    driven = animator.drive(avatar.expression)
+    driven = head.drive(avatar.source)
     own, child = avatar.colour, avatar.colour + avatar.colour_step
     count, places = len(avatar.points), _places(animator, driven.points)
     weight = _inside(avatar) * _uncovered(animator, driven)
     for _ in range(rounds):
         current = avatar.with_(colour=own, colour_step=child - own)
-        splats = animator.sgp.dense(current, driven, animator.features)
+        splats = head.sgp.dense(current, driven, head.features)
         error = _smooth(portrait - _own_picture(animator, splats))  # [3, S, S]
         own = (own + weight * to_colour_map(error, places, size)).clamp(-0.2, 1.2)
-        if animator.sgp.densify.enabled:
+        if head.sgp.densify.enabled:
             children = splats.means[count + len(avatar.mirrored) :][:count]
             child = (child + weight * to_colour_map(error, _places(animator, children), size)).clamp(-0.2, 1.2)
     return avatar.with_(colour=own, colour_step=child - own).to("cpu")
 
 
 @torch.no_grad()
-def calibrate_coarse(animator: Animator) -> Tensor:
+def calibrate_coarse(animator: Animator, head: PortraitHead) -> Tensor:
     """Correct the parents' colours for frames that show them without their children.
 
     One round of what :func:`calibrate_colours` does, on the position map: each point should show what the portrait has
     at its own pixel.
 
     Args:
-        animator: Its avatar has colours that were calibrated together with the children's.
+        animator: Renders the head.
+        head: Its avatar has colours that were calibrated together with the children's.
 
     Returns:
         Corrected colours of the parents ``[N, 3]``.
     """
     avatar, size = animator.avatar, animator.size
     driven = drive_points(avatar, avatar.vertices, avatar.expression)
-    splats = animator.sgp.coarse(avatar, driven, animator.features)
+    splats = head.sgp.coarse(avatar, driven, head.features)
     seen = to_colour_map(_own_picture(animator, splats), _places(animator, driven.points), size)
-    head = avatar.from_map(avatar.head_image[0])  # [N, 4]
+    portrait = avatar.from_map(avatar.head_image[0])  # [N, 4] premultiplied RGB, alpha
     weight = _inside(avatar) * _uncovered(animator, driven)
-    error = weight * (head[:, :3] / head[:, 3:].clamp(min=0.05) - seen)  # [N, 3]
+    error = weight * (portrait[:, :3] / portrait[:, 3:].clamp(min=0.05) - seen)  # [N, 3]
     error = avatar.from_map(_smooth(avatar.position_map(error)))
     return (avatar.colour + weight * error).clamp(-0.2, 1.2)
 

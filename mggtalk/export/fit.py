@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from mggtalk.animate.animator import Animator
+from mggtalk.animate.head import PortraitHead
 from mggtalk.avatar.mouth_sheet import COLUMNS, ROWS
 from mggtalk.export.samples import Knees, Measures, features_of, knees_of, measures_of, sample_expressions
 from mggtalk.render.constants import SH_0
@@ -78,12 +79,14 @@ def fit_blendshapes(
         on_progress: Called with stage, steps done and steps in all.
         seed: Of the expressions.
     """
-    avatar, face_model = animator.avatar, animator.face_model
+    maker = animator.head
+    assert isinstance(maker, PortraitHead), "only heads that are made of a portrait are fitted"
+    avatar, face_model = maker.avatar, maker.face_model
     expressions = sample_expressions(avatar, face_model, samples, seed)
     measures = measures_of(avatar, face_model)
     knees = knees_of(measures)
     seen: dict[str, list[Tensor]] = {name: [] for name in ("head", "mouth")}
-    count = len(animator.predict(animator.drive(avatar.expression)).means) - SHEET
+    count = len(maker.splats(avatar.source).gaussians.means) - SHEET
     back = count - len(avatar.back.means)
     base: Gaussians | None = None
     visible = torch.zeros(samples, dtype=torch.bool)

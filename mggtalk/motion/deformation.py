@@ -146,23 +146,19 @@ class DeformationMLP(nn.Module):
         hidden = self.body(torch.cat([place.expand(shape), change.expand(shape)], dim=-1))
         return expression_gate(beta_d, beta_s)[..., None, None] * self.last(hidden)
 
-    def drive(
-        self, face_model: FaceModel, avatar_vertices: Tensor, identity: Tensor, beta_d: Tensor, beta_s: Tensor
-    ) -> Tensor:
-        """Driven face model.
+    def drive(self, face_model: FaceModel, avatar: Avatar, beta_d: Tensor) -> Tensor:
+        """Drive the face model of an avatar.
 
         Args:
             face_model: The landmark 3DMM.
-            avatar_vertices: Face model of the source ``V(beta_s)``, ``[V, 3]``.
-            identity: Its identity ``[I]``.
+            avatar: Gives the identity, ``V(beta_s)`` and the source expression ``beta_s``.
             beta_d: Driving expression ``[..., K]``.
-            beta_s: Source expression ``[K]``.
 
         Returns:
             ``V(beta_d)`` with the learned residual, ``[..., V, 3]``, head frame, decimetres.
         """
-        vertices = face_model.vertices(identity, beta_d)  # [..., V, 3]
-        return vertices if self.untrained else vertices + self(avatar_vertices, beta_d, beta_s)
+        vertices = face_model.vertices(avatar.identity, beta_d)  # [..., V, 3]
+        return vertices if self.untrained else vertices + self(avatar.vertices, beta_d, avatar.expression)
 
 
 class Driven(NamedTuple):
@@ -173,6 +169,23 @@ class Driven(NamedTuple):
     vertices: Tensor  # [V, 3] driven face model
     expression: Tensor  # [K] beta_d
     touch: Touch | None = None  # what the avatar's adapter adds; it is in the geometry above already
+
+
+def drive(
+    deformation: DeformationMLP, face_model: FaceModel, avatar: Avatar, expression: Tensor, touch: Touch | None = None
+) -> Driven:
+    """Eq. 9 as a whole: the geometry of an avatar for ``beta_d [..., K]``.
+
+    Its compiled twin, from the driven face model on, is :meth:`mggtalk.sgp.compiled.predictor.CpuPredictor.points`.
+
+    Args:
+        deformation: The learned residual.
+        face_model: The landmark 3DMM.
+        avatar: The prepared portrait.
+        expression: ``beta_d [..., K]``.
+        touch: What the avatar's adapter adds.
+    """
+    return drive_points(avatar, deformation.drive(face_model, avatar, expression), expression, touch)
 
 
 def drive_points(avatar: Avatar, vertices: Tensor, expression: Tensor, touch: Touch | None = None) -> Driven:

@@ -1,7 +1,6 @@
 """The numbers that decide which Gaussian touches which pixel: those of gsplat 1.5.3's CUDA kernels.
 
-Compiled kernels freeze them. Numba's cache notices a change in a kernel's own file only, so after an edit here the
-``__pycache__`` folder beside this file has to be deleted.
+Compiled kernels freeze them; :mod:`mggtalk.runtime.kernels` sees to it that a change is noticed.
 """
 
 NEAR = 0.01

@@ -1,11 +1,19 @@
-"""How the CPU kernels are compiled."""
+"""How the CPU kernels are compiled, and kept between runs.
+
+Numba's on-disk cache notices a change in a kernel's own file only. What a kernel takes from other files is frozen in
+it: constants, and helpers that it calls. A digest of these is therefore part of the name under which a kernel is kept,
+so that a changed constant never leaves anybody with the old kernel.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import CodeType, FunctionType
 
 import numba
+import numpy as np
 
 Numbers = tuple[float, ...]
 """A small vector or matrix in a kernel, row by row."""
@@ -19,9 +27,11 @@ FAST_MATH = frozenset({"contract", "reassoc", "nsz", "arcp", "afn"})
 def kernel(function: Callable) -> Callable:
     """Compile a kernel that runs without the interpreter lock, kept in numba's on-disk cache where one is writable.
 
-    Numba looks for a place in ``NUMBA_CACHE_DIR``, beside the source and in the user's cache folder; on a machine where
-    none of them can be written, the kernel is compiled anew in every process.
+    It is kept under a name with the digest of what it freezes. Numba looks for a place in ``NUMBA_CACHE_DIR``, beside
+    the source and in the user's cache folder; on a machine where none of them can be written, the kernel is compiled
+    anew in every process.
     """
+    function.__qualname__ += f"_{frozen(function)}"
     try:
         return numba.njit(function, nogil=True, fastmath=set(FAST_MATH), error_model="numpy", cache=True)
     except RuntimeError as error:  # numba: "no locator available"
@@ -32,3 +42,38 @@ def kernel(function: Callable) -> Callable:
 def helper(function: Callable) -> Callable:
     """Compile a small function that kernels of the same file call."""
     return numba.njit(function, fastmath=set(FAST_MATH), error_model="numpy")
+
+
+def frozen(function: Callable) -> str:
+    """Digest of all that a kernel takes from outside of it: constants and functions, and what these take."""
+    digest = hashlib.sha256()
+    for entry in _parts(function, set()):
+        digest.update(entry)
+    return digest.hexdigest()[:12]
+
+
+def _parts(function: Callable, seen: set[Callable]) -> Iterator[bytes]:
+    """What is frozen, one after the other; each function once."""
+    function = getattr(function, "py_func", function)  # a compiled one remembers what it was made of
+    if function in seen or not isinstance(function, FunctionType):
+        return
+    seen.add(function)
+    for code in _codes(function.__code__):
+        yield code.co_code
+        yield repr([value for value in code.co_consts if not isinstance(value, CodeType)]).encode()
+        for name in sorted(code.co_names):
+            value = function.__globals__.get(name)
+            if isinstance(value, np.ndarray):
+                yield name.encode() + value.tobytes()
+            elif isinstance(value, bool | int | float | complex | str | tuple | np.generic):
+                yield f"{name}={value!r}".encode()
+            elif callable(value) and not isinstance(value, type):
+                yield from _parts(value, seen)
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """The code of a function and of those inside it."""
+    yield code
+    for value in code.co_consts:
+        if isinstance(value, CodeType):
+            yield from _codes(value)

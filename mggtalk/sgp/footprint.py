@@ -20,6 +20,7 @@ from mggtalk.geometry import rotation_to_quaternion
 
 THICKNESS = 0.15  # standard deviation along the normal, over the smaller tangent's
 LEAST_STEP = 0.3  # shortest tangent in pixels
+LEAST_HEIGHT = 0.3  # of the part of a tangent across the other one, over its length: slivers get no thinner
 MOST_STEP = 5.0  # longest tangent in pixels; beyond it the surface is torn
 
 
@@ -72,7 +73,7 @@ def scales_and_rotation(surface: Footprint, spread: float) -> tuple[Tensor, Tens
     normal = F.normalize(normal + 1e-12, dim=-1)
     across = torch.linalg.cross(normal, along)
     width = surface.tangent_u.norm(dim=-1)
-    height = (surface.tangent_v * across).sum(-1).abs().maximum(0.3 * surface.tangent_v.norm(dim=-1))
+    height = (surface.tangent_v * across).sum(-1).abs().maximum(LEAST_HEIGHT * surface.tangent_v.norm(dim=-1))
     thin = THICKNESS * torch.minimum(width, height)
     log_scales = torch.stack([width, height, thin], dim=-1).clamp(min=1e-6).log() + math.log(spread)  # [..., N, 3]
     return log_scales, rotation_to_quaternion(torch.stack([along, across, normal], dim=-1))

@@ -13,6 +13,9 @@ from mggtalk.sgp.parameters import CHANNELS
 DEPTH = 3
 """Halvings of the UNet."""
 
+MOTION_SCALE = 10.0
+"""What displacements, decimetres, are multiplied with for the network: they are small beside positions."""
+
 
 class GaussianDecoder(nn.Module):
     """A UNet on the position map of the driven points and the identity features.
@@ -50,7 +53,7 @@ class GaussianDecoder(nn.Module):
         Returns:
             ``[B, 20, H, W]``.
         """
-        positions = torch.cat([driven, 10.0 * moved], dim=1)  # [B, 6, H, W]
+        positions = torch.cat([driven, MOTION_SCALE * moved], dim=1)  # [B, 6, H, W]
         if not self.sees_points:
             positions = torch.zeros_like(positions)
         folded = F.pixel_unshuffle(positions, self.stride)  # [B, 6 * stride^2, H/stride, W/stride]

@@ -26,6 +26,9 @@ from mggtalk.sgp.sym_decoder import SymGaussianDecoder
 SPREAD = 0.62
 """Standard deviation of a Gaussian over the distance to its neighbour on the position map."""
 
+OPACITY_MARGIN = 4e-3
+"""Opacities are kept this far from 0 and 1, where their logits are infinite."""
+
 
 class SplatSets(NamedTuple):
     """Both renditions of eq. 6: ``coarse`` before densification, ``dense`` after."""
@@ -158,7 +161,7 @@ class SymmetricGaussianPredictor(nn.Module):
     ) -> GaussianParameters:
         """Eq. 4: parameters ``G_d`` of the visible points, of a colour ``[..., N, 3]``."""
         log_scales, quaternions = scales_and_rotation(surface, SPREAD)
-        logits = torch.logit(avatar.opacity, eps=4e-3)
+        logits = torch.logit(avatar.opacity, eps=OPACITY_MARGIN)
         if driven.touch is not None:
             logits = logits + driven.touch.logits
         points = driven.points

@@ -77,8 +77,8 @@ def test_small_frames_do_without_children(prior_pipeline: MGGTalkPipeline, avata
     assert 2 * len(small.splats(avatar.expression).means) > len(large.splats(avatar.expression).means)
     assert len(small.splats(avatar.expression).means) < len(large.splats(avatar.expression).means)
     frame = small.frame(motion[3])
-    small.finer = True
-    del small.__dict__["_predictor"]
+    small.head.dense = True
+    del small.head.__dict__["compiled"]
     assert 0 < difference(small.frame(motion[3]), frame) < 1.0, "grey levels: nobody sees it"
 
 

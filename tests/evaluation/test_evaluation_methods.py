@@ -91,7 +91,7 @@ def test_a_refinement_that_is_left_out_is_not_run_however_much_it_has_learned():
 def test_colours_are_calibrated_without_children(avatar, astronaut):
     config = Ablation(densify=True).applied(PipelineConfig())
     animator = MGGTalkPipeline.from_pretrained(config=config, prior=True).animator(avatar, 512)
-    calibrated = calibrate_colours(animator, portrait_tensor(astronaut), rounds=1)
+    calibrated = calibrate_colours(animator, animator.head, portrait_tensor(astronaut), rounds=1)
     assert torch.isfinite(calibrated.colour).all() and not torch.equal(calibrated.colour, avatar.colour)
 
 

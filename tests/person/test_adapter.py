@@ -38,10 +38,10 @@ def test_several_frames_are_touched_at_once(
 ) -> None:
     animator = pipeline.animator(avatar.with_(adapter=something), 256)
     together = MotionFrame(*(torch.stack(parts) for parts in zip(*moments)))
-    driven = animator.drive(together.expression, together)
+    driven = animator.head.drive(together)
     assert driven.touch is not None
     for index, moment in enumerate(moments):
-        single = animator.drive(moment.expression, moment)
+        single = animator.head.drive(moment)
         assert single.touch is not None
         torch.testing.assert_close(driven.points[index], single.points, atol=1e-5, rtol=1e-4)
         for many, one in zip(driven.touch, single.touch):

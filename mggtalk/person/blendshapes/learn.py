@@ -21,7 +21,7 @@ from mggtalk.face.regions import face_mask
 from mggtalk.geometry import view_matrix
 from mggtalk.inpaint.follow import torso_and_background, torso_warp
 from mggtalk.inpaint.shrink import shrink
-from mggtalk.motion.deformation import drive_points
+from mggtalk.motion.deformation import drive
 from mggtalk.nets.perceptual import LPIPS
 from mggtalk.person.footage import SIDE, Footage
 from mggtalk.pipeline import MGGTalkPipeline
@@ -103,7 +103,7 @@ class Learner:
 
     def __init__(self, pipe: MGGTalkPipeline, avatar: Avatar, footage: Footage, config: LearnConfig) -> None:
         self.pipe, self.avatar, self.footage, self.config = pipe, avatar, footage, config
-        self.animator = pipe.animator(avatar, SIDE)
+        self.animator, self.head = pipe.animator(avatar, SIDE), pipe.head(avatar, SIDE)
         self.motion = footage.driving(avatar, pipe)
         self.lpips = _perceptual() if config.lpips else None
         self._lessons: dict[int, _Lesson] = {}
@@ -168,12 +168,9 @@ class Learner:
     def window(self, touches: Touches | None, lesson: _Lesson) -> tuple[Tensor, Tensor]:
         """The window of a frame with the adapter as it is, ``[1, 3, h, w]``, and the head's alpha ``[1, 1, h, w]``."""
         avatar, pipe, frame = self.avatar, self.pipe, lesson.frame
-        vertices = pipe.deformation.drive(
-            pipe.face_model, avatar.vertices, avatar.identity, frame.expression, avatar.expression
-        )
         touch = None if touches is None else touches(frame)
-        driven = drive_points(avatar, vertices, frame.expression, touch)
-        splats = self.animator.predict(driven)
+        driven = drive(pipe.deformation, pipe.face_model, avatar, frame.expression, touch)
+        splats = self.head.predict(driven)
         block, side = self.animator.oversampling, self.animator.fine
         left, top, right, bottom = (block * edge for edge in lesson.box)
         camera = Camera(

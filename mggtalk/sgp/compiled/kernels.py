@@ -11,12 +11,15 @@ import math
 
 import numpy as np
 
+from mggtalk.avatar.binding import Part
 from mggtalk.runtime.kernels import Numbers, helper, kernel
+from mggtalk.sgp.footprint import LEAST_HEIGHT
+from mggtalk.sgp.parameters import CHANNELS
 
-PARAMETERS = 20
+PARAMETERS = sum(CHANNELS.values())
 HARMONICS = 7  # place of the first of them in a row
 EPSILON = 1e-12
-LOWER_MOUTH, UPPER_MOUTH, LEFT_EYE = 4, 3, 2  # of mggtalk.motion.deformation.Part
+LOWER_MOUTH, UPPER_MOUTH, LEFT_EYE = int(Part.LOWER_MOUTH), int(Part.UPPER_MOUTH), int(Part.LEFT_EYE)
 
 
 @kernel
@@ -181,7 +184,7 @@ def describe_visible(
             normal[2] * along[0] - normal[0] * along[2],
             normal[0] * along[1] - normal[1] * along[0],
         )
-        height = max(abs(v[0] * across[0] + v[1] * across[1] + v[2] * across[2]), dt(0.3) * tall)
+        height = max(abs(v[0] * across[0] + v[1] * across[1] + v[2] * across[2]), dt(LEAST_HEIGHT) * tall)
         moved = _norm(points[i, 0] - rest[i, 0], points[i, 1] - rest[i, 1], points[i, 2] - rest[i, 2]) / pixel
         stretch = abs(tall / pixel - one)
         gate = one - math.exp(-(moved / opening) * (moved / opening) * (one + stretch))

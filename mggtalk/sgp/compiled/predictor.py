@@ -41,7 +41,7 @@ from mggtalk.sgp.densify import SHARE
 from mggtalk.sgp.footprint import LEAST_STEP, MOST_STEP, THICKNESS
 from mggtalk.sgp.gate import PIXELS
 from mggtalk.sgp.parameters import GaussianParameters
-from mggtalk.sgp.predictor import SPREAD, SymmetricGaussianPredictor
+from mggtalk.sgp.predictor import OPACITY_MARGIN, SPREAD, SymmetricGaussianPredictor
 from mggtalk.sgp.sym_decoder import COARSENESS
 
 MIRROR = np.array((-1.0, 1.0, 1.0), np.float32)
@@ -89,7 +89,7 @@ class CpuPredictor:
         self._colour_step = as_array(avatar.colour_step / SH_0)  # [N, 3]
         self._folded = as_array(avatar.folds.points)  # [S]
         self._beside = as_array((avatar.folds.colour - 0.5) / SH_0)  # [S, 3]
-        self._logits = as_array(torch.logit(avatar.opacity, eps=4e-3))  # [N]
+        self._logits = as_array(torch.logit(avatar.opacity, eps=OPACITY_MARGIN))  # [N]
         self._signs = as_array(_mirror_signs())  # [20]
         self._light = as_array(avatar.mirrored_colour / SH_0)  # [M, 3]
         self._densify = children and sgp.densify.enabled

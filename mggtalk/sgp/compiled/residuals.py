@@ -15,6 +15,7 @@ from mggtalk.runtime.threads import run_ranges
 from mggtalk.scene import Gaussians
 from mggtalk.sgp.compiled.kernels import PARAMETERS, pool_places, pool_twins, scatter_moved
 from mggtalk.sgp.densify import CLOSED
+from mggtalk.sgp.gaussian_decoder import MOTION_SCALE
 from mggtalk.sgp.mouth.decoder import as_maps, hidden, limited
 from mggtalk.sgp.predictor import SymmetricGaussianPredictor
 from mggtalk.sgp.sym_decoder import COARSENESS, SymGaussianDecoder
@@ -48,7 +49,7 @@ class DecoderResidual:
         constant = F.pad(constant, self._pad, mode="replicate")  # [1, 3 fold + C, h', w'] as the UNet pads
         by_constant = torch.cat([kernel[:, : 3 * fold], kernel[:, 6 * fold :]], dim=1)
         self._entered = _last(F.conv2d(constant, by_constant, padding=1))  # [1, width, h, w]
-        by_moved = kernel[:, : 3 * fold] + 10.0 * kernel[:, 3 * fold : 6 * fold]
+        by_moved = kernel[:, : 3 * fold] + MOTION_SCALE * kernel[:, 3 * fold : 6 * fold]
         order = by_channel(3, fold)
         self._by_moved = _last(by_moved[:, order])
         self._members = as_array(window.points).astype(np.int32)  # [Q]

@@ -12,7 +12,7 @@ from mggtalk.dsgr.refine import RefineUNet
 from mggtalk.face.face_model import FaceModel
 from mggtalk.geometry import camera_to_head, mirror_points, view_matrix
 from mggtalk.inpaint.shrink import shrink
-from mggtalk.motion.deformation import DeformationMLP, drive_points
+from mggtalk.motion.deformation import DeformationMLP, drive
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.render import rasterize
 from mggtalk.scene import Camera, Gaussians, MotionFrame
@@ -104,11 +104,8 @@ class Learner(nn.Module):
         features = self.sgp.features(avatar)
         coarse, dense = [], []
         for target in targets:
-            expression = target.frame.expression
-            vertices = self.deformation.drive(
-                self.face_model, avatar.vertices, avatar.identity, expression, avatar.expression
-            )
-            sets = self.sgp(avatar, drive_points(avatar, vertices, expression), features)
+            driven = drive(self.deformation, self.face_model, avatar, target.frame.expression)
+            sets = self.sgp(avatar, driven, features)
             coarse.append(self._window(sets.coarse, target, background))
             dense.append(self._window(sets.dense, target, background))
         image = torch.stack([target.image for target in targets])  # [K, 3, W, W]

@@ -83,7 +83,7 @@ class MouthViewer:
         plain.sgp = copy.copy(pipe.sgp)
         plain.sgp._modules = pipe.sgp._modules | {"mouth_decoder": MouthDecoder(pipe.config.sgp).eval()}
         self.decoder: MouthDecoder = plain.sgp.mouth_decoder
-        self.animator = plain.animator(avatar, picture)
+        self.animator, self.head = plain.animator(avatar, picture), plain.head(avatar, picture)
         self.side = side
         across, down = ((torch.arange(count) + 0.5) / count * 2 - 1 for count in (COLUMNS, ROWS))
         self.places = torch.stack([across.repeat(ROWS), down.repeat_interleave(COLUMNS)], dim=-1)  # [R*C, 2]
@@ -99,7 +99,7 @@ class MouthViewer:
             landmarks: ``[V, 2]`` pixels.
         """
         animator, side, fine = self.animator, self.side, self.animator.oversampling
-        vertices = animator._vertices(frame.expression)
+        vertices = self.head.vertices(frame.expression)
         if hidden(animator.avatar.mouth, vertices):  # a set of splats may then lack the sheet
             return None
         centre = landmarks[list(LIPS)].mean(0)
