@@ -58,6 +58,11 @@ class Camera:
         """Rotation ``[..., 3, 3]`` and translation ``[..., 3]`` of the head that this camera sees."""
         return constant(FLIP, self.view)[:, None] * self.view[..., :3, :3], self.view[..., :3, 3]
 
+    def window(self, left: float, top: float, width: int, height: int) -> Camera:
+        """The camera that sees a window of this one's picture, from the same place."""
+        (cx, cy) = self.centre
+        return Camera(self.view, self.focal, (cx - left, cy - top), width, height)
+
     def intrinsics(self) -> Tensor:
         """The ``[3, 3]`` matrix K in pixels."""
         fx, (cx, cy) = self.focal, self.centre

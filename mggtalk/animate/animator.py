@@ -19,6 +19,7 @@ from mggtalk.inpaint.follow import torso_and_background, torso_warp
 from mggtalk.inpaint.image_renderer import ImageRenderer, Layers, compose, describe_change
 from mggtalk.inpaint.plates import resize_plates
 from mggtalk.nets.gates import frame_gate
+from mggtalk.nets.maps import to_bytes
 from mggtalk.render import rasterize
 from mggtalk.runtime.overlap import map_in_order
 from mggtalk.runtime.readback import downloaded
@@ -135,7 +136,7 @@ class Animator:
                 frames = self._sent(batch)
                 if predict is None:
                     predict = replayed(self._predicted, frames) if self.config.cuda_graph else self._predicted
-                pictures = self._quantised(self.render(predict(frames), frames))
+                pictures = to_bytes(self.render(predict(frames), frames))
             yield pictures
 
     @torch.inference_mode()
@@ -145,7 +146,7 @@ class Animator:
             return self._picture(frame).cpu().numpy(), None
         (splats, *_), residuals = self.head.compiled.splats(frame, residuals)
         if self._finisher is None:
-            return self._quantised(self.render(splats, frame)).numpy(), residuals
+            return to_bytes(self.render(splats, frame)).numpy(), residuals
         head = rasterize(splats, self._camera(frame))
         return self._finisher(head.image, head.alpha, frame), residuals
 
@@ -153,7 +154,7 @@ class Animator:
     def _picture(self, frame: MotionFrame) -> Tensor:
         """A frame by torch, where the networks are: uint8 ``[size, size, 3]``."""
         frame = self._sent(frame)
-        return self._quantised(self.render(self._predicted(frame), frame))
+        return to_bytes(self.render(self._predicted(frame), frame))
 
     def _predicted(self, frame: MotionFrame) -> Gaussians:
         """Gaussians of a frame, or of B frames, that is where the networks are."""
@@ -162,11 +163,6 @@ class Animator:
     def _sent(self, frame: MotionFrame) -> MotionFrame:
         """A copy where the networks are; a card is not waited for."""
         return MotionFrame(*(tensor.to(self.device, non_blocking=True) for tensor in frame))
-
-    @staticmethod
-    def _quantised(image: Tensor) -> Tensor:
-        """Bytes ``[..., size, size, 3]`` of pictures ``[..., 3, size, size]`` in [0, 1]."""
-        return (image * 255.0 + 0.5).to(torch.uint8).movedim(-3, -1).contiguous()
 
     @torch.inference_mode()
     def fast_splats(self, expression: Tensor) -> Gaussians:

@@ -11,7 +11,7 @@ from mggtalk.animate.head import PortraitHead
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.geometry import head_to_camera, project
 from mggtalk.motion.deformation import Driven, drive_points
-from mggtalk.nets.maps import to_colour_map
+from mggtalk.nets.maps import erode, to_colour_map
 from mggtalk.scene import Gaussians
 
 CELLS = 192
@@ -85,7 +85,7 @@ def _own_picture(animator: Animator, splats: Gaussians) -> Tensor:
 
 def _inside(avatar: Avatar) -> Tensor:
     """How far each visible point lies inside the head, ``[N, 1]`` in [0, 1]; soft edges show the background."""
-    inner = -F.max_pool2d(-avatar.position_map(avatar.opacity[:, None]), 5, stride=1, padding=2)  # [1, H, W] eroded
+    inner = erode(avatar.position_map(avatar.opacity[:, None]), 2)  # [1, H, W] eroded
     return ((avatar.from_map(inner) - 0.8) / 0.19).clamp(0, 1)
 
 

@@ -17,9 +17,8 @@ import torch
 from scipy import ndimage, sparse
 from scipy.sparse import linalg
 from torch import Tensor
-from torch.nn import functional as F
 
-from mggtalk.nets.maps import fill
+from mggtalk.nets.maps import erode, fill
 
 INSET = 3
 """Pixels that the back stays inside the outline: its splats are large, and must not widen the head."""
@@ -60,7 +59,7 @@ def back_cloud(
         Depth ``[H/2, W/2]``, colour ``[3, H/2, W/2]`` and mask ``[H/2, W/2]`` (bool).
     """
     step = slice(None, None, STRIDE)
-    inside = -F.max_pool2d(-head[None, None], 2 * INSET + 1, stride=1, padding=INSET)[0, 0]  # [H, W] eroded
+    inside = erode(head[None, None], INSET)[0, 0]  # [H, W] eroded
     keep = largest_part(((inside > 0.6) & above)[step, step])  # [H/2, W/2] a lock of hair apart has no back
     heights = (silhouette - depth[step, step])[keep]
     height = float(heights.quantile(HIGHEST)) if len(heights) else 0.0
@@ -69,7 +68,7 @@ def back_cloud(
     rounded = dome(keep)  # [H/2, W/2]
     behind = silhouette + max(height, 0.0) * (FLATTENING * rounded - OVERLAP * (1.0 - rounded))
     behind = torch.maximum(behind, depth[step, step] + CLEARANCE)
-    solid = -F.max_pool2d(-head[None, None], 5, stride=1, padding=2)  # [1, 1, H, W] eroded: no background colour
+    solid = erode(head[None, None], 2)  # [1, 1, H, W]: no background colour
     source = solid * crown
     if float(source.sum()) < 1.0:  # nothing but face: bald and cropped
         source = solid

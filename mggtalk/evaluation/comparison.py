@@ -14,6 +14,7 @@ from mggtalk.evaluation import metrics
 from mggtalk.evaluation.regions import Region, RegionScore, frame_regions
 from mggtalk.evaluation.scores import PRIOR, STILL, Scores
 from mggtalk.face import regions
+from mggtalk.nets.maps import to_float
 from mggtalk.nets.perceptual import LPIPS, masked_mean
 
 HARD_MOUTH = 19.0
@@ -35,8 +36,8 @@ class Perception(NamedTuple):
     @torch.inference_mode()
     def maps(self, images: Iterable[np.ndarray], truth: np.ndarray) -> dict[str, Tensor]:
         """Perceptual distances ``[B, 1, H, W]`` of B pictures uint8 ``[H, W, 3]``, by the name of the score."""
-        stack = torch.stack([_to_tensor(image) for image in images])  # [B, 3, H, W]
-        wanted = _to_tensor(truth)[None]  # [1, 3, H, W]
+        stack = torch.stack([to_float(image) for image in images])  # [B, 3, H, W]
+        wanted = to_float(truth)[None]  # [1, 3, H, W]
         return {name: network.map(stack, wanted) for name, network in self._asdict().items() if network}
 
 
@@ -146,8 +147,3 @@ def _region_score(
     return RegionScore(
         float(mask.mean()), float(difference.mean()), seen.get("lpips", math.nan), seen.get("lpips_vgg", math.nan)
     )
-
-
-def _to_tensor(image: np.ndarray) -> Tensor:
-    """uint8 ``[H, W, 3]`` to float ``[3, H, W]`` in [0, 1]."""
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255.0

@@ -11,6 +11,7 @@ from torch import Tensor
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.geometry import euler_to_rotation, head_to_camera, nearest_rotation
 from mggtalk.motion.edit import Edit, edit_frame
+from mggtalk.nets.maps import to_bytes
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.render import harmonics_from_colour
 from mggtalk.render.constants import SH_0
@@ -80,7 +81,7 @@ def _on_map(avatar: Avatar, colours: Tensor, ground: float = 0.08) -> np.ndarray
     """Colours of the visible points ``[N, 3]`` on a dark map, uint8 ``[H, W, 3]``."""
     shown = avatar.mask.float() * (1.0 - ground)
     picture = avatar.position_map(colours) * shown + ground  # [3, H, W]
-    return (picture.clamp(0, 1) * 255 + 0.5).to(torch.uint8).permute(1, 2, 0).numpy()
+    return to_bytes(picture).numpy()
 
 
 def _depth(avatar: Avatar, depth: Tensor) -> np.ndarray:
@@ -141,7 +142,7 @@ def _origin(pipe: MGGTalkPipeline, avatar: Avatar, size: int) -> tuple[np.ndarra
     yaw = SIDE_VIEW if float((avatar.rotation @ torch.tensor((0.0, 0.0, 1.0)))[0]) >= 0 else -SIDE_VIEW
     frame = edit_frame(avatar, Edit(yaw=yaw), pipe.face_model)
     image = animator.render(coloured, MotionFrame(*(part.to(animator.device) for part in frame)))
-    picture = (image.clamp(0, 1) * 255 + 0.5).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    picture = to_bytes(image).cpu().numpy()
     candidates = int((avatar.opacity > 0.9).sum())
     total = {origin: sum(count for name, count in groups if name == origin) for origin in TINTS}
     counts = Counts(**total, dropped=max(0, candidates - len(avatar.mirrored)))

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mggtalk.evaluation.frames import batches
+from mggtalk.nets.maps import to_float
 from mggtalk.runtime.wheels import WheelFile, cached
 
 INCEPTION = WheelFile(
@@ -130,7 +131,7 @@ class Inception(nn.Sequential):
     def features(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Features ``[b, 2048]`` of frames uint8 ``[H, W, 3]``, a few at a time."""
         for batch in batches(frames, BATCH):
-            pictures = torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2).float() / 255.0  # [b, 3, H, W]
+            pictures = to_float(np.stack(batch))  # [b, 3, H, W]
             yield self(pictures).numpy()
 
 

@@ -1,10 +1,26 @@
-"""Maps of values: sampling them at points and filling what they do not know."""
+"""Maps of values: from pictures and back, sampled at points, eroded, and filled where they do not know."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+
+def to_float(picture: np.ndarray) -> Tensor:
+    """Turn uint8 ``[..., H, W, 3]`` into float32 ``[..., 3, H, W]`` in [0, 1]; a copy."""
+    return torch.from_numpy(np.array(picture)).movedim(-1, -3).float() / 255.0
+
+
+def to_bytes(image: Tensor) -> Tensor:
+    """Turn ``[..., 3, H, W]`` in [0, 1] into uint8 ``[..., H, W, 3]`` on the same device, rounded."""
+    return (image.clamp(0, 1) * 255.0 + 0.5).to(torch.uint8).movedim(-3, -1).contiguous()
+
+
+def erode(maps: Tensor, radius: int) -> Tensor:
+    """Least value in the square of ``2 * radius + 1`` pixels around each pixel of ``[B, C, H, W]`` or ``[C, H, W]``."""
+    return -F.max_pool2d(-maps, 2 * radius + 1, stride=1, padding=radius)
 
 
 def to_colour_map(image: Tensor, grid: Tensor, side: float) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mggtalk.nets.maps import erode, to_bytes, to_float
 from mggtalk.person.footage import SIDE, Candidate, Footage
 from mggtalk.pipeline import PORTRAIT_SIZE, MGGTalkPipeline
 
@@ -39,7 +40,7 @@ def seen_background(pipe: MGGTalkPipeline, footage: Footage, portrait: Candidate
         uint8 ``[PORTRAIT_SIZE, PORTRAIT_SIZE, 3]``; None where the camera moves, or nothing more is seen.
     """
     chosen = np.linspace(0, len(footage) - 1, min(LOOKS, len(footage))).round().astype(int)
-    frames = torch.from_numpy(footage.frames[chosen]).permute(0, 3, 1, 2).float() / 255.0  # [L, 3, S, S]
+    frames = to_float(footage.frames[chosen])  # [L, 3, S, S]
     free = torch.stack([_free(pipe, footage.frames[i], footage.landmarks[i]) for i in chosen])  # [L, 1, S, S]
     values = torch.where(free, frames, torch.nan)
     middle = values.nanmedian(0).values  # [3, S, S]
@@ -51,13 +52,13 @@ def seen_background(pipe: MGGTalkPipeline, footage: Footage, portrait: Candidate
     seen = F.interpolate((times >= LEAST_TIMES).float()[None], size=size, mode="bilinear")  # [1, 1, P, P]
     hidden = 1.0 - _free(pipe, *portrait).float()[None]  # [1, 1, P, P]
     # What the portrait shows itself it shows best; soft borders, inside what is seen.
-    new = -F.max_pool2d(-seen.floor(), 5, stride=1, padding=2) * F.max_pool2d(hidden, 5, stride=1, padding=2)
+    new = erode(seen.floor(), 2) * F.max_pool2d(hidden, 5, stride=1, padding=2)
     new = F.avg_pool2d(new, 5, stride=1, padding=2)[0]  # [1, P, P]
     if float(new.mean()) < LEAST_GAIN:
         return None
     values = F.interpolate(torch.nan_to_num(middle)[None], size=size, mode="bilinear")[0]
     blended = own + new * (values - own)
-    return (blended.clamp(0, 1) * 255.0 + 0.5).to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+    return to_bytes(blended).numpy()
 
 
 def _free(pipe: MGGTalkPipeline, frame: np.ndarray, landmarks: np.ndarray) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch.nn import functional as F
 
 from mggtalk.avatar.adapter_file import AGAIN, AdapterFile, read_adapter
@@ -13,6 +12,7 @@ from mggtalk.avatar.avatar import Avatar
 from mggtalk.avatar.mouth_sheet import COLUMNS, ROWS
 from mggtalk.errors import MediaError
 from mggtalk.inpaint.plates import Plates
+from mggtalk.nets.maps import to_float
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.runtime.progress import Progress, no_progress
 
@@ -75,7 +75,7 @@ def put_together(
 
 def with_background(plates: Plates, background: np.ndarray) -> Plates:
     """Plates with what other frames saw behind the person, uint8 ``[S, S, 3]``."""
-    seen = torch.from_numpy(background.copy()).permute(2, 0, 1).float() / 255.0  # [3, S, S]
+    seen = to_float(background)  # [3, S, S]
     # Under the torso's soft edge the plate's own background makes up for what the matte is unsure of: it stays.
     bare = F.max_pool2d((plates.torso[None, 3:] > 0).float(), 2 * REACH + 1, stride=1, padding=REACH)
     bare = 1.0 - F.avg_pool2d(bare, 2 * REACH + 1, stride=1, padding=REACH)[0]  # [1, S, S]

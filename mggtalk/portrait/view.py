@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from mggtalk.config import PipelineConfig
 from mggtalk.depth.estimator import HeadView
@@ -22,7 +21,7 @@ from mggtalk.face.fitting import FaceFit, fit_track
 from mggtalk.face.masks import HeadMasks, below_rim, down_the_face, head_masks
 from mggtalk.face.matte_edges import sharpen_edges
 from mggtalk.geometry import head_to_camera, project
-from mggtalk.nets.maps import fill, to_colour_map
+from mggtalk.nets.maps import erode, fill, to_colour_map, to_float
 from mggtalk.portrait.skull import COARSE, SOFT, outermost, skull_level
 from mggtalk.scene import FaceTrack
 
@@ -35,7 +34,7 @@ SKULL_OFFSET = (0.0, 0.3, -0.2)
 
 def portrait_tensor(portrait: np.ndarray) -> Tensor:
     """uint8 ``[S, S, 3]`` to float ``[3, S, S]`` in [0, 1]."""
-    return torch.from_numpy(np.array(portrait)).permute(2, 0, 1).float() / 255.0  # [3, S, S]
+    return to_float(portrait)  # [3, S, S]
 
 
 def head_crop(masks: HeadMasks, beyond: Beyond | None, config: PipelineConfig, size: int) -> CropCamera:
@@ -200,7 +199,7 @@ def see(
 def _clean_edges(image: Tensor, masks: HeadMasks) -> Tensor:
     """Colour of the head alone ``[3, S, S]``: under a soft edge the portrait mixes it with the background."""
     edge = max(1, image.shape[-1] // 128)
-    solid = -F.max_pool2d(-torch.from_numpy(masks.head)[None, None], 2 * edge + 1, stride=1, padding=edge)
+    solid = erode(torch.from_numpy(masks.head)[None, None], edge)
     return fill(image[None], solid.clamp(0, 1).pow(4))[0]
 
 

@@ -11,17 +11,16 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from mggtalk.avatar.adapter import REGIONS, Adapter
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.avatar.touches import Touches
 from mggtalk.errors import WeightsMissingError
 from mggtalk.face.regions import face_mask
-from mggtalk.geometry import view_matrix
 from mggtalk.inpaint.follow import torso_and_background, torso_warp
 from mggtalk.inpaint.shrink import shrink
 from mggtalk.motion.deformation import drive
+from mggtalk.nets.maps import erode, to_float
 from mggtalk.nets.perceptual import LPIPS
 from mggtalk.person.footage import SIDE, Footage
 from mggtalk.pipeline import MGGTalkPipeline
@@ -155,7 +154,7 @@ class Learner:
         config, lesson = self.config, self._lesson(index)
         image, alpha = self.window(touches, lesson)
         # Around the face, only what the head covers for sure: it must not paint the background.
-        covered = -F.max_pool2d(-alpha.detach(), 2 * RIM + 1, stride=1, padding=RIM)
+        covered = erode(alpha.detach(), RIM)
         weight = lesson.weight * torch.maximum(lesson.face, covered)
         total = config.l1 * weighted_mean((image - lesson.truth).abs(), weight)
         total = total + config.ssim * weighted_mean(1.0 - ssim_map(image, lesson.truth), weight)
@@ -173,14 +172,8 @@ class Learner:
         splats = self.head.predict(driven)
         block, side = self.animator.oversampling, self.animator.fine
         left, top, right, bottom = (block * edge for edge in lesson.box)
-        camera = Camera(
-            view_matrix(frame.rotation, frame.translation),
-            self.animator.focal_ratio * side,
-            (side / 2 - left, side / 2 - top),
-            right - left,
-            bottom - top,
-        )
-        drawn = rasterize(splats, camera)
+        whole = Camera.from_pose(frame.rotation, frame.translation, side, self.animator.focal_ratio)
+        drawn = rasterize(splats, whole.window(left, top, right - left, bottom - top))
         head, alpha = drawn.image.permute(2, 0, 1), drawn.alpha[None]  # [3, H, W], [1, H, W]
         composite = head + (1.0 - alpha) * lesson.plate
         layers = shrink(torch.cat([composite, alpha])[None], block)  # [1, 4, h, w]
@@ -232,7 +225,7 @@ class Learner:
         block, fine = self.animator.oversampling, self.animator.fine
         window = (slice(block * low[1], block * high[1]), slice(block * low[0], block * high[0]))
         plate = torso_and_background(self.animator.plates, warp, fine)[0, :, *window]
-        truth = torch.from_numpy(self.footage.frames[index][rows, columns].copy()).permute(2, 0, 1).float() / 255.0
+        truth = to_float(self.footage.frames[index][rows, columns])
         losses = LossConfig(mouth=config.mouth, eyes=config.eyes)
         weight = pixel_weights(torch.from_numpy(landmarks), SIDE, losses)[:, rows, columns]
         face = torch.from_numpy(face_mask(landmarks, SIDE, SIDE))[None, rows, columns].float()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.dsgr.refine import RefineUNet
 from mggtalk.face.face_model import FaceModel
-from mggtalk.geometry import camera_to_head, mirror_points, view_matrix
+from mggtalk.geometry import camera_to_head, mirror_points
 from mggtalk.inpaint.shrink import shrink
 from mggtalk.motion.deformation import DeformationMLP, drive
 from mggtalk.pipeline import MGGTalkPipeline
@@ -132,12 +132,7 @@ class Learner(nn.Module):
         fine = self.oversampling
         side, window = self.side * fine, target.image.shape[-1] * fine
         left, top = target.corner
-        camera = Camera(
-            view_matrix(target.frame.rotation, target.frame.translation),
-            self.focal_ratio * side,
-            (side / 2 - left * fine, side / 2 - top * fine),
-            window,
-            window,
-        )
+        whole = Camera.from_pose(target.frame.rotation, target.frame.translation, side, self.focal_ratio)
+        camera = whole.window(left * fine, top * fine, window, window)
         image = rasterize(splats, camera, background=background).image  # [W', W', 3]
         return shrink(image.permute(2, 0, 1), fine)  # [3, W, W]

@@ -19,7 +19,6 @@ from mggtalk.avatar.binding import Part
 from mggtalk.avatar.mouth_sheet import COLUMNS, ROWS
 from mggtalk.face.regions import mouth_mask
 from mggtalk.face.topology import LIPS
-from mggtalk.geometry import view_matrix
 from mggtalk.inpaint.shrink import shrink
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.render import rasterize
@@ -136,9 +135,8 @@ class MouthViewer:
     def _camera(self, frame: MotionFrame, left: int, top: int) -> Camera:
         """The camera of the window, which sees it as finely as the animator draws."""
         animator, fine = self.animator, self.animator.oversampling
-        size, side = animator.size * fine, self.side * fine
-        centre = (size / 2 - left * fine, size / 2 - top * fine)
-        return Camera(view_matrix(frame.rotation, frame.translation), animator.focal_ratio * size, centre, side, side)
+        whole = Camera.from_pose(frame.rotation, frame.translation, animator.fine, animator.focal_ratio)
+        return whole.window(left * fine, top * fine, self.side * fine, self.side * fine)
 
 
 def stack(views: list[MouthView]) -> MouthView:
