@@ -178,7 +178,7 @@ class Animator:
 
     @cached_property
     def _finisher(self) -> CpuFinisher | None:
-        """The compiled twin of :meth:`layers` and the inpainter; None where torch has to do it."""
+        """The compiled twin of :meth:`layers` and of the image network; None where torch has to do it."""
         with torch.inference_mode():
             if not CpuFinisher.suits(self.plates, self.image_renderer):
                 return None

@@ -32,7 +32,7 @@ def test_an_animator_draws_any_head(pipeline: MGGTalkPipeline, avatar: Avatar, m
     head = pipeline.head(avatar, 128)
     with torch.inference_mode():
         statue = Statue(head.avatar, head.splats(avatar.source))
-    animator = Animator(statue, pipeline.inpainter, 128, pipeline.config.render)
+    animator = Animator(statue, pipeline.image_renderer, 128, pipeline.config.render)
     turned = motion[4]
     frozen = turned._replace(expression=avatar.expression)
     expected = pipeline.animator(avatar, 128)._picture(frozen).numpy()
