@@ -491,7 +491,9 @@ class MGGTalkPipeline:
             OptionError: If the size is not allowed.
         """
         check_size(size)
-        return LiveAvatar(self.animator(avatar, size), self.tracker, fps, mirror)
+        head = self.head(avatar, size)
+        animator = Animator(head, self.image_renderer, size, self.config.render)
+        return LiveAvatar(animator, self.tracker, head.face_model, fps, mirror)
 
     def splat(self, avatar: Avatar, frame: MotionFrame) -> Gaussians:
         """The dense Gaussians of one expression, head frame; ``.save_ply("head.ply")`` writes them."""

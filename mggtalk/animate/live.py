@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mggtalk.animate.animator import Animator
 from mggtalk.errors import OptionError
+from mggtalk.face.face_model import FaceModel
 from mggtalk.face.fitting import FaceFit, Solver, fit_track
 from mggtalk.face.landmarks import Face
 from mggtalk.face.tracker import FaceTracker, Follower
@@ -44,6 +45,7 @@ class LiveAvatar:
     Args:
         animator: Of the avatar, at the size that is wanted.
         tracker: Finds the face.
+        face_model: Of the avatar, on its device.
         fps: Of the camera, roughly.
         mirror: Whether the avatar moves like a mirror image of the person.
 
@@ -52,12 +54,14 @@ class LiveAvatar:
         >>> picture = live(frame)
     """
 
-    def __init__(self, animator: Animator, tracker: FaceTracker, fps: float = 25.0, mirror: bool = True) -> None:
+    def __init__(
+        self, animator: Animator, tracker: FaceTracker, face_model: FaceModel, fps: float = 25.0, mirror: bool = True
+    ) -> None:
         self.mirror = mirror
-        self._animator, self._tracker, self._fps = animator, tracker, fps
-        self._solver = Solver(animator.face_model)
+        self._animator, self._tracker, self._face_model, self._fps = animator, tracker, face_model, fps
+        self._solver = Solver(face_model)
         avatar = animator.avatar
-        self._rest = close_lips(animator.face_model, avatar.identity, avatar.expression)
+        self._rest = close_lips(face_model, avatar.identity, avatar.expression)
         self._lock = threading.Lock()
         self._own = animator.frame(MotionFrame(self._rest, avatar.rotation, avatar.translation))
         self._start()
@@ -131,13 +135,13 @@ class LiveAvatar:
     ) -> FaceFit:
         """The face model fitted to landmarks ``[T, V, 3]`` with blendshape scores ``[T, 52]``."""
         track = FaceTrack(landmarks, scores, np.ones(len(landmarks), bool), self._fps, *size)
-        return fit_track(self._animator.face_model, track, self._animator.focal_ratio, identity, self._solver)
+        return fit_track(self._face_model, track, self._animator.focal_ratio, identity, self._solver)
 
     def _calibrate(self, faces: list[Face], size: tuple[int, int]) -> Person:
         """The person that some faces show at rest."""
         landmarks, scores = np.stack([f.landmarks for f in faces]), np.stack([f.blendshapes for f in faces])
         fit = self._fit(landmarks, scores, size, None)
-        rest = close_lips(self._animator.face_model, fit.identity, fit.expression.mean(0))
+        rest = close_lips(self._face_model, fit.identity, fit.expression.mean(0))
         return Person(fit.identity, rest, nearest_rotation(fit.rotation.mean(0)), fit.translation.mean(0))
 
     def _retarget(self, person: Person, fit: FaceFit) -> MotionFrame:
