@@ -287,8 +287,8 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=(),
         metavar="PART",
-        help="measure without a part as well: refine, symmetry, filter, points, sym-decoder, sym-twin, densify, or all "
-        "in turn",
+        help="measure without a part as well: refine, symmetry, filter, trust, points, sym-decoder, sym-twin, "
+        "densify, or all in turn",
     )
     parser.add_argument(
         "--noise",
