@@ -10,12 +10,9 @@ from mggtalk.animate.animator import Animator
 from mggtalk.animate.head import PortraitHead
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.geometry import head_to_camera, project
-from mggtalk.motion.deformation import Driven, drive_points
+from mggtalk.motion.deformation import drive_points
 from mggtalk.nets.maps import erode, to_colour_map
 from mggtalk.scene import Gaussians
-
-CELLS = 192
-"""Side of the raster on which is looked up what mirrored points cover."""
 
 
 @torch.no_grad()
@@ -41,7 +38,7 @@ def calibrate_colours(animator: Animator, head: PortraitHead, portrait: Tensor, 
     driven = head.drive(avatar.source)
     own, child = avatar.colour, avatar.colour + avatar.colour_step
     count, places = len(avatar.points), _places(animator, driven.points)
-    weight = _inside(avatar) * _uncovered(animator, driven)
+    weight = _inside(avatar)
     for _ in range(rounds):
         current = avatar.with_(colour=own, colour_step=child - own)
         splats = head.sgp.dense(current, driven, head.features)
@@ -72,7 +69,7 @@ def calibrate_coarse(animator: Animator, head: PortraitHead) -> Tensor:
     splats = head.sgp.coarse(avatar, driven, head.features)
     seen = to_colour_map(_own_picture(animator, splats), _places(animator, driven.points), size)
     portrait = avatar.from_map(avatar.head_image[0])  # [N, 4] premultiplied RGB, alpha
-    weight = _inside(avatar) * _uncovered(animator, driven)
+    weight = _inside(avatar)
     error = weight * (portrait[:, :3] / portrait[:, 3:].clamp(min=0.05) - seen)  # [N, 3]
     error = avatar.from_map(_smooth(avatar.position_map(error)))
     return (avatar.colour + weight * error).clamp(-0.2, 1.2)
@@ -87,23 +84,6 @@ def _inside(avatar: Avatar) -> Tensor:
     """How far each visible point lies inside the head, ``[N, 1]`` in [0, 1]; soft edges show the background."""
     inner = erode(avatar.position_map(avatar.opacity[:, None]), 2)  # [1, H, W] eroded
     return ((avatar.from_map(inner) - 0.8) / 0.19).clamp(0, 1)
-
-
-def _uncovered(animator: Animator, driven: Driven) -> Tensor:
-    """1 for visible points that no mirrored one covers in the portrait's view, ``[N, 1]``: its error is not theirs."""
-    if not len(driven.mirrored):
-        return torch.ones_like(driven.points[:, :1])
-    source = animator.avatar.source
-
-    def look(points: Tensor) -> tuple[Tensor, Tensor]:
-        cells = (_places(animator, points) * (CELLS / animator.size)).long().clamp(0, CELLS - 1)  # [N, 2]
-        return cells[:, 1] * CELLS + cells[:, 0], head_to_camera(points, source.rotation, source.translation)[:, 2]
-
-    cells, depth = look(driven.mirrored)
-    front = torch.full((CELLS * CELLS,), torch.inf, device=depth.device).scatter_reduce(0, cells, depth, "amin")
-    front = -F.max_pool2d(-front.view(1, 1, CELLS, CELLS), 3, stride=1, padding=1).flatten()  # [CELLS^2] nearest around
-    cells, depth = look(driven.points)
-    return (depth <= front[cells])[:, None].to(depth)
 
 
 def _places(animator: Animator, points: Tensor) -> Tensor:

@@ -32,9 +32,6 @@ from mggtalk.scene import FaceTrack
 EYE_SETBACK, MOUTH_SETBACK = 0.03, 0.06
 """Decimetres that eyeballs and the seen inside of the mouth lie behind the lids and lips."""
 
-COVERED = 0.2
-"""Opacity that a point lacks behind its mirrored twin; its colour is then not calibrated by what covers it."""
-
 LAYERS = 5
 """How many splats lie over each other on the map: parents, children and their neighbours."""
 
@@ -83,7 +80,7 @@ def build_avatar(
         points=set_back(view, head.cloud[:, head.mask].T.contiguous(), binding.part),
         colour=own,
         colour_step=child - own,
-        opacity=soft_opacity(view.head[head.mask]) * (1.0 - COVERED * (1.0 - head.half.visible[head.mask])),
+        opacity=soft_opacity(view.head[head.mask]),
         binding=binding,
         mirrored=head.mirrored,
         mirrored_points=head.half.points,
