@@ -70,6 +70,11 @@ class MirroredHalf(NamedTuple):
     colour: Tensor  # [M, 3] RGB to add to the twins'
     visible: Tensor  # [H, W] in [0, 1], how much of each visible point stays
 
+    def select(self, kept: Tensor) -> MirroredHalf:
+        """Keep of the mirror image only those on some pixels ``[H, W]`` (bool)."""
+        index = kept[self.kept]  # [M]
+        return self._replace(kept=self.kept & kept, points=self.points[index], colour=self.colour[index])
+
 
 class VisibleHead(NamedTuple):
     """What the portrait shows of a head, on the position map. N pixels of it are points."""

@@ -80,7 +80,7 @@ def build_avatar(
         points=set_back(view, head.cloud[:, head.mask].T.contiguous(), binding.part),
         colour=own,
         colour_step=child - own,
-        opacity=soft_opacity(view.head[head.mask]),
+        opacity=soft_opacity(head.weight[head.mask]),
         binding=binding,
         mirrored=head.mirrored,
         mirrored_points=head.half.points,

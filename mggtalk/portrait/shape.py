@@ -22,14 +22,12 @@ from mggtalk.portrait.view import PortraitView
 FALLOFF = 0.22
 """Decimetres over which the face's expression fades out beyond the mesh."""
 
-BEHIND = 0.2
-"""Decimetres that a visible point stands behind the mirrored one that replaces it."""
-
 
 class HeadShape(NamedTuple):
     """The head's points on the position map, and their mirrored half."""
 
     cloud: Tensor  # [3, H, W] P_f, head frame, decimetres
+    weight: Tensor  # [H, W] of the head: its soft mask, without what its twin replaces
     mask: Tensor  # [H, W] bool, the N pixels that are points
     colour: Tensor  # [3, H, W] RGB
     binding: Binding  # of the N points to the face model
@@ -69,23 +67,12 @@ def shape(
     on_progress("symmetry", 2, 3)
     binding = bind_points(view, mask, colour)
     half = mirrored_half(look_at_halves(view, cloud, mask, colour, binding), config)
-    mirrored = torch.nonzero(half.kept[mask]).squeeze(-1)  # [M]
-    return HeadShape(step_back(view, cloud, half.visible), mask, colour, binding, mirrored, half)
-
-
-def step_back(view: PortraitView, cloud: Tensor, visible: Tensor) -> Tensor:
-    """Push what the mirrored half replaces behind it, along the portrait's rays.
-
-    The portrait's own view stays whole: between the two halves there would be slits. From elsewhere they are covered.
-
-    Args:
-        view: The portrait.
-        cloud: ``P_f [3, H, W]``, head frame.
-        visible: ``[H, W]`` in [0, 1], how much of each point is not replaced.
-    """
-    in_camera = head_to_camera(cloud.flatten(1).T, view.rotation, view.translation)  # [H*W, 3]
-    in_camera = in_camera * (1.0 + BEHIND * (1.0 - visible.flatten()) / in_camera[:, 2])[:, None]
-    return camera_to_head(in_camera, view.rotation, view.translation).T.reshape(cloud.shape).contiguous()
+    weight = view.head * half.visible
+    stays = mask & (weight > 0.02)
+    kept = half.kept & stays
+    half = half.select(kept)
+    mirrored = torch.nonzero(kept[stays]).squeeze(-1)  # [M]
+    return HeadShape(cloud, weight, stays, colour, binding.select(stays[mask]), mirrored, half)
 
 
 def bind_points(view: PortraitView, mask: Tensor, colour: Tensor) -> Binding:

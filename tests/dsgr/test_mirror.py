@@ -140,3 +140,11 @@ def test_where_the_face_model_knows_the_twin_it_decides(turned_head) -> None:
     half = visible_head(turned_head)
     better = mirrored_half(half._replace(twin=half.trust), CONFIG)  # both halves seen alike: nothing to take over
     assert not better.kept.any() and (better.visible == 1).all()
+
+
+def test_a_selection_of_the_mirrored_half(turned_head) -> None:
+    half = mirrored_half(visible_head(turned_head), CONFIG)
+    some = half.kept & (torch.arange(64) % 2 == 0)
+    part = half.select(some)
+    assert len(part.points) == len(part.colour) == int(some.sum())
+    assert torch.equal(part.kept, some)
