@@ -130,7 +130,8 @@ def mirrored_half(head: VisibleHead, config: DSGRConfig) -> MirroredHalf:
     index = chosen[mask]
     if config.filter and config.trust:
         stays[mask] = _share_of_visible(original, mirrored[index], head.trust[index], head)
-    return MirroredHalf(chosen, mirrored[index], _relight(mirrored, head)[index], stays)
+    light = _relight(mirrored, head) if config.trust else torch.zeros_like(mirrored)  # [N, 3]
+    return MirroredHalf(chosen, mirrored[index], light[index], stays)
 
 
 def _scatter(values: Tensor, mask: Tensor) -> Tensor:
