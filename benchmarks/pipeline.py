@@ -66,7 +66,7 @@ def reference_speed(device: torch.device, repeats: int = 5) -> float:
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait for a card."""
+    """Wait for a GPU."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -166,8 +166,8 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--weights", help="folder of weights; the embedded ones by default")
     parser.add_argument("--driving", type=Path, help="driving video; rendered from an example motion by default")
-    parser.add_argument("--batch", type=int, help="frames that a card draws at once; as configured by default")
-    parser.add_argument("--cuda-graph", action="store_true", help="let a card replay the networks as a CUDA graph")
+    parser.add_argument("--batch", type=int, help="frames that a GPU draws at once; as configured by default")
+    parser.add_argument("--cuda-graph", action="store_true", help="let a GPU replay the networks as a CUDA graph")
     parser.add_argument("--frames", type=int, default=150, help="length of the rendered driving video")
     parser.add_argument(
         "--networks", choices=("trained", "all", "both"), default="both", help="those that are trained, or all"
@@ -176,7 +176,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="torch's threads; as many as there are cores by default")
     options = parser.parse_args()
     if options.device != "cpu" and not torch.cuda.is_available():
-        parser.error(f"there is no device {options.device!r} here: no CUDA card")
+        parser.error(f"there is no device {options.device!r} here: no CUDA GPU")
     if options.threads:
         torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as name:
@@ -208,7 +208,7 @@ def main() -> None:
                           f"{row.reference:.0f} |", flush=True)  # fmt: skip
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     card = torch.cuda.max_memory_allocated() / 2**30 if options.device != "cpu" else 0.0
-    print(f"\npeak memory {peak:.2f} GB{f', of the card {card:.2f} GB' if card else ''}")
+    print(f"\npeak memory {peak:.2f} GB{f', of the GPU {card:.2f} GB' if card else ''}")
 
 
 if __name__ == "__main__":

@@ -270,7 +270,7 @@ class Endpoints:
 
 
 def _common(portrait: str | None, face: object, consent: object, size: object) -> list[Any]:
-    """What all orders begin with; the API has no way to leave the badge out."""
+    """Options that all orders begin with; the API has no way to leave the badge out."""
     return [portrait, face, "mesh", consent, True, "", size]
 
 

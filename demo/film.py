@@ -39,12 +39,12 @@ from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.scene import Motion
 
 CONSENT = "The people whose picture, voice or movements I use agreed to this video."
-"""What has to be ticked before a video is made."""
+"""Sentence to be ticked before a video is made."""
 
 
 @dataclass(frozen=True)
 class Portrait:
-    """What every job knows about the portrait."""
+    """Facts about the portrait that every job knows."""
 
     path: str | None
     face: int | None = None  # from left to right
@@ -53,7 +53,7 @@ class Portrait:
 
 @dataclass(frozen=True)
 class Order:
-    """What a visitor wants."""
+    """Order of a visitor."""
 
     tab: str  # jobs of one tab replace each other
     portrait: Portrait
@@ -89,7 +89,7 @@ class Piece:
 
 
 class Film(NamedTuple):
-    """What a job ends with."""
+    """Result of a job."""
 
     result: Result
     viewer: str | None  # splats for the viewer on the page
@@ -100,7 +100,7 @@ class Film(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What a job tells: how far it is, a piece of the video, or the end."""
+    """Message of a job: how far it is, a piece of the video, or the end."""
 
     line: str = ""
     part: float = 0.0

@@ -1,4 +1,4 @@
-"""What the page takes: published on it, and enforced before anything is decoded."""
+"""Limits of the page: published on it, and enforced before anything is decoded."""
 
 from __future__ import annotations
 

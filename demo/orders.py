@@ -38,7 +38,7 @@ LONGEST_MOTION = LIMITS.max_sound_seconds
 def order(
     tab: str, path: str | None, face: int | None, depth: str, consent: bool, badge: bool, statement: str, size: int
 ) -> Order:
-    """What all orders have in common."""
+    """Options that all orders have in common."""
 
     def nothing(pipe: MGGTalkPipeline, avatar: Avatar, on_progress: Progress) -> Performance:
         raise NotImplementedError

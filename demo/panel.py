@@ -1,4 +1,4 @@
-"""Where a video appears: state, player while it is made, finished video, report and downloads."""
+"""Panel of a video: state, player while it is made, finished video, report and downloads."""
 
 from __future__ import annotations
 

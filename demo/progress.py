@@ -1,4 +1,4 @@
-"""What the page says while it works: the stage, frames a second and the time left."""
+"""Words of the page while it works: the stage, frames a second and the time left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page keeps of a visitor: avatars, results, files and running jobs. One visitor never sees another's."""
+"""Visitors of the page: avatars, results, files and running jobs. One visitor never sees another's."""
 
 from __future__ import annotations
 

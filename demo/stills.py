@@ -94,7 +94,7 @@ def _slider(name: str) -> gr.Slider:
 
 
 def why_tab(studio: Studio, column: Column) -> None:
-    """What the head is built from."""
+    """Parts that the head is built from."""
     gr.Markdown(
         "What the photo shows becomes 3D points; the half that it hides is **mirrored**; the rest is a guess. "
         "The head is made of soft dots, *Gaussians*, that are drawn over each other.",

@@ -1,4 +1,4 @@
-"""What all parts of the page share: the engine, the visitors, and the quick things that are done with a portrait."""
+"""Things that all parts of the page share: the engine, the visitors, and the quick looks at a portrait."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from mggtalk.portrait.check import PortraitCheck, check_portrait
 from mggtalk.scene import MotionFrame
 
 PREVIEW = Edit(yaw=14.0, smile=0.25)
-"""What the preview shows: enough of a turn to judge the head by."""
+"""Views of the preview: enough of a turn to judge the head by."""
 
 SIDES = (-30.0, 0.0, 30.0)
 """Yaws of the paper's side-by-side figures, degrees."""

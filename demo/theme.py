@@ -1,4 +1,4 @@
-"""How the page looks: one theme, dark and light, from a phone's width up."""
+"""Look of the page: one theme, dark and light, from a phone's width up."""
 
 from __future__ import annotations
 

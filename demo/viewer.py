@@ -11,7 +11,7 @@ from mggtalk.render import save_ply
 from mggtalk.scene import Gaussians
 
 ORBIT = 0.5
-"""Where ``gr.Model3D`` starts: so many radians to the right and up (it takes no camera position for splats)."""
+"""Start of ``gr.Model3D``: so many radians to the right and up (it takes no camera position for splats)."""
 
 SCALE = 0.5
 """Viewer units for a decimetre: the head fills most of the picture."""

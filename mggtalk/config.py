@@ -12,11 +12,11 @@ EXPRESSION_COMPONENTS = 64
 """Dimension of beta, the paper's."""
 
 NO_BADGE_STATEMENT = "I declare that viewers are told by other means that this is AI-made"
-"""What a user must say to have no visible badge. It is written into the file's metadata."""
+"""Statement that a user must make to have no visible badge. It is written into the file's metadata."""
 
 
 CONSENT = "The person in this clip agreed that an avatar is made of them"
-"""What a user must say before a clip is learned from. It is written into the adapter."""
+"""Statement that a user must make before a clip is learned from. It is written into the adapter."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class MediaConfig:
 
     @classmethod
     def page_limits(cls) -> MediaConfig:
-        """What a public page takes from strangers: 10 MB and 50 MP stills, 100 MB, 60 s and 1080p videos, 120 s sound.
+        """Limits of a public page for strangers: 10 MB and 50 MP stills, 100 MB, 60 s and 1080p videos, 120 s sound.
 
         Upright and square videos of as many pixels as 1920 x 1080 are taken as well.
         """
@@ -180,7 +180,7 @@ class RenderConfig:
 
     focal_ratio: float = 2.5  # focal length over the side of the square picture
     batch: int = 8  # frames that a CUDA device draws at once; a CPU draws one on each core
-    cuda_graph: bool = False  # a CUDA device replays the networks' work on a batch; never run on a card yet
+    cuda_graph: bool = False  # a CUDA device replays the networks' work on a batch; never run on a GPU yet
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ class PipelineConfig:
 
 @dataclass(frozen=True)
 class Ablation:
-    """What is left out, as in the paper's Table 3. The shapes of all weights stay as they are."""
+    """Parts that are left out, as in the paper's Table 3. The shapes of all weights stay as they are."""
 
     refine: bool = False  # the learned refinement of the point cloud
     symmetry: bool = False  # the mirrored half
@@ -216,7 +216,7 @@ class Ablation:
 
     @staticmethod
     def of(names: Iterable[str]) -> Ablation:
-        """What leaves out the parts of these names, in which a hyphen may stand for the underscore.
+        """Make the ablation without the parts of these names, in which a hyphen may stand for the underscore.
 
         Raises:
             OptionError: If a name is not known.

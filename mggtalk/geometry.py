@@ -27,7 +27,7 @@ FLIP = (1.0, -1.0, -1.0)
 def constant(values: Sequence[float], like: Tensor) -> Tensor:
     """Numbers ``[n]`` as a tensor of the precision and on the device of another one. Not to be changed.
 
-    Kept between calls: a card that is sent numbers is waited for.
+    Kept between calls: sending numbers to a GPU makes the program wait for it.
     """
     return _constant(tuple(values), like.dtype, like.device)
 

@@ -1,4 +1,4 @@
-"""What is played on a portrait: a motion and its sound, whatever drives it. Shared by command line and page.
+"""Performance on a portrait: a motion and its sound, whatever drives it. Shared by command line and page.
 
 The functions check what the user gave before they work on it.
 """

@@ -135,7 +135,7 @@ class MGGTalkPipeline:
 
         Args:
             device: Such as ``"cuda"``.
-            precision: Of the UNets' weights, where the work is: ``torch.bfloat16`` is fast on a card and enough for
+            precision: Of the UNets' weights, where the work is: ``torch.bfloat16`` is fast on a GPU and enough for
                 residuals. Geometry and splats stay in single precision.
 
         Returns:
@@ -161,7 +161,7 @@ class MGGTalkPipeline:
 
     @property
     def device(self) -> torch.device:
-        """Where the networks are."""
+        """Device of the networks."""
         return next(self.sgp.parameters()).device
 
     def prepare(
@@ -553,7 +553,7 @@ def check_device(device: torch.device | str) -> torch.device:
     except RuntimeError as error:
         raise OptionError(f"There is no device {device!r}.", "Use cpu or cuda.") from error
     if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
-        raise OptionError(f"The device {device} is not here: {torch.cuda.device_count()} CUDA cards.", "Use cpu.")
+        raise OptionError(f"The device {device} is not here: {torch.cuda.device_count()} CUDA GPUs.", "Use cpu.")
     if place.type not in ("cpu", "cuda"):
         raise OptionError(f"Frames cannot be made on the device {device}.", "Use cpu or cuda.")
     return place

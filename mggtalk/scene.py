@@ -1,4 +1,4 @@
-"""What the parts of the pipeline hand to each other. Axis letters: T frames, N points, V = 478 vertices, K = 64."""
+"""Data that parts of the pipeline hand to each other. Axis letters: T frames, N points, V = 478 vertices, K = 64."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Camera:
 
 @dataclass(frozen=True)
 class FaceTrack:
-    """What the tracker saw in a still (T = 1) or a video."""
+    """Track of a face in a still (T = 1) or a video."""
 
     landmarks: np.ndarray  # [T, 478, 3] float32 pixels; z has the scale of x, smaller is nearer to the camera
     blendshapes: np.ndarray  # [T, 52] float32 scores in [0, 1], in the order of mggtalk.face.blendshapes.NAMES

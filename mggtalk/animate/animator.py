@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mggtalk.animate.cuda_graph import Predict, replayed
+from mggtalk.animate.cuda_graph import Predict, replay_graph
 from mggtalk.animate.head import Head
 from mggtalk.animate.keyframes import draw_motion
 from mggtalk.config import RenderConfig, check_field_of_view
@@ -22,7 +22,7 @@ from mggtalk.nets.gates import frame_gate
 from mggtalk.nets.maps import to_bytes
 from mggtalk.render import rasterize
 from mggtalk.runtime.overlap import map_in_order
-from mggtalk.runtime.readback import downloaded
+from mggtalk.runtime.readback import read_back
 from mggtalk.runtime.threads import thread_count
 from mggtalk.scene import Camera, Gaussians, Motion, MotionFrame
 from mggtalk.sgp.compiled.predictor import Residuals
@@ -38,7 +38,7 @@ class Animator:
         head: Makes the Gaussians, and has the plates behind them.
         image_renderer: The image network.
         size: Side of the frame in pixels.
-        config: The camera, and how a card draws.
+        config: The camera, and how a GPU draws.
         field_of_view: Of the camera that sees the head, degrees; None for that of the portrait's camera. The camera's
             distance follows (dolly zoom), so that the head keeps its size and only its perspective changes.
 
@@ -102,30 +102,30 @@ class Animator:
 
     def frame(self, frame: MotionFrame) -> np.ndarray:
         """One finished frame, uint8 ``[size, size, 3]``. Threads may call it at once."""
-        return self._finished(frame, None)[0]
+        return self._draw(frame, None)[0]
 
     def frames(self, motion: Motion) -> Iterator[np.ndarray]:
         """The frames of a motion in order, made a few ahead of what is read on threads of their own.
 
         On a CPU the decoders are asked at key frames only, see :mod:`mggtalk.animate.keyframes`: frames between them
-        differ from :meth:`frame` by a hundredth of what the decoders add. A card makes several frames at once.
+        differ from :meth:`frame` by a hundredth of what the decoders add. A GPU makes several frames at once.
         """
         if self.device.type != "cpu":
             return self.frames_together(motion, self.config.batch)
         if self.head.compiled is None or not self.head.compiled.learned:
             return map_in_order(self.frame, motion, self.workers)
-        return draw_motion(lambda index, residuals: self._finished(motion[index], residuals), motion, self.workers)
+        return draw_motion(lambda index, residuals: self._draw(motion[index], residuals), motion, self.workers)
 
     def frames_together(self, motion: Motion, count: int) -> Iterator[np.ndarray]:
         """The frames of a motion in order, ``count`` of them by one call of the networks and the rasterizer.
 
-        What a card does, which is not waited for while it has work; a CPU can do it as well, but gains nothing by it.
+        The way of a GPU, which always has work in this loop; a CPU can do it as well, but gains nothing by it.
         The last batch is filled up with the last frame, so that all have one shape.
         """
         last = len(motion) - 1
         starts = range(0, len(motion), count)
         batches = (motion[torch.arange(start, start + count).clamp(max=last)] for start in starts)
-        for start, pictures in zip(starts, downloaded(self._pictures(batches))):
+        for start, pictures in zip(starts, read_back(self._pictures(batches))):
             yield from pictures[: len(motion) - start]
 
     def _pictures(self, batches: Iterable[MotionFrame]) -> Iterator[Tensor]:
@@ -133,14 +133,14 @@ class Animator:
         predict: Predict | None = None
         for batch in batches:
             with torch.inference_mode():
-                frames = self._sent(batch)
+                frames = self._send(batch)
                 if predict is None:
-                    predict = replayed(self._predicted, frames) if self.config.cuda_graph else self._predicted
+                    predict = replay_graph(self._predict, frames) if self.config.cuda_graph else self._predict
                 pictures = to_bytes(self.render(predict(frames), frames))
             yield pictures
 
     @torch.inference_mode()
-    def _finished(self, frame: MotionFrame, residuals: Residuals | None) -> tuple[np.ndarray, Residuals | None]:
+    def _draw(self, frame: MotionFrame, residuals: Residuals | None) -> tuple[np.ndarray, Residuals | None]:
         """A frame, and the residuals in it if they were given or asked for."""
         if self.head.compiled is None:
             return self._picture(frame).cpu().numpy(), None
@@ -153,20 +153,20 @@ class Animator:
     @torch.inference_mode()
     def _picture(self, frame: MotionFrame) -> Tensor:
         """A frame by torch, where the networks are: uint8 ``[size, size, 3]``."""
-        frame = self._sent(frame)
-        return to_bytes(self.render(self._predicted(frame), frame))
+        frame = self._send(frame)
+        return to_bytes(self.render(self._predict(frame), frame))
 
-    def _predicted(self, frame: MotionFrame) -> Gaussians:
+    def _predict(self, frame: MotionFrame) -> Gaussians:
         """Gaussians of a frame, or of B frames, that is where the networks are."""
         return self.head.splats(frame).gaussians
 
-    def _sent(self, frame: MotionFrame) -> MotionFrame:
-        """A copy where the networks are; a card is not waited for."""
+    def _send(self, frame: MotionFrame) -> MotionFrame:
+        """Copy a frame to where the networks are, without waiting for the GPU."""
         return MotionFrame(*(tensor.to(self.device, non_blocking=True) for tensor in frame))
 
     @torch.inference_mode()
     def fast_splats(self, expression: Tensor) -> Gaussians:
-        """What :meth:`splats` gives, without gradients and with the networks' weights at the first call."""
+        """Compute what :meth:`splats` gives, without gradients and with the networks' weights at the first call."""
         if self.head.compiled is None:
             return self.splats(expression)
         return self.head.compiled.splats(self._posed(expression, None))[0].gaussians
@@ -194,7 +194,7 @@ class Animator:
 
 
 def dolly(field_of_view: float, focal_ratio: float) -> float:
-    """How many times farther away a camera of another field of view stands, to see the head as large.
+    """Compute how many times farther away a camera of another field of view stands, to see the head as large.
 
     Args:
         field_of_view: Degrees, over the side of the picture.

@@ -81,7 +81,7 @@ def _own_picture(animator: Animator, splats: Gaussians) -> Tensor:
 
 
 def _inside(avatar: Avatar) -> Tensor:
-    """How far each visible point lies inside the head, ``[N, 1]`` in [0, 1]; soft edges show the background."""
+    """Weigh how far each visible point lies inside the head, ``[N, 1]`` in [0, 1]; soft edges show the background."""
     inner = erode(avatar.position_map(avatar.opacity[:, None]), 2)  # [1, H, W] eroded
     return ((avatar.from_map(inner) - 0.8) / 0.19).clamp(0, 1)
 

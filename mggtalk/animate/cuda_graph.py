@@ -1,6 +1,6 @@
-"""What a card does for a batch of frames, recorded once and replayed: one launch instead of hundreds of small ones.
+"""The work of a GPU on a batch of frames, recorded once and replayed: one launch instead of hundreds of small ones.
 
-Written from the documentation of CUDA graphs; it has never run on a card, so it is off unless the configuration asks
+Written from the documentation of CUDA graphs; it has never run on a GPU, so it is off unless the configuration asks
 for it (``RenderConfig.cuda_graph``).
 """
 
@@ -22,14 +22,14 @@ REHEARSALS = 3
 """Runs before the recording, in which libraries choose their kernels and everything kept between frames is made."""
 
 
-def replayed(predict: Predict, example: MotionFrame) -> Predict:
+def replay_graph(predict: Predict, example: MotionFrame) -> Predict:
     """The same function as a CUDA graph.
 
     What it returns is overwritten by its next call, on the same stream: use it before, in what is launched there.
 
     Args:
-        predict: Reads nothing back from the card and sends it nothing.
-        example: A batch on the card; later ones have its shapes.
+        predict: Reads nothing back from the GPU and sends it nothing.
+        example: A batch on the GPU; later ones have its shapes.
 
     Returns:
         The replayed function, or ``predict`` itself where nothing can be recorded; a warning says so.

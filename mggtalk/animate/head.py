@@ -119,7 +119,7 @@ class PortraitHead:
         return self.deformation.drive(self.face_model, self.avatar, expression)
 
     def touch(self, frame: MotionFrame) -> Touch | None:
-        """What the avatar's adapter adds, if it has one."""
+        """Compute what the avatar's adapter adds, if it has one."""
         if self.touches is None:
             return None
         return torch.vmap(self.touches)(frame) if frame.expression.ndim > 1 else self.touches(frame)

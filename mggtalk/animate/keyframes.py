@@ -50,7 +50,7 @@ def _stretches(frames: int) -> Iterator[_Stretch]:
 
 
 def bend(expression: Tensor, first: int, key: int, index: int) -> float:
-    """How far the expression ``[T, K]`` of a frame is from the straight line between two keys."""
+    """Measure how far the expression ``[T, K]`` of a frame is from the straight line between two keys."""
     share = (index - first) / (key - first)
     line = expression[first] + share * (expression[key] - expression[first])
     return float((expression[index] - line).square().mean().sqrt())

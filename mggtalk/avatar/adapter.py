@@ -53,7 +53,7 @@ class Region(NamedTuple):
     sheet: Tensor  # [K, 7, R, C] for the inside of the mouth; K is 0 where the region has none
 
     def shares(self, frame: MotionFrame) -> Tensor:
-        """How near a frame is to each typical one, ``[K]``, sum 1."""
+        """Compute how near a frame is to each typical one, ``[K]``, sum 1."""
         place = self.axes @ features(frame) - self.origin  # [D]
         return torch.softmax(-0.5 * (self.centres - place).square().sum(-1), dim=0)
 
@@ -88,7 +88,7 @@ class Adapter(NamedTuple):
 
 
 class Touch(NamedTuple):
-    """What an adapter adds to one frame of an avatar with N visible points."""
+    """Addition of an adapter to one frame of an avatar with N visible points."""
 
     vertices: Tensor  # [V, 3] decimetres, to the driven face model
     points: Tensor  # [N, 3] decimetres
@@ -99,5 +99,5 @@ class Touch(NamedTuple):
 
 
 def features(frame: MotionFrame) -> Tensor:
-    """What codes see of a frame, ``[..., F]``."""
+    """Collect what codes see of a frame, ``[..., F]``."""
     return torch.cat([frame.expression, frame.rotation.flatten(-2), frame.translation], dim=-1)

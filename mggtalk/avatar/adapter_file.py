@@ -47,7 +47,7 @@ EXACT = ("axes", "origin", "centres")
 
 
 class Facts(NamedTuple):
-    """What a file says about itself."""
+    """Facts that a file states about itself."""
 
     consent: str  # CONSENT
     face_model: str  # version
@@ -74,10 +74,10 @@ def write_adapter(path: PathLike, content: AdapterFile) -> Path:
     """
     target = check_writable(path, (SUFFIX,))
     check_consent(content.facts.consent)
-    tensors = {name: _stored(name, value) for name, value in content.adapter.tensors().items()}
-    tensors["portrait"] = _encoded(content.portrait, "PNG")
+    tensors = {name: _store(name, value) for name, value in content.adapter.tensors().items()}
+    tensors["portrait"] = _encode(content.portrait, "PNG")
     if content.background is not None:
-        tensors["background"] = _encoded(content.background, "JPEG", quality=92)
+        tensors["background"] = _encode(content.background, "JPEG", quality=92)
     metadata = {"format": FORMAT, "facts": json.dumps(content.facts._asdict()), "made": mark_text()}
     partial = temporary_beside(target, SUFFIX)
     try:
@@ -114,7 +114,7 @@ def read_adapter(path: PathLike, map_side: int, vertices: int, sheet: tuple[int,
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise MediaError(f"{str(file)!r} cannot be read as an adapter ({_brief(error)}).", AGAIN) from error
-    pictures = {name: _decoded(file, name, tensors.pop(name)) for name in PICTURES if name in tensors}
+    pictures = {name: _decode(file, name, tensors.pop(name)) for name in PICTURES if name in tensors}
     if "portrait" not in pictures:
         raise MediaError(f"{str(file)!r} has no portrait.", AGAIN)
     facts = _facts(file, metadata.get("facts", ""))
@@ -139,7 +139,7 @@ def _adapter(file: Path, tensors: dict[str, Tensor]) -> Adapter:
 
 
 def _misfits(adapter: Adapter, side: int, vertices: int, sheet: tuple[int, int]) -> list[str]:
-    """What is wrong with shapes and numbers."""
+    """Describe what is wrong with shapes and numbers."""
     wrong = []
     if adapter.colour.shape != (6, side, side):
         wrong.append(f"its colours are {_shape(adapter.colour)}, not 6 x {side} x {side}")
@@ -153,7 +153,7 @@ def _misfits(adapter: Adapter, side: int, vertices: int, sheet: tuple[int, int])
 
 
 def _region_misfits(region: Region, side: int, vertices: int, sheet: tuple[int, int]) -> list[str]:
-    """What is wrong with one region."""
+    """Describe what is wrong with one region."""
     if region.axes.ndim != 2 or region.centres.ndim != 2 or region.maps.ndim != 4 or region.sheet.ndim != 4:
         return ["it has tensors of the wrong rank"]
     dimensions, count = len(region.axes), len(region.centres)
@@ -181,7 +181,7 @@ def _region_misfits(region: Region, side: int, vertices: int, sheet: tuple[int, 
 
 
 def _facts(file: Path, text: str) -> Facts:
-    """What a file says about itself."""
+    """Facts that a file states about itself."""
     try:
         given: dict[str, Any] = json.loads(text)
         facts = Facts(
@@ -199,7 +199,7 @@ def _facts(file: Path, text: str) -> Facts:
     return facts
 
 
-def _stored(name: str, value: Tensor) -> Tensor:
+def _store(name: str, value: Tensor) -> Tensor:
     """A tensor as a file holds it."""
     part = name.rpartition(".")[2]
     if part == "bounds":
@@ -207,15 +207,15 @@ def _stored(name: str, value: Tensor) -> Tensor:
     return value.detach().to("cpu", torch.float32 if part in EXACT else torch.float16).contiguous()
 
 
-def _encoded(picture: np.ndarray, kind: str, **options: int) -> Tensor:
+def _encode(picture: np.ndarray, kind: str, **options: int) -> Tensor:
     """A picture as the bytes of a file ``[n]``."""
     stream = io.BytesIO()
     Image.fromarray(picture).save(stream, kind, **options)
     return torch.frombuffer(bytearray(stream.getvalue()), dtype=torch.uint8)
 
 
-def _decoded(file: Path, name: str, data: Tensor) -> np.ndarray:
-    """The picture of :func:`_encoded`."""
+def _decode(file: Path, name: str, data: Tensor) -> np.ndarray:
+    """The picture of :func:`_encode`."""
     try:
         if data.dtype != torch.uint8 or data.ndim != 1:
             raise ValueError("no bytes")

@@ -76,7 +76,7 @@ class Avatar:
 
     @cached_property
     def pixels(self) -> Tensor:
-        """Row-major places of the N visible points on the map ``[N]``; found once, as a card would be waited for."""
+        """Row-major places of the N visible points on the map ``[N]``; found once: it waits for the GPU."""
         with torch.inference_mode(False):  # it may serve training later
             return self.mask.flatten().nonzero().squeeze(-1)
 

@@ -167,7 +167,7 @@ def _checksum(tensors: Mapping[str, Tensor]) -> str:
 
 
 def _misfits(tensors: Mapping[str, Tensor]) -> Iterator[str]:
-    """What is wrong with shapes, types and numbers, if anything is."""
+    """Describe what is wrong with shapes, types and numbers, if anything is."""
     sizes: dict[str, int] = {}
     for name, value in tensors.items():
         if name.startswith("adapter."):

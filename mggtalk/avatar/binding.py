@@ -1,4 +1,4 @@
-"""How the points of an avatar hang on the face model."""
+"""Binding of an avatar's points to the face model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class Part(IntEnum):
-    """What a point belongs to."""
+    """Part of the head that a point belongs to."""
 
     SKIN = 0  # skin, hair and everything rigid
     RIGHT_EYE = 1  # the subject's right eyeball
@@ -20,7 +20,7 @@ class Part(IntEnum):
 
 
 class Binding(NamedTuple):
-    """How N points hang on the face model."""
+    """Binding of N points to the face model."""
 
     vertices: Tensor  # [N, 3] int64 vertex indices
     weights: Tensor  # [N, 3] float; they sum to the share of the displacement that the point takes

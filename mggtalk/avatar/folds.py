@@ -1,4 +1,4 @@
-"""What folds of the skin hide in a portrait, and show when they open.
+"""Folds of the skin: what they hide in a portrait and show when they open.
 
 Where closed lips meet there is a dark line, a shadow between them, which goes when they part; over an open eye the lid
 is rolled up under lashes and shadow, and smooth when it closes. A portrait shows both as if they were painted on the
@@ -53,7 +53,7 @@ class Folds(NamedTuple):
     gaps: Tensor  # [G] the portrait's gaps, decimetres, see :func:`gaps_of`
 
     def shares(self, vertices: Tensor) -> Tensor:
-        """How far the fold at each point is open ``[..., S]`` in [0, 1], on a driven mesh ``[..., V, 3]``.
+        """Measure how far the fold at each point is open ``[..., S]`` in [0, 1], on a driven mesh ``[..., V, 3]``.
 
         Nothing is while lips are no further apart and lids no closer than the portrait's.
         """

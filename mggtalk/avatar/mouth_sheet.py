@@ -11,7 +11,7 @@ ROWS, COLUMNS = 32, 64
 
 
 class MouthSheet(NamedTuple):
-    """What is known of the inside of one person's mouth."""
+    """Knowledge of the inside of one person's mouth."""
 
     colour: Tensor  # [R*C, 3] RGB that the portrait shows under the upper lip, one for each column
     known: Tensor  # [R*C] in [0, 1]: how far its lips are apart there

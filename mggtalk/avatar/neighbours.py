@@ -1,4 +1,4 @@
-"""Which point stands beside which on the position map."""
+"""Neighbours of each point on the position map."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 
 class Neighbours(NamedTuple):
-    """Which point stands beside which on the position map."""
+    """Neighbours of each point on the position map."""
 
     left: Tensor  # [N] index among the N points; the point itself where there is none
     right: Tensor

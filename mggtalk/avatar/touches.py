@@ -1,4 +1,4 @@
-"""What an adapter adds to one frame of an avatar."""
+"""Addition of an adapter to one frame of an avatar."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Touches:
 
 
 class _Cut(NamedTuple):
-    """Where a region meets the points."""
+    """Points that a region covers."""
 
     size: tuple[int, int]  # rows and columns inside the bounds
     points: Tensor  # [Q] indices among the N points

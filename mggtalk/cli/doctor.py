@@ -1,4 +1,4 @@
-"""What is installed, which models are here, what is missing and how to get it."""
+"""Report on what is installed, which models are here, what is missing and how to get it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def machine() -> str:
     """One line on Python, packages and devices."""
     versions = ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
     card = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none"
-    return f"Python {platform.python_version()} on {platform.system()}, {versions}; CUDA card: {card}"
+    return f"Python {platform.python_version()} on {platform.system()}, {versions}; CUDA GPU: {card}"
 
 
 def depth_line(found: Status) -> str:

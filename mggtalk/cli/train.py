@@ -1,4 +1,4 @@
-"""What ``python -m mggtalk train`` does."""
+"""The command ``python -m mggtalk train``."""
 
 from __future__ import annotations
 

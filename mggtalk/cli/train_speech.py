@@ -1,4 +1,4 @@
-"""What ``python -m mggtalk train --recipe speech`` does."""
+"""The command ``python -m mggtalk train --recipe speech``."""
 
 from __future__ import annotations
 

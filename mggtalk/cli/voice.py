@@ -1,4 +1,4 @@
-"""What ``python -m mggtalk voice`` does."""
+"""The command ``python -m mggtalk voice``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mggtalk.speech.speech_encoder import Ears
 from mggtalk.speech.voice_file import save_voice
 from mggtalk.training.speech.clips import SpeechClip, hear, read_clip
 from mggtalk.training.speech.config import SyncConfig
-from mggtalk.training.speech.scores import LipScore, predicted, score
+from mggtalk.training.speech.scores import LipScore, predict_lips, score
 from mggtalk.training.speech.speaker import LEAST_SECONDS, fit_voice
 from mggtalk.training.speech.sync import best_lag, lip_gaps
 
@@ -75,7 +75,7 @@ def in_time(
     config = config or SyncConfig()
     heard = hear(replace(clip, lag=0.0), (), face_model, ears)
     truth = lip_gaps(face_model, clip.identity, clip.expression)
-    foretold = lip_gaps(face_model, clip.identity, predicted(heard, prior)[0])
+    foretold = lip_gaps(face_model, clip.identity, predict_lips(heard, prior)[0])
     place = np.arange(len(truth))
     lags = range(-config.most, config.most + 1)
     sync = best_lag(truth, {lag: np.interp(place + lag, place, foretold) for lag in lags})
@@ -103,8 +103,8 @@ def judged(clip: SpeechClip, prior: AudioPrior, face_model: FaceModel) -> list[s
 def _score(
     clip: SpeechClip, start: int, prior: AudioPrior | None, voice: Voice | None, face_model: FaceModel
 ) -> LipScore:
-    """How near the lips are from a frame on."""
-    expression, _ = predicted(clip, prior, voice)
+    """Nearness of the lips from a frame on."""
+    expression, _ = predict_lips(clip, prior, voice)
     part = replace(
         clip,
         expression=clip.expression[start:],

@@ -25,7 +25,7 @@ MESH = "mesh"
 """The embedded estimator, and the default."""
 
 SMALL_CARD = 10 * 10**9
-"""Bytes of a CUDA card's memory under which GeoWizard's networks take turns on it."""
+"""Bytes of a CUDA GPU's memory under which GeoWizard's networks take turns on it."""
 
 Loader = Callable[[tuple[Path, ...], torch.device], PictureEstimator]
 

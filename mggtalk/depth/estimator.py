@@ -22,7 +22,7 @@ class HeadView(NamedTuple):
 
 
 class DepthMap(NamedTuple):
-    """What an estimator returns, on the pixels of the crop."""
+    """Result of an estimator, on the pixels of the crop."""
 
     depth: np.ndarray  # [H, W] camera z up to scale and shift; larger is farther
     normals: np.ndarray  # [3, H, W] unit; x right, y up, z toward the viewer
@@ -39,7 +39,7 @@ class DepthEstimator(Protocol):
 
 
 class PictureEstimate(NamedTuple):
-    """What a network says about a picture. At least one of depth and normals is there."""
+    """Estimate of a network about a picture. At least one of depth and normals is there."""
 
     depth: np.ndarray | None = None  # [h, w] up to scale and shift; larger is farther, or nearer if it is disparity
     disparity: bool = False  # the depth is an inverse depth

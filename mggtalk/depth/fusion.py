@@ -161,7 +161,7 @@ def _normals(
 
 
 def _trust(angle: np.ndarray, seen: np.ndarray) -> float:
-    """How far the network is believed at all, from its angular errors ``[H, W]`` on the face."""
+    """Weigh how far the network is believed at all, from its angular errors ``[H, W]`` on the face."""
     if not seen.any():
         return 0.0
     return float(np.clip((DISTRUSTED - np.median(angle[seen])) / (DISTRUSTED - TRUSTED), 0.0, 1.0))

@@ -38,7 +38,7 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 @dataclass(frozen=True)
 class GeoWizardConfig:
-    """How an estimate is made."""
+    """Settings of an estimate."""
 
     steps: int = 10  # denoising steps; the authors: 10 for use, 50 for comparison
     ensemble: int = 3  # estimates that are made one; the authors: 3 for use, 10 for comparison
@@ -136,7 +136,7 @@ class GeoWizardPipeline(DiffusionPipeline):
         return self.vae.decode(latent.to(self.vae.dtype) / LATENT_SCALE).sample.float()
 
     def context(self, rgb: Tensor, domain: Domain) -> Tensor:
-        """What cross-attention sees, ``[2, L, C]``: CLIP's view of the picture (v1) or the domain in words (v2)."""
+        """Embed what cross-attention sees, ``[2, L, C]``: CLIP's view of the picture (v1) or words (v2)."""
         if self.image_encoder is not None:
             pixels = clip_pixels(rgb, self.config.clip_mean, self.config.clip_std)
             seen = self.image_encoder(pixels.to(self.image_encoder.dtype)).image_embeds[:, None]  # [1, 1, C]

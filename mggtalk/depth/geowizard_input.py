@@ -1,4 +1,4 @@
-"""What GeoWizard is given: the resized picture, CLIP's view of it, and the labels of task and domain."""
+"""Inputs of GeoWizard: the resized picture, CLIP's view of it, and the labels of task and domain."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from torch.nn import functional as F
 from mggtalk.errors import OptionError
 
 Domain = Literal["indoor", "outdoor", "object"]
-"""What the picture shows; a head cut out of its background is an object."""
+"""Domain of the picture; a head cut out of its background is an object."""
 
 CLIP_SIZE = 224
 """Side of the square that CLIP sees."""
 
 
-def resized_to(width: int, height: int, longest: int) -> tuple[int, int]:
+def resize_to(width: int, height: int, longest: int) -> tuple[int, int]:
     """Width and height at which the longer edge is about ``longest`` pixels.
 
     The factor is rounded once and the products are cut off, as in the original: some sizes give ``longest - 1``.
@@ -40,13 +40,13 @@ def picture_tensor(picture: Image.Image, longest: int) -> Tensor:
     Returns:
         float32 ``[1, 3, h, w]``.
     """
-    small = picture.resize(resized_to(*picture.size, longest)).convert("RGB")
+    small = picture.resize(resize_to(*picture.size, longest)).convert("RGB")
     values = np.asarray(small).transpose(2, 0, 1) / 255.0 * 2.0 - 1.0  # [3, h, w] float64
     return torch.from_numpy(values.astype(np.float32))[None]  # [1, 3, h, w]
 
 
 def clip_pixels(rgb: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """What CLIP sees of a picture: squeezed to a square, whatever its aspect.
+    """Resize a picture for CLIP: squeezed to a square, whatever its aspect.
 
     Args:
         rgb: ``[1, 3, h, w]`` in [-1, 1].

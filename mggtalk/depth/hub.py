@@ -116,7 +116,7 @@ def readable(size: int) -> str:
 
 
 def _unavailable(name: str, missing: Sequence[Source], size: int, why: str) -> WeightsMissingError:
-    """What to do without a network."""
+    """Advice for working without a network."""
     repos = " and ".join(source.repo for source in missing)
     return WeightsMissingError(
         f"The depth estimator {name!r} ({repos}, {readable(size)}) is not on this machine, and the hub {why}.",

@@ -1,4 +1,4 @@
-"""Which triangle of the face mesh a pixel shows: a small z-buffer, run once per portrait."""
+"""Rasterizer of the face mesh: a small z-buffer, run once per portrait."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ PLAIN = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 
 class Family(NamedTuple):
-    """What the models of one architecture have in common."""
+    """Facts that the models of one architecture have in common."""
 
     loader: str  # class of transformers
     size: tuple[int, int]  # height and width of the input, where the weights state none

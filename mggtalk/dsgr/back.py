@@ -36,7 +36,7 @@ FLATTENING = 0.85
 """Depth of the back half over the depth of the front half."""
 
 OVERLAP = 0.25
-"""How far the dome's rim reaches under the front, over the front's height: the front is thin where it turns away."""
+"""Reach of the dome's rim under the front, over the front's height: the front is thin where it turns away."""
 
 HIGHEST = 0.95
 """Part of the front's points that are no higher than what counts as its height: the nose is."""

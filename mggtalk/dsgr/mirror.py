@@ -99,7 +99,7 @@ class _Sight(NamedTuple):
     surface: Tensor  # [N] camera z of what the portrait shows there, inf beside the head
 
 
-def mirrored_half(head: VisibleHead, config: DSGRConfig) -> MirroredHalf:
+def mirror_half(head: VisibleHead, config: DSGRConfig) -> MirroredHalf:
     """Mirror the visible points, and let the better-seen half win.
 
     Args:

@@ -38,7 +38,7 @@ the mesh knows the slopes of the face, but is cut off at the cheeks."""
 
 
 class CropCamera(NamedTuple):
-    """Where the square head crop lies in the square portrait, and the portrait's camera."""
+    """Place of the square head crop in the square portrait, and the portrait's camera."""
 
     x0: float  # left edge in portrait pixels
     y0: float  # upper edge in portrait pixels

@@ -44,7 +44,7 @@ def facing(points: Tensor) -> Tensor:
 
 
 def purity(head: Tensor) -> Tensor:
-    """How purely the neighbourhood of each pixel shows the head ``[H, W]``, in [0, 1], of its soft weight."""
+    """Measure how purely the neighbourhood of each pixel shows the head ``[H, W]``, in [0, 1], of its soft weight."""
     side = 2 * MIXED + 1
     least = -F.max_pool2d(-head[None, None], side, stride=1, padding=MIXED)[0, 0]  # [H, W] eroded
     return step(least, 0.5, 0.95)

@@ -14,7 +14,7 @@ from mggtalk.evaluation.scores import STILL
 
 
 class Describer(Protocol):
-    """What describes pictures, such as :class:`mggtalk.evaluation.inception.Inception`."""
+    """Network that describes pictures, such as :class:`mggtalk.evaluation.inception.Inception`."""
 
     width: int  # numbers that describe a picture
 
@@ -63,7 +63,7 @@ class InceptionDistance:
         return {name: reference.distance(moments) for name, moments in self._made.items()}
 
     def _of(self, method: str) -> Moments:
-        """What was gathered of a method."""
+        """Scores gathered of a method."""
         return self._made.setdefault(method, Moments(self._network.width))
 
     def _add(self, moments: Moments, frames: Iterable[np.ndarray], times: int = 1) -> None:

@@ -25,7 +25,7 @@ FOREIGN = {
     "fid": Foreign(FID, INCEPTION.title, Inception.load),
     "csim": Foreign("CSIM (SFace)", SFACE.title, SFace.load),
 }
-"""What can be asked for, by the name of the command line."""
+"""Choices, by the name of the command line."""
 
 NOWHERE = {"LSE-C": "weights SyncNet (syncnet_v2) missing", "LSE-D": "weights SyncNet (syncnet_v2) missing"}
 """Metrics of lips and sound whose network no package carries."""

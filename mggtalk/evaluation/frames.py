@@ -86,7 +86,7 @@ def centre_square(frame: np.ndarray) -> np.ndarray:
     return frame[top : top + side, left : left + side]
 
 
-def resized(frame: np.ndarray, size: int) -> np.ndarray:
+def resize_picture(frame: np.ndarray, size: int) -> np.ndarray:
     """A square uint8 frame at another size, ``[size, size, 3]``, Lanczos."""
     if frame.shape[0] == size:
         return frame

@@ -33,7 +33,7 @@ SIDE = 112
 """Of an aligned face, pixels."""
 
 TEMPLATE = ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041))
-"""Where the subject's right and left eye, the tip of the nose and the right and left corner of the mouth are in it.
+"""Places of the subject's right and left eye, the tip of the nose and the right and left corner of the mouth in it.
 
 The usual points, which count from the centre of the first pixel.
 """

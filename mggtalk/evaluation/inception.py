@@ -89,7 +89,7 @@ class Inception(nn.Sequential):
 
     def __init__(self) -> None:
         blocks = [_large(192, 32), _large(256, 64), _large(288, 64), _halved_large(288)]
-        blocks += [_factorised(768, width) for width in (128, 160, 160, 192)]
+        blocks += [_factorise(768, width) for width in (128, 160, 160, 192)]
         blocks += [_halved_factorised(768), _split(1280, _mean_pool()), _split(2048, nn.MaxPool2d(3, 1, 1))]
         parts: dict[str, nn.Module] = {
             "conv": Layer(3, 32, 3, 2, padded=False),
@@ -142,7 +142,7 @@ def _large(inputs: int, pooled: int) -> Branches:
             "conv": Layer(inputs, 64, 1),
             "tower": _chain(Layer(inputs, 48, 1), Layer(48, 64, 5)),
             "tower_1": _chain(Layer(inputs, 64, 1), Layer(64, 96, 3), Layer(96, 96, 3)),
-            "tower_2": _pooled(_mean_pool(), Layer(inputs, pooled, 1)),
+            "tower_2": _pool(_mean_pool(), Layer(inputs, pooled, 1)),
         }
     )
 
@@ -158,7 +158,7 @@ def _halved_large(inputs: int) -> Branches:
     )
 
 
-def _factorised(inputs: int, width: int) -> Branches:
+def _factorise(inputs: int, width: int) -> Branches:
     """Block of maps of 17 x 17: kernels of 7 x 7 as a row and a column."""
     row, column = (1, 7), (7, 1)
     return Branches(
@@ -172,7 +172,7 @@ def _factorised(inputs: int, width: int) -> Branches:
                 Layer(width, width, column),
                 Layer(width, 192, row),
             ),
-            "tower_2": _pooled(_mean_pool(), Layer(inputs, 192, 1)),
+            "tower_2": _pool(_mean_pool(), Layer(inputs, 192, 1)),
         }
     )
 
@@ -207,7 +207,7 @@ def _split(inputs: int, pool: nn.Module) -> Branches:
             "conv": Layer(inputs, 320, 1),
             "tower": tower,
             "tower_1": tower_1,
-            "tower_2": _pooled(pool, Layer(inputs, 192, 1)),
+            "tower_2": _pool(pool, Layer(inputs, 192, 1)),
         }
     )
 
@@ -218,7 +218,7 @@ def _chain(*layers: Layer) -> nn.Sequential:
     return nn.Sequential(OrderedDict(zip(names, layers)))
 
 
-def _pooled(pool: nn.Module, layer: Layer) -> nn.Sequential:
+def _pool(pool: nn.Module, layer: Layer) -> nn.Sequential:
     """A layer behind a pooling."""
     return nn.Sequential(OrderedDict(pool=pool, conv=layer))
 

@@ -1,4 +1,4 @@
-"""What is measured between a generated and a real video. Pure functions; arrays may be NumPy arrays or CPU tensors."""
+"""Metrics between a generated and a real video. Pure functions; arrays may be NumPy arrays or CPU tensors."""
 
 from __future__ import annotations
 
@@ -251,7 +251,7 @@ def jitter(landmarks: Array) -> float:
 
 
 def excess_jitter(landmarks: Array, truth: Array) -> float:
-    """How much more the generated landmarks tremble than the real ones: :func:`jitter` minus the real one's.
+    """Measure how much more the generated landmarks tremble than the real ones: :func:`jitter` minus the real one's.
 
     Positive when the generated video trembles, negative when it is smoother than the real one; NaN under three frames.
     """

@@ -21,7 +21,7 @@ from mggtalk.errors import MGGTalkError, NoFaceError, OptionError, WeightsMissin
 from mggtalk.evaluation import metrics
 from mggtalk.evaluation.comparison import LPIPS_STRIDE, Comparison, Perception
 from mggtalk.evaluation.foreign import FID, NOBODY, Judges, load_judges
-from mggtalk.evaluation.frames import FrameStore, resized
+from mggtalk.evaluation.frames import FrameStore, resize_picture
 from mggtalk.evaluation.identity import SFace, csim
 from mggtalk.evaluation.report import write_report
 from mggtalk.evaluation.scores import PRIOR, REAL, STILL, TRAINED, ClipScore, Evaluation, Scores
@@ -115,7 +115,7 @@ def evaluate(
         else:
             scores.append(score)
             if out is not None:
-                save_sheet(resized(task.portrait, size), moments, Path(out) / "sheets" / f"{clip.path.stem}.png")
+                save_sheet(resize_picture(task.portrait, size), moments, Path(out) / "sheets" / f"{clip.path.stem}.png")
         on_progress("evaluate", index + 1, len(found))
     if not scores:
         first = next(iter(skipped.values()))
@@ -161,7 +161,7 @@ def score_task(
         tracks[name] = _track_again(method.pipe, made[name], task)
         motion_scores[name] = _motion_scores(tracks[name], size, task)
     comparison = Comparison(_landmarks(task.reference) * (size / task.side), lpips, stride)
-    still = resized(task.portrait, size)
+    still = resize_picture(task.portrait, size)
     if task.same_person:
         tracker = next(iter(methods.values())).pipe
         for index, truth in enumerate(task.real):
@@ -268,7 +268,9 @@ def _resemblance(
     face has no score.
     """
     side = min(task.still.frame_size or task.portrait.shape[:2])
-    still = identity.embed([resized(task.portrait, size)], _landmarks(task.still)[:1] * (size / side))  # [1, 128]
+    still = identity.embed(
+        [resize_picture(task.portrait, size)], _landmarks(task.still)[:1] * (size / side)
+    )  # [1, 128]
     faces = {STILL: still}
     for name, track in tracks.items():
         if track is not None:
@@ -279,7 +281,7 @@ def _resemblance(
 
 
 def _choose_moments(task: Task, comparison: Comparison, methods: tuple[str, ...]) -> dict[int, str]:
-    """What is worth a look: frame -> why. Frames that are chosen twice are shown once."""
+    """Choose frames worth a look: frame -> why. Frames that are chosen twice are shown once."""
     judged = next((name for name in (TRAINED, PRIOR) if name in methods), methods[0])
     chosen: dict[int, str] = {}
 

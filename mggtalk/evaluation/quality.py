@@ -1,4 +1,4 @@
-"""How good a performance is, told before anybody watches it: steadiness, range, lost frames and lip sync."""
+"""Quality of a performance, told before anybody watches it: steadiness, range, lost frames and lip sync."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Sync(NamedTuple):
 
 
 class Quality(NamedTuple):
-    """What is measured of a performance on one portrait."""
+    """Measurements of a performance on one portrait."""
 
     seconds: float
     jitter: float  # pixels at 512, high-frequency movement of nose, eye corners and chin
@@ -146,7 +146,7 @@ def _jitter(vertices: torch.Tensor, motion: Motion) -> float:
 
 
 def _advice(quality: Quality, frames: int) -> tuple[str, ...]:
-    """What to do about what was measured."""
+    """Advice on what was measured."""
     lines = []
     if quality.jitter > STEADY_PIXELS:
         lines.append("The head trembles: raise the smoothing, or film the driver in better light.")

@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind: JSON for programs, Markdown tables for people."""
+"""Report of an evaluation: JSON for programs, Markdown tables for people."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def region_table(evaluation: Evaluation) -> str:
 
 
 def verdict(evaluation: Evaluation) -> str:
-    """What training changed against the prior, in a few lines of Markdown; empty unless both were evaluated."""
+    """Summarise what training changed against the prior, in Markdown; empty unless both were evaluated."""
     if not {PRIOR, TRAINED} <= set(evaluation.methods):
         return ""
     mean = evaluation.mean

@@ -1,4 +1,4 @@
-"""What is asked of a method: a portrait, a motion that drives it, and what the real video shows at those moments.
+"""Task of a method: a portrait, a motion that drives it, and what the real video shows at those moments.
 
 ==============  ===========================  =======================  =====================================
 mode            portrait                     expression from          pose from
@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from mggtalk.errors import MediaError
-from mggtalk.evaluation.frames import FrameStore, first_frame, picked_frames, resized, square_frames
+from mggtalk.evaluation.frames import FrameStore, first_frame, picked_frames, resize_picture, square_frames
 from mggtalk.media import load_sound
 from mggtalk.media.clips import SPEECH, Clip
 from mggtalk.media.sound import check_speech
@@ -54,7 +54,7 @@ LEAST_FRONTAL = 8
 
 
 class Reenactor(Protocol):
-    """What is evaluated: the part of :class:`mggtalk.pipeline.MGGTalkPipeline` that the protocol uses."""
+    """Pipeline under evaluation: the part of :class:`mggtalk.pipeline.MGGTalkPipeline` that the protocol uses."""
 
     face_model: Any
 
@@ -170,7 +170,7 @@ def make_task(
         still=select(pipe.track_frames([portrait], fps), [0] * len(chosen), rate),
         drive=drive,
         reference=reference,
-        real=FrameStore((resized(frame, size) for frame in picked_frames(path, chosen)), len(chosen), size),
+        real=FrameStore((resize_picture(frame, size) for frame in picked_frames(path, chosen)), len(chosen), size),
         same_person=mode != "cross",
     )
 

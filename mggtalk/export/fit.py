@@ -134,7 +134,7 @@ def _widest(measures: Measures, changes: Tensor, visible: Tensor, default: int) 
 
 
 def _attributes(splats: Gaussians, part: slice) -> Tensor:
-    """What is fitted, ``[n, 9]``: place, logarithm of the scales, RGB."""
+    """Collect what is fitted, ``[n, 9]``: place, logarithm of the scales, RGB."""
     scales = splats.scales[part].clamp(min=1e-6).log()
     return torch.cat([splats.means[part], scales, splats.harmonics[part, 0] * SH_0 + 0.5], dim=-1)
 

@@ -42,7 +42,7 @@ EDITS = (
     *(Edit(smile=0.4), Edit(smile=0.8), Edit(smile=1.0, jaw=0.4), Edit(smile=-0.8), Edit(brows=0.9, jaw=0.6)),
     *(Edit(gaze_x=25.0), Edit(gaze_x=-25.0), Edit(gaze_y=18.0), Edit(gaze_y=-18.0), Edit(smile=0.6, blink=0.9)),
 )
-"""What everybody tries first."""
+"""Expressions that everybody tries first."""
 
 
 class Measures(NamedTuple):
@@ -66,7 +66,7 @@ class Knees(NamedTuple):
 
 
 def measures_of(avatar: Avatar, face_model: FaceModel) -> Measures:
-    """How the gaps of an avatar's face depend on the expression."""
+    """Dependence of the gaps of an avatar's face on the expression."""
 
     def read(vertices: Tensor) -> Tensor:
         def height(upper: tuple[int, ...], lower: tuple[int, ...]) -> Tensor:
@@ -111,7 +111,7 @@ def knees_of(measures: Measures) -> Knees:
 
 
 def features_of(change: Tensor, measures: Measures, knees: Knees) -> Tensor:
-    """What weights are linear in: the change of expression ``[..., K]``, then the knees, ``[..., K + J]``."""
+    """Collect what weights are linear in: the change of expression ``[..., K]``, then the knees, ``[..., K + J]``."""
     seen = measures.of(change) @ knees.measure.T  # [..., J]
     return torch.cat([change, knees.scale * (knees.sign * (seen - knees.place)).clamp(min=0.0)], dim=-1)
 

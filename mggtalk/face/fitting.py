@@ -43,7 +43,7 @@ class FaceFit(NamedTuple):
 
 
 class _Sight(NamedTuple):
-    """What was seen, free of pixel units."""
+    """Observation, free of pixel units."""
 
     rays: Tensor  # [T, V, 2] x / z and y / z of every vertex
     depth: Tensor  # [T, V] depth relative to the face's middle, over the distance
@@ -227,7 +227,7 @@ class Solver:
         flip = shape.new_tensor(FLIP)
         depth = (shape @ pose.rotation.mT * flip + pose.translation[:, None])[..., 2]  # [T, V] of the model
         distance = pose.translation[:, 2:]  # [T, 1]
-        seen_depth = depth - self._centred(depth - sight.depth * distance)  # [T, V] of the tracker, shifted to fit
+        seen_depth = depth - self._centre(depth - sight.depth * distance)  # [T, V] of the tracker, shifted to fit
         point = torch.cat([sight.rays * depth[..., None], seen_depth[..., None]], -1)  # [T, V, 3]
         target = ((point - pose.translation[:, None]) * flip) @ pose.rotation - self.model.mean  # [T, V, 3] head frame
         metric = self._metric(pose)  # [T, 3, 3]
@@ -236,7 +236,7 @@ class Solver:
         return matrix, right
 
     def _identity_part(self, pose: _Pose, identity: Tensor) -> Tensor:
-        """What the known identity contributes to the right side ``[T, K]`` of the expression's equations."""
+        """Compute the known identity's contribution to the right side ``[T, K]`` of the expression's equations."""
         n = self.identities
         by_axes = self.gram[:, :, n:, :n] @ identity  # [3, 3, K]
         return torch.einsum("tij,ija->ta", self._metric(pose), by_axes)
@@ -246,6 +246,6 @@ class Solver:
         scale = pose.rotation.new_tensor([1.0, 1.0, self.model.config.depth_weight**2])
         return pose.rotation.mT * scale @ pose.rotation
 
-    def _centred(self, values: Tensor) -> Tensor:
+    def _centre(self, values: Tensor) -> Tensor:
         """``[T, V, ...]`` minus its mean over the vertices, by the weights of the pose."""
         return values - torch.einsum("v,tv...->t...", self.pose_weights, values)[:, None]

@@ -75,12 +75,12 @@ def _face_coordinates(landmarks: np.ndarray, size: int) -> tuple[np.ndarray, np.
 
 
 def down_the_face(landmarks: np.ndarray, size: int) -> np.ndarray:
-    """How far each pixel lies down the face from its middle: ``[S, S]`` in face heights."""
+    """Measure each pixel's way down the face from its middle: ``[S, S]`` in face heights."""
     return _face_coordinates(landmarks, size)[1]
 
 
 def below_rim(landmarks: np.ndarray, size: int) -> np.ndarray:
-    """How far each pixel lies below the rim of the head.
+    """Measure the depth of each pixel below the rim of the head.
 
     Args:
         landmarks: ``[478, 2 or 3]`` pixels.

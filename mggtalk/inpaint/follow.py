@@ -28,7 +28,7 @@ STEPS = 8
 
 
 def torso_warp(follow: Tensor, source: MotionFrame, driven: MotionFrame, focal_ratio: float) -> Tensor:
-    """Where each pixel of the new frame comes from in the torso plate.
+    """Compute where each pixel of the new frame comes from in the torso plate.
 
     Args:
         follow: Weight ``[1, S, S]``.
@@ -56,7 +56,7 @@ def torso_warp(follow: Tensor, source: MotionFrame, driven: MotionFrame, focal_r
 
 
 def _move(place: Tensor, depth: Tensor, source: MotionFrame, driven: MotionFrame, focal_ratio: float) -> Tensor:
-    """Where points of the neck's plane ``[B, G, G, 2]`` (units of the side) go with the head."""
+    """Compute where points of the neck's plane ``[B, G, G, 2]`` (units of the side) go with the head."""
     flat = place.flatten(1, 2)  # [B, G*G, 2]
     points = unproject(flat, depth.expand(flat.shape[:-1]), focal_ratio, (0.5, 0.5))
     head = camera_to_head(points, source.rotation, source.translation)

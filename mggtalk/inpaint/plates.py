@@ -1,4 +1,4 @@
-"""What stands behind the head: the torso, its neck continued under the jaw, and the background."""
+"""Plates behind the head: the torso, its neck continued under the jaw, and the background."""
 
 from __future__ import annotations
 

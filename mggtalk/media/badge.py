@@ -11,7 +11,7 @@ from mggtalk.config import NO_BADGE_STATEMENT as STATEMENT
 from mggtalk.errors import OptionError
 
 TEXT = "AI-made"
-"""What the badge says."""
+"""Text of the badge."""
 
 HEIGHT = 0.055
 """Height of the badge over the shorter side of the picture."""

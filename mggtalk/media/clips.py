@@ -1,4 +1,4 @@
-"""Which clips are evaluated, and whose portrait each of them drives."""
+"""Choice of the clips that are evaluated, and of the portrait that each of them drives."""
 
 from __future__ import annotations
 

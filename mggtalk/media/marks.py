@@ -1,4 +1,4 @@
-"""What every picture that is shown or written gets: the visible badge and the invisible watermark."""
+"""Marks on every picture that is shown or written: the visible badge and the invisible watermark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a media file holds: its header as ffmpeg reports it, and a count of its pictures without decoding them."""
+"""Contents of a media file: its header as ffmpeg reports it, and a count of its pictures without decoding them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NO_TIME = -(2**62)
 PLAYLIST = re.compile(
     rb"^(?:\xef\xbb\xbf)?\s*(?:#EXTM3U|ffconcat|\[playlist\]|<MPD|<\?xml[^>]*>\s*<(?:MPD|playlist))", re.IGNORECASE
 )
-"""How the first bytes of playlists look."""
+"""First bytes of playlists."""
 
 READ = (
     "Give a video (MP4, MOV, WebM, MKV, AVI, MXF, MPEG, GIF, animated WebP or PNG) or a recording (WAV, MP3, M4A, "
@@ -36,7 +36,7 @@ STREAM = re.compile(r"^  Stream #0:\d+(?:\[0x[0-9a-f]+\])?(?:\(\w+\))?: (Video|A
 
 @dataclass(frozen=True)
 class Header:
-    """What ffmpeg says about a file on opening it."""
+    """Ask ffmpeg about a file by opening it."""
 
     duration: float | None  # seconds, of the longest stream; None where the file does not say
     has_video: bool  # moving pictures; cover art does not count
@@ -191,11 +191,11 @@ def _nominal_rate(times: np.ndarray, tick: float, stated: float | None) -> float
     mean = float(steps.mean())
     if np.abs(steps - mean).max() <= max(1.01 * tick, 0.1 * mean):
         close = stated is not None and abs(stated * mean - 1) < 0.005 + tick / (len(steps) * mean)
-        return float(frame_rate(stated if close and stated else _rounded(1 / mean)))
+        return float(frame_rate(stated if close and stated else _round(1 / mean)))
     usual = float(steps[np.abs(steps - np.median(steps)) <= 0.25 * np.median(steps)].mean())
-    return float(frame_rate(_rounded(1 / usual if mean <= 1.5 * usual else 1 / mean)))
+    return float(frame_rate(_round(1 / usual if mean <= 1.5 * usual else 1 / mean)))
 
 
-def _rounded(rate: float) -> float:
+def _round(rate: float) -> float:
     """The whole number that a measured rate is within a thousandth of, or the rate itself."""
     return float(round(rate)) if abs(rate - round(rate)) < 8e-4 * rate else rate

@@ -18,7 +18,7 @@ from mggtalk.media.ffmpeg import input_arguments, run
 from mggtalk.media.files import PathLike, check_readable
 
 MARK_PREFIX = "AI-made with MGGTalk"
-"""What every mark starts with."""
+"""Start of every mark."""
 
 MARK = f"{MARK_PREFIX} {__version__}: a synthetic portrait, not a recording of a person."
 """The whole mark."""

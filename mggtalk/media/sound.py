@@ -29,7 +29,7 @@ with two wires swapped, or a microphone that sends its signal once upright and o
 
 
 class Level(Protocol):
-    """What has a length and a loudness."""
+    """Sound with a length and a loudness."""
 
     @property
     def seconds(self) -> float:

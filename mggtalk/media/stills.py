@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF")
-"""What is opened. A multi-picture JPEG (MPO, of phones) counts as JPEG; GIFs and TIFFs give their first picture."""
+"""Formats that are opened. A multi-picture JPEG (MPO, of phones) is a JPEG; GIFs and TIFFs give their first picture."""
 
 NAMES = "JPEG, PNG, WebP, HEIC, AVIF, BMP, TIFF or GIF"
 """The same for messages."""
@@ -23,10 +23,10 @@ HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"
 """Brands in the first bytes of what phones write."""
 
 BROKEN = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, OverflowError, struct.error, zlib.error)
-"""What Pillow's decoders raise on damaged files."""
+"""Exceptions that Pillow's decoders raise on damaged files."""
 
 BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
-"""What Pillow raises on a header that promises too many pixels."""
+"""Exceptions that Pillow raises on a header that promises too many pixels."""
 
 
 @cache
@@ -66,7 +66,7 @@ def is_still(path: Path) -> bool:
 
 
 def kind_of(head: bytes) -> str | None:
-    """What a file without a picture is by its first 16 bytes: ``video``, ``recording``, or None if that is unknown."""
+    """Tell what a file without a picture is by its first 16 bytes: ``video``, ``recording``, or None if that is unknown."""
     if head[4:8] == b"ftyp" or head[:4] == b"\x1aE\xdf\xa3" or (head[:4] == b"RIFF" and head[8:11] == b"AVI"):
         return "video"
     if head[:3] == b"ID3" or head[:4] in (b"fLaC", b"OggS", b"caff") or (head[:4] == b"RIFF" and head[8:12] == b"WAVE"):

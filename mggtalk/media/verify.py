@@ -25,7 +25,7 @@ MOST_FRAMES = 100
 
 
 class Verification(NamedTuple):
-    """What was found in a file."""
+    """Findings in a file."""
 
     mark: str | None  # the mark in its metadata
     watermark: Detection | None  # None where there is no picture

@@ -44,7 +44,7 @@ class VideoReader:
     def __init__(self, path: Path, header: Header, packets: Scan, config: MediaConfig) -> None:
         self.path = path
         self.width, self.height = _display_size(header, packets)
-        self.rate = _reduced(frame_rate(packets.fps), config.max_fps)
+        self.rate = _reduce(frame_rate(packets.fps), config.max_fps)
         self.duration = packets.seconds
         self.frame_count = max(1, round(packets.seconds * self.rate))
         self.has_sound = header.has_sound
@@ -156,7 +156,7 @@ def _display_size(header: Header, packets: Scan) -> tuple[int, int]:
     return (height, width) if round(header.rotation / 90) % 2 else (width, height)
 
 
-def _reduced(rate: Fraction, most: float) -> Fraction:
+def _reduce(rate: Fraction, most: float) -> Fraction:
     """The rate over the smallest whole number that gets it under the limit."""
     return rate / math.ceil(float(rate) / most - 1e-3) if rate > most else rate
 

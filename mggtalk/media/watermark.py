@@ -36,7 +36,7 @@ from PIL import Image
 from mggtalk.runtime.kernels import kernel
 
 KEY = b"MGGTalk watermark 1"
-"""What the signs are made of."""
+"""Characters that the signs are made of."""
 
 CELLS = 16
 """Cells along each side of the frame."""
@@ -78,7 +78,7 @@ ENERGY = 3 / 16
 
 
 class Detection(NamedTuple):
-    """What was found of the watermark."""
+    """Finding about the watermark."""
 
     score: float  # about normal with variance 1 where there is none
 
@@ -165,7 +165,7 @@ def _windows(frame: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _features(grid: np.ndarray) -> np.ndarray:
-    """How much of each wave the cells of ``[GRID, GRID]`` hold, in grey levels: ``[2, CELLS, CELLS]``."""
+    """Measure how much of each wave the cells of ``[GRID, GRID]`` hold, in grey levels: ``[2, CELLS, CELLS]``."""
     cells = grid.reshape(CELLS, SAMPLES, CELLS, SAMPLES)  # [row, y, column, x]
     norm = float((WAVE @ WAVE) * (FADE @ FADE))
     along_x = np.einsum("iajb,a,b->ij", cells, FADE, WAVE) / norm

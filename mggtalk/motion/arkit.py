@@ -195,7 +195,7 @@ def _column(rows: Sequence[Sequence[str]], index: int, name: str, what: str) -> 
 
 
 def _column_notes(header: Sequence[str], known: Sequence[str], columns: dict[str, int]) -> tuple[str, ...]:
-    """What was missing, and what was not understood."""
+    """Names that were missing, and names that were not understood."""
     notes = []
     missing = [name for name in NAMES[1:] if name not in known] + [n for n in ANGLES if n.lower() not in columns]
     if missing:

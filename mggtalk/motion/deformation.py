@@ -39,7 +39,7 @@ RIGHT_LIDS, LEFT_LIDS = (159, 145), (386, 374)
 """Middle of the upper and the lower lid."""
 
 RETREAT = 1.5
-"""How far an eyeball goes back per closing of its lids, so that the lid of a deep-set eye covers it too."""
+"""Retreat of an eyeball per closing of its lids, so that the lid of a deep-set eye covers it too."""
 
 
 def displacement(binding: Binding, moved: Tensor, inner: Tensor | None = None) -> Tensor:
@@ -62,7 +62,7 @@ def displacement(binding: Binding, moved: Tensor, inner: Tensor | None = None) -
 
 
 class InnerMotion(NamedTuple):
-    """What moves the eyes and the inside of the mouth."""
+    """Motion of the eyes and the inside of the mouth."""
 
     iris: Tensor  # [..., 2, 3] displacement of the right and the left iris
     closing: Tensor  # [..., 2] how far the lids of the right and the left eye came together
@@ -103,7 +103,7 @@ def _inner_displacement(binding: Binding, moved: Tensor, bound: Tensor) -> Tenso
 
 
 def _closing(moved: Tensor, lids: tuple[int, int]) -> Tensor:
-    """How far the middle of the upper lid came down to that of the lower one, decimetres, at least 0."""
+    """Measure how far the middle of the upper lid came down to that of the lower one, decimetres, at least 0."""
     upper, lower = lids
     return (moved[..., lower, 1] - moved[..., upper, 1]).clamp(min=0)
 

@@ -20,7 +20,7 @@ TURNS = {"yaw": 60.0, "pitch": 30.0, "roll": 30.0, "gaze_x": 30.0, "gaze_y": 20.
 
 
 class Edit(NamedTuple):
-    """What is changed of a portrait; zero changes nothing."""
+    """Edit of a portrait; zero changes nothing."""
 
     yaw: float = 0.0  # degrees, the face turns to the viewer's right
     pitch: float = 0.0  # degrees, down

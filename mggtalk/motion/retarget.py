@@ -41,7 +41,7 @@ WAY = 6.25
 
 
 def _strain(motion: Motion) -> Tensor:
-    """How far each frame is from a relaxed face that looks ahead, ``[T]``.
+    """Measure the distance of each frame from a relaxed face that looks ahead, ``[T]``.
 
     The mean squared expression (in standard deviations) plus the squared head angles (in units of 10 degrees).
     """

@@ -1,4 +1,4 @@
-"""How strongly a motion is played on a portrait: poses, expressions, and smoothing over time."""
+"""Strength with which a motion is played on a portrait: poses, expressions, and smoothing over time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MOST_SMOOTHING = 1.0
 
 
 class Style(NamedTuple):
-    """How a motion is played; the defaults change nothing."""
+    """Style in which a motion is played; the defaults change nothing."""
 
     pose: float = 1.0  # multiplies the turns and shifts of relative poses; 0 keeps the portrait's pose
     expression: float = 1.0  # multiplies the distance of each expression from the portrait at rest

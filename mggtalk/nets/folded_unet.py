@@ -34,11 +34,11 @@ def patterns(weight: Tensor) -> Tensor:
     Upper left, upper right, lower left and lower right pixel of four, in this order.
     """
 
-    def merged(kernel: Tensor, axis: int, late: int) -> Tensor:
+    def merge_weights(kernel: Tensor, axis: int, late: int) -> Tensor:
         first, second, third = kernel.unbind(axis)
         return torch.stack([first + second, third] if late else [first, second + third], dim=axis)
 
-    return torch.cat([merged(merged(weight, 2, row), 3, column) for row in (0, 1) for column in (0, 1)])
+    return torch.cat([merge_weights(merge_weights(weight, 2, row), 3, column) for row in (0, 1) for column in (0, 1)])
 
 
 def doubled_convolution(low: Tensor, kernels: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ class FoldedUNet:
         for stage in stages:
             weight = stage[0].weight.detach()  # [O, O + I, 3, 3]
             own = len(weight)
-            self._up.append(_Rise(_packed(weight[:, :own]), _packed(patterns(weight[:, own:])), stage[1:]))
+            self._up.append(_Rise(_pack(weight[:, :own]), _pack(patterns(weight[:, own:])), stage[1:]))
         self._last = by_pixel(unet.last.weight.detach().flatten(1), unfold)  # [unfold^2 * outputs, width]
         bias = unet.last.bias
         self._bias = None if bias is None else by_pixel(bias.detach()[:, None], unfold)[:, 0]
@@ -114,5 +114,5 @@ def by_pixel(rows: Tensor, unfold: int) -> Tensor:
     return rows.unflatten(0, (-1, unfold**2)).transpose(0, 1).flatten(0, 1).contiguous()
 
 
-def _packed(weight: Tensor) -> Tensor:
+def _pack(weight: Tensor) -> Tensor:
     return weight.contiguous(memory_format=torch.channels_last)

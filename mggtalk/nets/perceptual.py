@@ -153,7 +153,7 @@ class LPIPS(nn.Module):
         layers = self.layers(image, truth)
         if mask is None:
             return torch.stack([layer.mean((1, 2, 3)) for layer in layers]).sum(0)  # [B]
-        return masked_mean(upsampled(layers, image.shape[-2:]), mask)
+        return masked_mean(upsample(layers, image.shape[-2:]), mask)
 
     def layers(self, image: Tensor, truth: Tensor) -> list[Tensor]:
         """Distances at the resolution of each layer, ``[B, 1, h, w]``."""
@@ -164,8 +164,8 @@ class LPIPS(nn.Module):
         return distances
 
     def map(self, image: Tensor, truth: Tensor) -> Tensor:
-        """Where the pictures differ, ``[B, 1, H, W]``."""
-        return upsampled(self.layers(image, truth), image.shape[-2:])
+        """Compute where the pictures differ, ``[B, 1, H, W]``."""
+        return upsample(self.layers(image, truth), image.shape[-2:])
 
     def _features(self, image: Tensor) -> list[Tensor]:
         """Features of unit length."""
@@ -229,7 +229,7 @@ class VGGFeatures(nn.Module):
         return torch.stack(terms).mean()
 
 
-def upsampled(layers: Sequence[Tensor], size: Sequence[int]) -> Tensor:
+def upsample(layers: Sequence[Tensor], size: Sequence[int]) -> Tensor:
     """Sum of maps ``[B, 1, h, w]`` of several sides at one size, ``[B, 1, H, W]``."""
     height, width = size
     maps = [F.interpolate(layer, size=(height, width), mode="bilinear", align_corners=False) for layer in layers]

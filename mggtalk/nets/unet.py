@@ -27,7 +27,7 @@ def zero_init(layer: Layer) -> Layer:
 def is_zero(layer: nn.Conv1d | nn.Conv2d | nn.Linear) -> bool:
     """Whether a last layer still is all zero, i.e. the network's residual vanishes for every input.
 
-    Looked up once per state of the weights: to look is to wait for a card, and this is asked for every frame.
+    Looked up once per state of the weights: the look waits for a GPU, and every frame asks.
     """
     # Weights that were loaded in inference mode count no changes.
     state = [(part.data_ptr(), 0 if part.is_inference() else part._version) for part in layer.parameters(recurse=False)]

@@ -18,7 +18,7 @@ from mggtalk.evaluation.comparison import Comparison, Perception
 from mggtalk.evaluation.scores import Scores
 from mggtalk.face.crop import CropMode
 from mggtalk.nets.perceptual import LPIPS
-from mggtalk.person.background import seen_background
+from mggtalk.person.background import see_background
 from mggtalk.person.blendshapes.codes import CodeConfig, fresh_adapter
 from mggtalk.person.blendshapes.learn import LearnConfig, Learner
 from mggtalk.person.footage import SIDE, Candidate, Clip, Footage, open_clip
@@ -29,7 +29,7 @@ from mggtalk.runtime.progress import Progress, no_progress
 logger = logging.getLogger(__name__)
 
 WITHOUT, CHOSEN, WITH = "first frame", "chosen frame", "adapted"
-"""What is compared on held-out seconds: the clip's first frame as a portrait, the chosen frame, the adapter."""
+"""Rows of the comparison on held-out seconds: the clip's first frame as a portrait, the chosen frame, the adapter."""
 
 TRIALS = 8
 """Frames by which candidates for the portrait are compared."""
@@ -40,7 +40,7 @@ MEASURED = 60
 
 @dataclass(frozen=True)
 class AdaptConfig:
-    """How an avatar is adapted to a clip."""
+    """Settings of adapting an avatar to a clip."""
 
     held_out: float = 0.0  # share of the clip, at its end, that is only measured
     crop: CropMode = "auto"  # of the clip, see open_clip
@@ -50,7 +50,7 @@ class AdaptConfig:
 
 
 class Adaptation(NamedTuple):
-    """What came out."""
+    """Result."""
 
     file: AdapterFile  # to be written
     avatar: Avatar  # with the adapter
@@ -92,7 +92,7 @@ def adapt(
     clip = open_clip(pipe, path, config.held_out, config.crop, face, on_progress)
     facts = Facts(said, pipe.face_model.version, pipe.trained, clip.seconds, 0)
     portrait, avatar = choose_portrait(pipe, clip, config)
-    background = seen_background(pipe, clip.learned, portrait, avatar.plates.background)
+    background = see_background(pipe, clip.learned, portrait, avatar.plates.background)
     if background is not None:
         avatar = avatar.with_(plates=with_background(avatar.plates, background))
     learner = Learner(pipe, avatar, clip.learned, config.learn)

@@ -1,4 +1,4 @@
-"""What stands behind the person, from many frames of a clip whose camera does not move."""
+"""Background behind the person, from many frames of a clip whose camera does not move."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LEAST_TIMES = 2
 """Frames in which a pixel must be seen free of the person."""
 
 
-def seen_background(pipe: MGGTalkPipeline, footage: Footage, portrait: Candidate, own: Tensor) -> np.ndarray | None:
+def see_background(pipe: MGGTalkPipeline, footage: Footage, portrait: Candidate, own: Tensor) -> np.ndarray | None:
     """The portrait's background, with the median of other frames where those see what the portrait's person hides.
 
     Args:
@@ -62,7 +62,7 @@ def seen_background(pipe: MGGTalkPipeline, footage: Footage, portrait: Candidate
 
 
 def _free(pipe: MGGTalkPipeline, frame: np.ndarray, landmarks: np.ndarray) -> Tensor:
-    """Where a frame ``[S, S, 3]`` surely shows background, bool ``[1, S, S]``; landmarks in its pixels."""
+    """Find where a frame ``[S, S, 3]`` surely shows background, bool ``[1, S, S]``; landmarks in its pixels."""
     low, high = landmarks.min(0), landmarks.max(0)
     matte = pipe.matte(frame, box=(float(low[0]), float(low[1]), float(high[0]), float(high[1])))
     person = torch.from_numpy(np.asarray(matte)).float()[None, None]  # [1, 1, S, S]

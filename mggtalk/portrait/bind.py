@@ -22,7 +22,7 @@ from mggtalk.face.topology import (
 from mggtalk.portrait.teeth_border import teeth_border
 
 LASH_BAND = 2.0
-"""How much faster than linear the lid's motion sets in above its rim; 2: its lower half moves as one piece."""
+"""Factor by which, faster than linear, the lid's motion sets in above its rim; 2: its lower half moves as one piece."""
 
 
 CLOSED_MOUTH = 0.014

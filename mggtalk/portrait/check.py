@@ -54,7 +54,7 @@ class Finding(NamedTuple):
 
 
 class PortraitCheck(NamedTuple):
-    """What was found."""
+    """Findings."""
 
     boxes: tuple[tuple[float, float, float, float], ...]  # x0, y0, x1, y1 of the usable faces, left to right, pixels
     chosen: int | None  # which one was looked at; None if there is none, or several and none was chosen

@@ -47,7 +47,7 @@ is skin."""
 
 
 class MapView(NamedTuple):
-    """What the folds are looked for in."""
+    """View in which folds are looked for."""
 
     colour: Tensor  # [3, H, W] the portrait on the position map
     mask: Tensor  # [H, W] bool, its N points
@@ -138,7 +138,7 @@ def lid(view: MapView, rim: tuple[int, ...], place: int) -> Folds:
 
 
 def _along_line(line: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
-    """Where points stand along a line, and how far beside it.
+    """Measure where points stand along a line, and how far beside it.
 
     Args:
         line: ``[P, 2]`` pixels.

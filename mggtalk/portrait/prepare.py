@@ -33,7 +33,7 @@ EYE_SETBACK, MOUTH_SETBACK = 0.03, 0.06
 """Decimetres that eyeballs and the seen inside of the mouth lie behind the lids and lips."""
 
 LAYERS = 5
-"""How many splats lie over each other on the map: parents, children and their neighbours."""
+"""Number of splats that lie over each other on the map: parents, children and their neighbours."""
 
 
 @torch.no_grad()

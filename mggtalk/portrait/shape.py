@@ -13,7 +13,7 @@ from torch import Tensor
 from mggtalk.avatar.binding import Binding
 from mggtalk.config import DSGRConfig
 from mggtalk.depth.estimator import DepthEstimator
-from mggtalk.dsgr.mirror import MirroredHalf, VisibleHead, mirrored_half
+from mggtalk.dsgr.mirror import MirroredHalf, VisibleHead, mirror_half
 from mggtalk.dsgr.reconstruct import coarse_cloud
 from mggtalk.dsgr.refine import RefineUNet
 from mggtalk.geometry import camera_to_head, head_to_camera, mirror_points, rotation_to_euler
@@ -75,7 +75,7 @@ def shape(
     binding = bind_points(view, mask, colour)
     turned = math.degrees(abs(float(rotation_to_euler(view.rotation)[1]))) > TURNED
     by_trust = replace(config, trust=config.trust and turned)
-    half = mirrored_half(look_at_halves(view, cloud, mask, colour, binding), by_trust)
+    half = mirror_half(look_at_halves(view, cloud, mask, colour, binding), by_trust)
     weight = view.head * half.visible
     stays = mask & (weight > 0.02)
     kept = half.kept & stays

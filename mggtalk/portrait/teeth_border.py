@@ -1,4 +1,4 @@
-"""Where upper teeth end in a portrait with an open mouth: what is above stays with the skull, the rest with the jaw."""
+"""Border of the upper teeth in an open-mouthed portrait: what is above stays with the skull, the rest with the jaw."""
 
 from __future__ import annotations
 

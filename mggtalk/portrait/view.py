@@ -71,7 +71,7 @@ class Beyond(NamedTuple):
 
 @dataclass(frozen=True)
 class PortraitView:
-    """What a square portrait of S x S pixels shows. H and W are the sides of the position map."""
+    """View of a square portrait of S x S pixels. H and W are the sides of the position map."""
 
     image: Tensor  # [3, S, S] RGB in [0, 1]
     foreground: Tensor  # [3, S, S] colour of the head alone: no background mixes in at soft edges
@@ -121,7 +121,7 @@ class PortraitView:
         return to_colour_map(self.image, project(in_camera, self.camera.focal, self.camera.centre), self.size)
 
     def for_depth(self) -> HeadView:
-        """What a depth estimator sees: the picture as fine as the portrait is."""
+        """Prepare the input of a depth estimator: the picture as fine as the portrait is."""
         fine = self.camera._replace(map_size=max(self.camera.map_size, round(self.camera.side)))
         return HeadView(
             image=to_colour_map(self.image, fine.pixel_grid(), self.size).numpy(),

@@ -1,4 +1,4 @@
-"""Rendering of Gaussians: gsplat on CUDA cards, own kernels with the same semantics on the CPU; splat files."""
+"""Rendering of Gaussians: gsplat on CUDA GPUs, own kernels with the same semantics on the CPU; splat files."""
 
 from mggtalk.render.harmonics import evaluate_harmonics, harmonics_from_colour
 from mggtalk.render.ply import load_ply, save_ply

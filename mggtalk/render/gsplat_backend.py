@@ -1,4 +1,4 @@
-"""The rasterizer of gsplat, for CUDA cards. Imported only where it is used."""
+"""The rasterizer of gsplat, for CUDA GPUs. Imported only where it is used."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def rasterize_gsplat(
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Draw Gaussians that are on a CUDA device; see :func:`mggtalk.render.rasterize`.
 
-    gsplat reads the number of intersections once in each call, so a batch waits for the card once.
+    gsplat reads the number of intersections once in each call, so a batch waits for the GPU once.
 
     Returns:
         Image ``[..., H, W, C]``, alpha ``[..., H, W]`` and, if asked for, depth ``[..., H, W]``.
@@ -49,7 +49,7 @@ def rasterize_gsplat(
 def _finite(gaussians: Gaussians, colours: Tensor) -> tuple[Tensor, ...]:
     """Single-precision tensors for gsplat; Gaussians that are not finite get harmless numbers and opacity 0.
 
-    Masking does not wait for the card, as dropping them would.
+    Masking does not wait for the GPU, as dropping them would.
     """
     tensors = [tensor.float() for tensor in (*gaussians[:3], colours)]
     good = gaussians.quaternions.norm(dim=-1) > 0  # [..., N]; False for NaN

@@ -13,7 +13,7 @@ from mggtalk.render.constants import SH_0, SH_1
 
 
 def camera_centre(view: Tensor) -> Tensor:
-    """Where the camera is in the head frame ``[3]``, from its ``[4, 4]`` view matrix."""
+    """Compute where the camera is in the head frame ``[3]``, from its ``[4, 4]`` view matrix."""
     return torch.linalg.inv(view)[:3, 3]
 
 

@@ -48,7 +48,7 @@ def rasterize(
         background: ``[C]``; black if None.
         features: ``[N, C]`` or ``[B, N, C]`` channels to draw instead of the RGB that the harmonics have from this
             camera.
-        backend: ``cpu``: own kernels, float32 or float64. ``gsplat``: needs a CUDA card, float32. ``reference``: slow,
+        backend: ``cpu``: own kernels, float32 or float64. ``gsplat``: needs a CUDA GPU, float32. ``reference``: slow,
             for tests. ``auto``: gsplat for tensors on a CUDA device, else cpu.
         depth: Also draw the depth.
         block: The picture is drawn at the camera's size and averaged over squares of this side, which divides both
@@ -61,7 +61,7 @@ def rasterize(
         OptionError: If the backend is unknown or cannot draw here.
         ValueError: If shapes do not fit.
     """
-    gaussians, camera = _prepared(gaussians, camera)
+    gaussians, camera = _prepare(gaussians, camera)
     if background is not None:
         background = background.to(gaussians.means)
     if features is not None:
@@ -124,7 +124,7 @@ def _splat_reference(
     return average(*splat_reference(gaussians, channels, camera, background), block)
 
 
-def _prepared(gaussians: Gaussians, camera: Camera) -> tuple[Gaussians, Camera]:
+def _prepare(gaussians: Gaussians, camera: Camera) -> tuple[Gaussians, Camera]:
     """All tensors in the precision and on the device of the means; half precision becomes single."""
     means = gaussians.means
     dtype = means.dtype if means.dtype in (torch.float32, torch.float64) else torch.float32
@@ -172,7 +172,7 @@ def _choose(backend: Backend, device: torch.device) -> Backend:
         return "gsplat" if device.type == "cuda" else "cpu"
     if backend == "gsplat" and device.type != "cuda":
         raise OptionError(
-            f"gsplat draws on CUDA cards only, and the Gaussians are on {device}.", "Move them, or choose cpu."
+            f"gsplat draws on CUDA GPUs only, and the Gaussians are on {device}.", "Move them, or choose cpu."
         )
     if backend == "cpu" and device.type != "cpu":
         raise OptionError(f"The Gaussians are on {device}, not on the CPU.", "Move them, or choose auto.")

@@ -1,1 +1,1 @@
-"""What everything stands on: threads, kernels, progress, files, the cache."""
+"""Ground floor of the package: threads, kernels, progress, files, the cache."""

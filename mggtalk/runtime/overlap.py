@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 WAIT_SECONDS = 0.05
-"""How soon a producer that waits for room notices that nobody wants its items any more."""
+"""Seconds after which a producer that waits for room notices that nobody wants its items any more."""
 
 _settings = threading.Lock()
 

@@ -1,4 +1,4 @@
-"""How long work is told about: one callback for every stage."""
+"""Progress of work: one callback for every stage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading pictures back from a card without making it wait for the next one."""
+"""Reading pictures back from a GPU without making it wait for the next one."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class _Copy(NamedTuple):
         return self.host.numpy()
 
 
-def downloaded(pictures: Iterable[Tensor]) -> Iterator[np.ndarray]:
+def read_back(pictures: Iterable[Tensor]) -> Iterator[np.ndarray]:
     """Pictures as arrays, in order.
 
     Args:
-        pictures: Made one after the other; a card works on the later ones while an earlier one is copied.
+        pictures: Made one after the other; a GPU works on the later ones while an earlier one is copied.
 
     Yields:
         What is in each of them.

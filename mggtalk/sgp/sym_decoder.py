@@ -15,7 +15,7 @@ from mggtalk.nets.unet import conv_block, is_zero, zero_init
 from mggtalk.sgp.parameters import CHANNELS
 
 COARSENESS = 4
-"""How many times smaller than the position map the nets' maps are."""
+"""Ratio of the position map's side to that of the nets' maps."""
 
 
 class _Branch(nn.Module):

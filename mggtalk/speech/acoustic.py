@@ -1,4 +1,4 @@
-"""How likely each English sound is at each moment.
+"""Likelihood of each English sound at each moment.
 
 A decoder names one phone at a time; the mixtures of Gaussians it rests on say how well every phone fits, which tells
 more: half an open vowel, or something between P and F. It also holds in other languages, as far as sounds go.
@@ -70,7 +70,7 @@ def cepstra(emphasised: np.ndarray) -> np.ndarray:
 
 
 def state_scores(values: np.ndarray, low: int, high: int, model: AcousticModel | None = None) -> np.ndarray:
-    """How well some frames fit each state of each phone.
+    """Score how well some frames fit each state of each phone.
 
     Args:
         values: :func:`cepstra` of a whole recording without their mean, ``[C, 13]``.
@@ -98,7 +98,7 @@ def state_scores(values: np.ndarray, low: int, high: int, model: AcousticModel |
 
 
 def posteriors(scores: np.ndarray) -> np.ndarray:
-    """How likely each phone is, ``[n, P]`` float32 with sums of 1, from scores of states ``[n, P, 3]``."""
+    """Compute the likelihood of each phone, ``[n, P]`` float32 with sums of 1, from scores of states ``[n, P, 3]``."""
     score = SHARPNESS * scores.max(-1)
     share = np.exp(score - score.max(1, keepdims=True))
     return share / share.sum(1, keepdims=True)

@@ -39,7 +39,7 @@ RIDGE = 1e-4
 """Weight of the coefficients' size against the mouth's motion, square decimetres."""
 
 ENCODER_ADVICE = f"Make it with {MADE_BY}, or restore its folder."
-"""How to get a speech encoder."""
+"""Advice on getting a speech encoder."""
 
 TAP = 2
 """Input frames between the taps of the linear filter."""
@@ -76,7 +76,7 @@ def mouth_region(face_model: FaceModel, size: int) -> Tensor:
 
 
 class Voice(NamedTuple):
-    """How one speaker moves the lips: S + M M + M numbers, 164 in the embedded size."""
+    """Voice of one speaker, as it moves the lips: S + M M + M numbers, 164 in the embedded size."""
 
     style: Tensor  # [S]
     mix: Tensor  # [M, M] how directions become more, less, or one another; zero changes nothing
@@ -135,7 +135,7 @@ class AudioPrior(nn.Module):
         return not self.training and is_zero(self.last) and is_zero(self.linear)
 
     def ears(self) -> Ears | None:
-        """What hears for this prior: None for one that reads likely phones.
+        """Encoder that hears for this prior: None for one that reads likely phones.
 
         Raises:
             WeightsMissingError: If its speech encoder is not here.

@@ -1,4 +1,4 @@
-"""What is measured in a recording: mel spectrogram, loudness, spectral shape and where somebody speaks.
+"""Measurements of a recording: mel spectrogram, loudness, spectral shape and where somebody speaks.
 
 All curves share one clock of :data:`FRAMES_PER_SECOND` frames; frame ``i`` is centred on the time ``i / 80`` s. The
 sound is read once, piece by piece, and not kept.

@@ -1,4 +1,4 @@
-"""What is understood of a recording: who speaks when, which sounds, and the rules' mouth for them."""
+"""Understanding of a recording: who speaks when, which sounds, and the rules' mouth for them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Speech(NamedTuple):
     sounds: np.ndarray | None  # [F, D] float16, 50 frames a second, of a speech encoder; None without one
 
     def part(self, start: int, end: float) -> Speech:
-        """What lies between two moments; all times count from the first.
+        """Cut out what lies between two moments; all times count from the first.
 
         Args:
             start: Seconds.

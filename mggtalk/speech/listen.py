@@ -161,7 +161,7 @@ def lips(
 
 
 def mouth_curves(speech: Speech, moments: np.ndarray, config: SpeechConfig) -> SpeechCurves:
-    """What the rules make of speech at some moments ``[T]``, seconds; eyes and brows are left at rest."""
+    """Apply the rules to speech at some moments ``[T]``, seconds; eyes and brows are left at rest."""
     rules = rule_curves(speech)  # [C, 52]
     weights = config.mouth * mouth_at(rules, speech.said, moments + LEAD, config.fps)  # [T, 52]
     return SpeechCurves(np.clip(weights, 0.0, 1.0), speech, rules, lip_contact(speech.said, moments + LEAD))
@@ -176,7 +176,7 @@ def _check(config: SpeechConfig, language: str | None) -> None:
 
 
 def _notes(speech: Speech, language: str | None, learned: AudioPrior | None) -> tuple[str, ...]:
-    """What the user should know about the lips."""
+    """Note for the user about the lips."""
     if not speech.features.active.any():
         return ("No speech was found in the recording; the mouth stays closed.",)
     if learned is None:
@@ -186,7 +186,7 @@ def _notes(speech: Speech, language: str | None, learned: AudioPrior | None) -> 
 
 
 def _rule_notes(speech: Speech, language: str | None) -> tuple[str, ...]:
-    """What the user should know about the rules."""
+    """Note for the user about the rules."""
     if speech.track is None or speech.trust == 0.0:
         return ("No phones were found in the recording; the lips follow loudness and spectrum.",)
     if speech.trust >= NOTED_TRUST:

@@ -25,7 +25,7 @@ CHUNK_SECONDS = 20.0
 """Recordings are decoded in pieces of about this length, cut where it is quietest."""
 
 SEARCH_SECONDS = 4.0
-"""How far back from its end a piece may be cut."""
+"""Greatest distance from its end at which a piece may be cut."""
 
 DIGITAL_SILENCE = 1.0
 """First cepstrum of frames in which nothing was recorded: they say nothing about voice and microphone."""

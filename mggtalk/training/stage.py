@@ -1,4 +1,4 @@
-"""What a trainer needs to know of a stage: the learner, its losses, and how to show what it makes."""
+"""Stage of a training, as the trainer sees it: the learner, its losses, and how to show what it makes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class Outcome(NamedTuple):
-    """What one step's pictures look like and cost."""
+    """Pictures of one step, and their losses."""
 
     total: Tensor  # [] what is minimised
     terms: dict[str, Tensor]  # its parts, unweighted, for the log
@@ -18,7 +18,7 @@ class Outcome(NamedTuple):
 
 
 class Draws(Protocol):
-    """What a stage learns from."""
+    """Samples that a stage learns from."""
 
     def draw(self, index: int) -> Any:
         """The stage's own kind of sample, always the same for one index: step times processes, plus the process."""
@@ -29,7 +29,7 @@ class Stage(Protocol):
 
     @property
     def learner(self) -> nn.Module:
-        """What learns."""
+        """Parameters that learn."""
 
     @property
     def networks(self) -> tuple[str, ...]:
@@ -45,7 +45,7 @@ class Stage(Protocol):
 
     @property
     def samples(self) -> Draws:
-        """What it learns from."""
+        """Data that it learns from."""
 
     def set_train(self, learner: nn.Module) -> None:
         """Training mode for what learns, evaluation mode for the rest."""
@@ -54,4 +54,4 @@ class Stage(Protocol):
         """Pictures and losses of one sample."""
 
     def critic_loss(self, critic: nn.Module, outcome: Outcome) -> Tensor:
-        """What the critic minimises on the same pictures."""
+        """Compute the critic's loss on the same pictures."""

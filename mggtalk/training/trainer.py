@@ -29,7 +29,7 @@ from mggtalk.training.stage import Outcome, Stage
 logger = logging.getLogger(__name__)
 
 CONFIG, LOG, LATEST, WEIGHTS = "train.json", "log.jsonl", "latest", "weights"
-"""What stands in the folder of a run: its configuration, its log, its last checkpoint and the weights for use."""
+"""Folder of a run: its configuration, its log, its last checkpoint and the weights for use."""
 
 
 class Trainer:

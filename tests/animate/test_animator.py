@@ -1,4 +1,4 @@
-"""Frames made fast against frames made by the torch path that is trained, and on a card against the CPU."""
+"""Frames made fast against frames made by the torch path that is trained, and on a GPU against the CPU."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_batches_are_drawn_as_they_are_read(
     assert not list(animator.frames_together(counted.with_(expression=torch.zeros(0, 1)), 8))
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a card to record on")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU to record on")
 def test_without_a_graph_frames_are_drawn_all_the_same(
     prior_pipeline: MGGTalkPipeline, avatar: Avatar, motion: Motion, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -156,7 +156,7 @@ def test_without_a_graph_frames_are_drawn_all_the_same(
 
 
 class HostReads(TorchFunctionMode):
-    """Notes what would make a card wait: numbers that the host reads, sizes that depend on values, numbers sent."""
+    """Notes what would make a GPU wait: numbers that the host reads, sizes that depend on values, numbers sent."""
 
     WAITS = ("item", "tolist", "numpy", "cpu", "nonzero", "masked_select", "unique", "argwhere", "equal", "allclose")
     CASTS = ("__bool__", "__float__", "__int__", "__index__")
@@ -164,7 +164,7 @@ class HostReads(TorchFunctionMode):
     def __init__(self, *host: torch.Tensor) -> None:
         super().__init__()
         self.seen: list[str] = []
-        self.host = [id(tensor) for tensor in host]  # never on a card
+        self.host = [id(tensor) for tensor in host]  # never on a GPU
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         name = getattr(func, "__name__", "")
@@ -189,7 +189,7 @@ def test_nothing_in_the_loop_makes_a_card_wait(talkative: MGGTalkPipeline, avata
     with torch.inference_mode(), HostReads() as reads:
         head = animator.layers(splats, frames)
         animator.image_renderer(*head)
-    allowed = {"numpy", "from_numpy"}  # the CPU's own rasterizer, which a card does not use
+    allowed = {"numpy", "from_numpy"}  # the CPU's own rasterizer, which a GPU does not use
     assert set(reads.seen) <= allowed
     with HostReads() as reads:  # the guard sees what it should
         motion[3].expression[motion[3].expression > 0].sum().item()
@@ -199,7 +199,7 @@ def test_nothing_in_the_loop_makes_a_card_wait(talkative: MGGTalkPipeline, avata
 
 
 @pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA card")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_a_card_makes_the_same_frames(talkative: MGGTalkPipeline, avatar: Avatar, motion: Motion) -> None:
     here = list(talkative.animator(avatar, SIZE).frames(motion))
     there = copy.copy(talkative)

@@ -29,7 +29,7 @@ def line_of(lines: list[str], name: str) -> str:
 def test_the_command_lists_every_model_and_how_to_get_it(capfd) -> None:
     assert main(("doctor",)) == 0
     lines = capfd.readouterr().out.splitlines()
-    assert "torch" in lines[0] and "CUDA card" in lines[0]
+    assert "torch" in lines[0] and "CUDA GPU" in lines[0]
     for name in ("face_model", "matte", "landmarks", "mesh"):
         assert line_of(lines, name).startswith("ok")
     for name in catalogue.CATALOGUE:

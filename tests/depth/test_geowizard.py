@@ -20,7 +20,7 @@ from mggtalk.depth.geowizard import (
     GeoWizardPipeline,
     load_geowizard,
 )
-from mggtalk.depth.geowizard_input import class_labels, clip_pixels, picture_tensor, resized_to
+from mggtalk.depth.geowizard_input import class_labels, clip_pixels, picture_tensor, resize_to
 from mggtalk.depth.joint_attention import JointAttention
 from mggtalk.errors import OptionError
 
@@ -104,9 +104,9 @@ def test_class_labels_by_hand() -> None:
 
 
 def test_resizing_keeps_the_originals_rounding() -> None:
-    assert resized_to(512, 512, 768) == (768, 768)
-    assert resized_to(307, 100, 768)[0] == 767 and resized_to(308, 100, 768)[0] == 768
-    assert resized_to(1536, 1000, 768) == (768, 500)
+    assert resize_to(512, 512, 768) == (768, 768)
+    assert resize_to(307, 100, 768)[0] == 767 and resize_to(308, 100, 768)[0] == 768
+    assert resize_to(1536, 1000, 768) == (768, 500)
 
 
 def test_transparency_is_resized_before_it_is_dropped() -> None:
@@ -191,7 +191,7 @@ def test_half_precision_networks_and_a_single_precision_vae_work_together(geowiz
 
 
 @pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA card")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 @pytest.mark.parametrize("offload", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_on_a_cuda_card(geowizard_folder, geowizard_v2_folders, wizard, picture, dtype, offload) -> None:

@@ -211,7 +211,7 @@ def test_another_architecture_is_refused(tmp_path) -> None:
 
 
 @pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA card")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 @pytest.mark.parametrize(("build", "gives"), MODELS.values(), ids=MODELS.keys())
 def test_on_a_cuda_card(build, gives, dtype, tmp_path) -> None:

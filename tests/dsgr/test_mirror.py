@@ -10,7 +10,7 @@ import torch
 from scipy import ndimage
 
 from mggtalk.config import DSGRConfig
-from mggtalk.dsgr.mirror import MirroredHalf, VisibleHead, mirrored_half
+from mggtalk.dsgr.mirror import MirroredHalf, VisibleHead, mirror_half
 from mggtalk.dsgr.trust import sight_trust
 from mggtalk.geometry import head_to_camera, project
 
@@ -39,7 +39,7 @@ def visible_head(head, mask: torch.Tensor | None = None, colour: torch.Tensor | 
 
 def half_of(head, **changes: object) -> MirroredHalf:
     """Mirrored half of a head's true surface by the voxel filter."""
-    return mirrored_half(visible_head(head), dataclasses.replace(CONFIG, **{"trust": False} | changes))
+    return mirror_half(visible_head(head), dataclasses.replace(CONFIG, **{"trust": False} | changes))
 
 
 def in_head_frame(head) -> torch.Tensor:
@@ -94,7 +94,7 @@ def test_a_ragged_silhouette_does_not_gather_the_mirrored_points(turned_head) ->
     head = turned_head
     ragged = head.mask.clone()
     ragged[::2] &= torch.from_numpy(ndimage.binary_erosion(head.mask.numpy(), np.ones((1, 3)), iterations=2))[::2]
-    _, mirrored, *_ = mirrored_half(visible_head(head, ragged), dataclasses.replace(CONFIG, trust=False))
+    _, mirrored, *_ = mirror_half(visible_head(head, ragged), dataclasses.replace(CONFIG, trust=False))
     in_camera = head_to_camera(mirrored, head.rotation, head.translation)
     rows = head.camera.to_crop(project(in_camera, head.camera.focal, head.camera.centre))[:, 1].floor().long()
     counts = torch.bincount(rows, minlength=64)[24:40].float()
@@ -102,14 +102,14 @@ def test_a_ragged_silhouette_does_not_gather_the_mirrored_points(turned_head) ->
 
 
 def test_by_trust_a_frontal_head_stays_as_it_was_seen(frontal_head) -> None:
-    half = mirrored_half(visible_head(frontal_head), CONFIG)
+    half = mirror_half(visible_head(frontal_head), CONFIG)
     assert half.kept.sum() < 0.02 * frontal_head.mask.sum()
     assert half.visible[frontal_head.mask].mean() > 0.99
 
 
 def test_by_trust_the_better_seen_half_takes_the_grazing_rim(turned_head) -> None:
     head = turned_head
-    half = mirrored_half(visible_head(head), CONFIG)
+    half = mirror_half(visible_head(head), CONFIG)
     seen = in_head_frame(head)
     by_filter = half_of(head).points
     assert (half.points[:, 0] > 0).float().mean() > 0.95  # the side at x > 0 is hidden
@@ -128,22 +128,22 @@ def test_the_mirrored_half_has_the_light_of_its_own_side(half_turned_head) -> No
     head = half_turned_head
     side = (head.points[:1] > 0).float()  # the far side is darker
     half = visible_head(head, colour=(0.6 - 0.12 * side).expand(3, -1, -1).clone())
-    dark = mirrored_half(half._replace(twin=torch.zeros_like(half.twin)), CONFIG)
+    dark = mirror_half(half._replace(twin=torch.zeros_like(half.twin)), CONFIG)
     near = dark.points[:, 0] > 0
     assert near.sum() > 50
     assert (dark.colour[near].mean(0) + 0.12).abs().max() < 0.04
-    even = mirrored_half(visible_head(head), CONFIG)
+    even = mirror_half(visible_head(head), CONFIG)
     assert (even.colour.abs() < 1e-3).all()
 
 
 def test_where_the_face_model_knows_the_twin_it_decides(turned_head) -> None:
     half = visible_head(turned_head)
-    better = mirrored_half(half._replace(twin=half.trust), CONFIG)  # both halves seen alike: nothing to take over
+    better = mirror_half(half._replace(twin=half.trust), CONFIG)  # both halves seen alike: nothing to take over
     assert not better.kept.any() and (better.visible == 1).all()
 
 
 def test_a_selection_of_the_mirrored_half(turned_head) -> None:
-    half = mirrored_half(visible_head(turned_head), CONFIG)
+    half = mirror_half(visible_head(turned_head), CONFIG)
     some = half.kept & (torch.arange(64) % 2 == 0)
     part = half.select(some)
     assert len(part.points) == len(part.colour) == int(some.sum())

@@ -11,7 +11,7 @@ from mggtalk.evaluation import PRIOR, STILL, TRAINED, Method, from_json
 from mggtalk.evaluation.comparison import Perception
 from mggtalk.evaluation.fid import InceptionDistance
 from mggtalk.evaluation.foreign import FOREIGN, NOBODY, Foreign, Judges, load_judges
-from mggtalk.evaluation.frames import FrameStore, centre_square, resized
+from mggtalk.evaluation.frames import FrameStore, centre_square, resize_picture
 from mggtalk.evaluation.identity import SFace
 from mggtalk.evaluation.protocol import evaluate, score_task
 from mggtalk.evaluation.scores import REAL
@@ -87,7 +87,7 @@ class StillPipe(DiscPipe):
 
     def animate(self, avatar, motion, size, pose):
         for _ in motion:
-            yield resized(avatar, size)
+            yield resize_picture(avatar, size)
 
 
 class TiredPipe(DiscPipe):
@@ -95,7 +95,7 @@ class TiredPipe(DiscPipe):
 
     def animate(self, avatar, motion, size, pose):
         for index, frame in enumerate(super().animate(avatar, motion, size, pose)):
-            yield frame if index < 5 else resized(avatar, size)
+            yield frame if index < 5 else resize_picture(avatar, size)
 
 
 class BlackPipe(DiscPipe):

@@ -60,7 +60,7 @@ def test_wrong_batches(scene):
 
 
 @pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA card")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_a_batch_on_a_card_is_its_pictures_on_the_cpu(scene):
     scenes, sets, cameras = together(scene, count=2000, size=96, dtype=torch.float32)
     sets.means[0, 0], sets.quaternions[2, 1] = torch.nan, 0.0  # views of stacked tensors: the scenes keep theirs

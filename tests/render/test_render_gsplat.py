@@ -1,4 +1,4 @@
-"""The CPU kernels against gsplat on a CUDA card. Thresholds may flip in a few pixels, hence quantiles."""
+"""The CPU kernels against gsplat on a CUDA GPU. Thresholds may flip in a few pixels, hence quantiles."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ import torch
 from mggtalk.render import rasterize
 from mggtalk.scene import Gaussians
 
-pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA card")]
+pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")]
 
 
 def draw(gaussians, camera, device):

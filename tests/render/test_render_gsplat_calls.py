@@ -1,4 +1,4 @@
-"""What gsplat is given and what is taken from it, without a card: torch stands in for its CUDA kernels.
+"""What gsplat is given and what is taken from it, without a GPU: torch stands in for its CUDA kernels.
 
 gsplat's own Python runs, with the torch functions that it tests its kernels against; the pixels come from the reference
 rasterizer's compositing. So shapes and conventions are gsplat's; its kernels are not run here.

@@ -19,7 +19,7 @@ from mggtalk.media import open_video
 from mggtalk.scene import FaceTrack
 from mggtalk.training.data import preprocess as module
 from mggtalk.training.data.corpus import Clip, open_corpus
-from mggtalk.training.data.preprocess import PreprocessConfig, Shard, load_track, mirrored_track, preprocess, strided
+from mggtalk.training.data.preprocess import PreprocessConfig, Shard, list_strides, load_track, mirror_track, preprocess
 
 
 @pytest.fixture(scope="module")
@@ -84,10 +84,10 @@ def test_mirrored_track_mirrors_twice_to_itself() -> None:
     track = FaceTrack(
         generator.random((2, 478, 3)).astype(np.float32), generator.random((2, 52)), np.ones(2, bool), 25.0, 100, 80
     )
-    twice = mirrored_track(mirrored_track(track))
+    twice = mirror_track(mirror_track(track))
     assert np.allclose(twice.landmarks, track.landmarks, atol=1e-4)
     assert np.array_equal(twice.blendshapes, track.blendshapes)
-    assert not np.array_equal(mirrored_track(track).blendshapes, track.blendshapes)
+    assert not np.array_equal(mirror_track(track).blendshapes, track.blendshapes)
 
 
 def test_second_run_does_nothing_again(stored: Path, videos: Path, small_config, monkeypatch) -> None:
@@ -148,7 +148,7 @@ def test_known_tracks_are_used_and_wrong_ones_are_not(videos: Path, tmp_path: Pa
 
     config = replace(small_config, sources=1, mirror=False)
     known = save(replace(track, landmarks=track.landmarks + np.float32(2.0)), tmp_path / "known")
-    wrong = save(strided(track, 2), tmp_path / "wrong")
+    wrong = save(list_strides(track, 2), tmp_path / "wrong")
     landmarks = {}
     for tracks in (known, wrong):
         out = tmp_path / f"out-{tracks.name}"

@@ -123,7 +123,7 @@ class _Residual:
     def __call__(self, composite: np.ndarray, alpha: np.ndarray, change: Tensor) -> np.ndarray:
         """Bounded residual ``[side, side, 3]``, not yet gated, of composite ``[S, S, 3]`` and alpha ``[S, S, 1]``."""
         if len(composite) != self._side:
-            composite, alpha = (self._resized(layer) for layer in (composite, alpha))
+            composite, alpha = (self._resize(layer) for layer in (composite, alpha))
         small = self._side // self._fold
         layers = np.empty((small, small, LAYERS * self._fold**2), np.float32)
         run_ranges(stack_layers, small, ROWS, composite, alpha, self._fold, layers)
@@ -133,7 +133,7 @@ class _Residual:
         folded = rows.view(small, small, self._fold, self._fold, 3).transpose(1, 2)  # [s, fold, s, fold, 3]
         return folded.reshape(self._side, self._side, 3).numpy()
 
-    def _resized(self, layer: np.ndarray) -> np.ndarray:
+    def _resize(self, layer: np.ndarray) -> np.ndarray:
         """A picture ``[S, S, C]`` at the size that the UNet sees."""
         if len(layer) % self._side == 0:
             return shrink_image(layer, len(layer) // self._side)

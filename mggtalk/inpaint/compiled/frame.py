@@ -30,7 +30,7 @@ def _cell(place: float, side: int) -> tuple[Any, Any, Any]:
 
 
 @helper
-def _sampled(image: np.ndarray, x: float, y: float) -> float:
+def _sample(image: np.ndarray, x: float, y: float) -> float:
     """Bilinear sample of ``image [S, S]`` at a place in units of its side."""
     dt = type(x)
     side = image.shape[0]
@@ -76,7 +76,7 @@ def follow_head(
             target_x, target_y = (dt(column) + half) / dt(side), (dt(row) + half) / dt(side)
             x, y = target_x, target_y
             for _ in range(steps):
-                weight = _sampled(follow, x, y)
+                weight = _sample(follow, x, y)
                 px, py = (x - half) / ratio * depth, (y - half) / ratio * depth
                 qx = motion[0, 0] * px + motion[0, 1] * py + motion[0, 2] * depth + shift[0]
                 qy = motion[1, 0] * px + motion[1, 1] * py + motion[1, 2] * depth + shift[1]

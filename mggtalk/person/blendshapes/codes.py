@@ -113,7 +113,7 @@ def pose_view() -> Tensor:
 
 
 def shape_view(face_model: FaceModel, vertices: tuple[int, ...]) -> Tensor:
-    """Where some vertices are, as far as the expression moves them, ``[F, 3 V]``."""
+    """Select where some vertices are, as far as the expression moves them, ``[F, 3 V]``."""
     view = torch.zeros(FEATURES, 3 * len(vertices))
     view[:EXPRESSION_COMPONENTS] = face_model.expression_basis[:, list(vertices)].flatten(1)
     return view

@@ -37,7 +37,7 @@ MARGIN = 8
 """Pixels around the face in which the perceptual distance looks."""
 
 AROUND = (0.18, 0.22, 0.08)
-"""What is rendered beside, above and below the face, over its width and height: ears and hair."""
+"""Margin that is rendered beside, above and below the face, over its width and height: ears and hair."""
 
 RIM = 3
 """Pixels at the outline of the rendered head that are not compared: there the background shows through."""
@@ -55,7 +55,7 @@ LEARNED = ("vertices", "maps", "sheet")
 
 @dataclass(frozen=True)
 class LearnConfig:
-    """How an adapter is learned."""
+    """Settings of learning an adapter."""
 
     minutes: float = 5.0  # most time for it
     steps: int = 4000  # and most steps; the rate falls to a tenth with whichever comes first
@@ -83,7 +83,7 @@ class _Lesson(NamedTuple):
 
 
 class Learned(NamedTuple):
-    """What came out."""
+    """Result."""
 
     adapter: Adapter
     steps: int
@@ -141,7 +141,7 @@ class Learner:
                 tensor.requires_grad_(False)
         # As it will be read from a file.
         return Learned(
-            Adapter.of({name: _rounded(name, value) for name, value in learned.tensors().items()}), len(losses), losses
+            Adapter.of({name: _round(name, value) for name, value in learned.tensors().items()}), len(losses), losses
         )
 
     @torch.no_grad()
@@ -150,7 +150,7 @@ class Learner:
         return float(np.mean([float(self.loss(None, index)) for index in range(len(self.motion))]))
 
     def loss(self, touches: Touches | None, index: int) -> Tensor:
-        """How far one frame is from the real one: a scalar."""
+        """Distance of one frame from the real one: a scalar."""
         config, lesson = self.config, self._lesson(index)
         image, alpha = self.window(touches, lesson)
         # Around the face, only what the head covers for sure: it must not paint the background.
@@ -180,7 +180,7 @@ class Learner:
         return layers[:, :3], layers[:, 3:]
 
     def _groups(self, adapter: Adapter) -> list[dict]:
-        """What learns, and how fast."""
+        """Parameters that learn, and how fast."""
         config = self.config
         groups: list[dict] = [{"params": [adapter.colour], "full": config.rate, "moves": False, "eps": OTHERS}]
         for name in REGIONS:
@@ -254,6 +254,6 @@ def _rate(done: float, frozen: float) -> float:
     return 0.1 + 0.9 * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
 
 
-def _rounded(name: str, value: Tensor) -> Tensor:
+def _round(name: str, value: Tensor) -> Tensor:
     """A tensor as a file holds it."""
     return value.half().float() if name == "colour" or name.rpartition(".")[2] in LEARNED else value

@@ -56,7 +56,7 @@ def _times(a: Numbers, m: Numbers) -> Numbers:
 
 
 @helper
-def _transposed(m: Numbers) -> Numbers:
+def _transpose(m: Numbers) -> Numbers:
     """Transpose of ``m [3, 3]``."""
     return (m[0], m[3], m[6], m[1], m[4], m[7], m[2], m[5], m[8])
 
@@ -72,7 +72,7 @@ def _outer(a: Numbers, b: Numbers) -> Numbers:
 
 
 @helper
-def _scaled(a: Numbers, s0: float, s1: float, s2: float) -> Numbers:
+def _scale(a: Numbers, s0: float, s1: float, s2: float) -> Numbers:
     """``a [2, 3] @ diag(s)``."""
     return (a[0] * s0, a[1] * s1, a[2] * s2, a[3] * s0, a[4] * s1, a[5] * s2)
 
@@ -168,7 +168,7 @@ def project(
         w, a, b, c = quaternions[i, 0], quaternions[i, 1], quaternions[i, 2], quaternions[i, 3]
         unit = one / math.sqrt(w * w + a * a + b * b + c * c)
         rotation = _rotation(w * unit, a * unit, b * unit, c * unit)
-        root = _scaled(
+        root = _scale(
             _times(_times(_jacobian(x, y, z, lens, limits), axes), rotation), scales[i, 0], scales[i, 1], scales[i, 2]
         )  # [2, 3]: the picture's covariance is root @ root.T
         xx = root[0] * root[0] + root[1] * root[1] + root[2] * root[2] + blur
@@ -303,7 +303,7 @@ def project_gradients(
         to_picture = _times(jacobian, axes)  # [2, 3] head frame to picture
         turned = _times(to_picture, rotation)  # [2, 3] the Gaussian's own axes to picture
         s0, s1, s2 = scales[i, 0], scales[i, 1], scales[i, 2]
-        root = _scaled(turned, s0, s1, s2)
+        root = _scale(turned, s0, s1, s2)
         by_root = (
             two * (by_xx * root[0] + by_xy * root[3]),
             two * (by_xx * root[1] + by_xy * root[4]),
@@ -314,12 +314,12 @@ def project_gradients(
         )
         for k in range(3):
             grad_scales[i, k] = by_root[k] * turned[k] + by_root[3 + k] * turned[3 + k]
-        by_turned = _scaled(by_root, s0, s1, s2)
+        by_turned = _scale(by_root, s0, s1, s2)
         grads = _quaternion_gradient(_outer(to_picture, by_turned), q0, q1, q2, q3, unit)
         for k in range(4):
             grad_quaternions[i, k] = grads[k]
-        by_to_picture = _times(by_turned, _transposed(rotation))
-        by_jacobian = _times(by_to_picture, _transposed(axes))
+        by_to_picture = _times(by_turned, _transpose(rotation))
+        by_jacobian = _times(by_to_picture, _transpose(axes))
         by_place = _place_gradient(x, y, z, lens, limits, by_column, by_row, by_jacobian)
         by_axes = _outer(jacobian, by_to_picture)
         for k in range(3):

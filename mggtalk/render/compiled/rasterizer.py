@@ -20,7 +20,7 @@ CHANNELS_PER_PASS = 4
 
 
 class Scene(NamedTuple):
-    """What is drawn, as contiguous arrays of one precision."""
+    """Gaussians to draw, as contiguous arrays of one precision."""
 
     means: np.ndarray  # [N, 3]
     quaternions: np.ndarray  # [N, 4]

@@ -105,7 +105,7 @@ def fill_tiles(
 
 @kernel
 def tile_starts(boxes: np.ndarray) -> np.ndarray:
-    """Where each Gaussian's rows begin if every Gaussian has one row per tile that its box touches: ``[N + 1]``."""
+    """Compute where each Gaussian's rows begin, with one row per tile that its box touches: ``[N + 1]``."""
     starts = np.zeros(len(boxes) + 1, np.int64)
     for i in range(len(boxes)):
         columns = (boxes[i, 1] - 1) // TILE - boxes[i, 0] // TILE + 1  # 0 for an empty box

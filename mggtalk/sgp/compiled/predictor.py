@@ -45,11 +45,11 @@ from mggtalk.sgp.predictor import OPACITY_MARGIN, SPREAD, SymmetricGaussianPredi
 from mggtalk.sgp.sym_decoder import COARSENESS
 
 MIRROR = np.array((-1.0, 1.0, 1.0), np.float32)
-"""What the mirror at x = 0 multiplies places with."""
+"""Factors of the mirror at x = 0 for places."""
 
 
 class Residuals(NamedTuple):
-    """What the decoders said of one expression, before any gate. Smooth in the expression."""
+    """Residuals of one expression, before any gate. Smooth in the expression."""
 
     visible: np.ndarray  # [pixels of the window, 20]; no rows without a trained decoder, here and below
     mirrored: np.ndarray  # [coarse pixels, 20]
@@ -152,7 +152,7 @@ class CpuPredictor:
             vertices = vertices + touch.vertices
             colour, logits = colour + as_array(touch.colour / SH_0), logits + as_array(touch.logits)
             colour_step = colour_step + as_array(touch.colour_step / SH_0)
-        colour, colour_step = self._unfolded(colour, colour_step, vertices)
+        colour, colour_step = self._unfold(colour, colour_step, vertices)
         points = self.points(vertices)
         if touch is not None:
             shift = as_array(touch.points)
@@ -185,7 +185,7 @@ class CpuPredictor:
             torch.cat(rest, out=whole[made:])
         return gaussians, Residuals(seen, mirrored, spoken)
 
-    def _unfolded(self, colour: np.ndarray, step: np.ndarray, vertices: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    def _unfold(self, colour: np.ndarray, step: np.ndarray, vertices: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """:meth:`Folds.unfolded` of coefficients of harmonics."""
         shares = as_array(self._avatar.folds.shares(vertices))[:, None]  # [S, 1]
         if not shares.any():
@@ -248,6 +248,6 @@ def _flat(binding: Binding) -> _Bound:
 
 
 def _mirror_signs() -> Tensor:
-    """What the mirror at x = 0 multiplies each parameter with, ``[20]``."""
+    """Factors of the mirror at x = 0 for each parameter, ``[20]``."""
     one = GaussianParameters(torch.ones(1, 3), torch.ones(1, 4), torch.ones(1, 4, 3), torch.ones(1))
     return one.mirror().flatten()[0]

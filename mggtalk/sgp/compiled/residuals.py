@@ -16,7 +16,7 @@ from mggtalk.scene import Gaussians
 from mggtalk.sgp.compiled.kernels import PARAMETERS, pool_places, pool_twins, scatter_moved
 from mggtalk.sgp.densify import CLOSED
 from mggtalk.sgp.gaussian_decoder import MOTION_SCALE
-from mggtalk.sgp.mouth.decoder import as_maps, hidden, limited
+from mggtalk.sgp.mouth.decoder import as_maps, hidden, paint_residual
 from mggtalk.sgp.predictor import SymmetricGaussianPredictor
 from mggtalk.sgp.sym_decoder import COARSENESS, SymGaussianDecoder
 
@@ -98,7 +98,7 @@ class MouthResidual:
         if colours is None or not len(colours):
             entered = F.conv2d(as_maps(estimate.inputs), self._unet.entry, padding=1)
             colours = self._unet(entered, expression[None]).numpy()  # [R*C, 3]
-        residual = limited(torch.from_numpy(colours), self._sheet, estimate)
+        residual = paint_residual(torch.from_numpy(colours), self._sheet, estimate)
         return estimate.parameters.paint(residual).activate(estimate.points), colours
 
 
@@ -193,7 +193,7 @@ def _last(tensor: Tensor) -> Tensor:
 
 
 def _bilinear(rows: Tensor, columns: Tensor, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where ``interpolate`` (bilinear) reads a coarse map for fine pixels: rows of it ``[M, 4]`` and weights."""
+    """Compute where ``interpolate`` (bilinear) reads a coarse map for fine pixels: rows ``[M, 4]`` and weights."""
 
     def axis(places: Tensor, side: int) -> tuple[Tensor, Tensor, Tensor]:
         place = ((places + 0.5) / COARSENESS - 0.5).clamp(min=0.0)

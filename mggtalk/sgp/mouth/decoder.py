@@ -28,7 +28,7 @@ from mggtalk.sgp.mouth.teeth import Teeth, teeth_at
 from mggtalk.sgp.parameters import GaussianParameters
 
 OVERLAP = 0.15
-"""How far the sheet reaches behind each lip, over the opening's height."""
+"""Reach of the sheet behind each lip, over the opening's height."""
 
 SPACING = 0.0125
 """Decimetres between neighbours of a half open mouth; bounds the footprints."""
@@ -97,7 +97,7 @@ def hidden(sheet: MouthSheet, vertices: Tensor) -> bool:
 
 
 def under_the_lip(colour: Tensor, gap: Tensor) -> tuple[Tensor, Tensor]:
-    """What an open mouth of a portrait shows just under the upper lip: teeth, gum or darkness.
+    """Look up what an open mouth of a portrait shows just under the upper lip: teeth, gum or darkness.
 
     Args:
         colour: RGB ``[R*C, 3]`` of the portrait where the sheet is.
@@ -120,13 +120,13 @@ def as_maps(values: Tensor) -> Tensor:
     return values.reshape(-1, ROWS, COLUMNS, values.shape[-1]).permute(0, 3, 1, 2)
 
 
-def limited(amounts: Tensor, sheet: MouthSheet, estimate: SheetEstimate) -> Tensor:
+def paint_residual(amounts: Tensor, sheet: MouthSheet, estimate: SheetEstimate) -> Tensor:
     """Residual RGB ``[..., R*C, 3]`` for amounts of each paint ``[..., R*C, 3]``."""
     return (amounts[..., None] * paints(sheet, estimate)).sum(-2)
 
 
 def paints(sheet: MouthSheet, estimate: SheetEstimate) -> Tensor:
-    """What one unit of each paint adds to the estimate ``[..., R*C, 3 paints, 3]``.
+    """Compute what one unit of each paint adds to the estimate ``[..., R*C, 3 paints, 3]``.
 
     Teeth, dark and tongue, in this portrait's light: whatever a network says, nothing gets a colour that no mouth has.
     One unit replaces the colour by the paint's; none where the portrait tells the colour.
@@ -138,7 +138,7 @@ def paints(sheet: MouthSheet, estimate: SheetEstimate) -> Tensor:
 
 
 def above_edge(sheet: MouthSheet, points: Tensor, teeth: Teeth) -> Tensor:
-    """Where upper teeth may be: ``[..., R*C]`` in [0, 1] for points of the driven sheet ``[..., R*C, 3]``."""
+    """Compute where upper teeth may be: ``[..., R*C]`` in [0, 1] for points of the driven sheet ``[..., R*C, 3]``."""
     return torch.sigmoid((points[..., 1] - sheet.edge - teeth.lift) / 0.012)
 
 
@@ -242,7 +242,7 @@ class MouthDecoder(nn.Module):
         if not self.untrained:
             amounts = self.unet(as_maps(estimate.inputs), expression.view(-1, expression.shape[-1]))  # [B, 3, R, C]
             amounts = amounts.flatten(2).mT.view(estimate.points.shape)  # [..., R*C, 3]
-            parameters = parameters.paint(limited(amounts, sheet, estimate))
+            parameters = parameters.paint(paint_residual(amounts, sheet, estimate))
         return parameters.activate(estimate.points)
 
     def estimate(self, sheet: MouthSheet, vertices: Tensor, touch: Tensor | None = None) -> SheetEstimate:
@@ -280,7 +280,7 @@ class MouthDecoder(nn.Module):
         colour: Tensor,
         teeth: Teeth,
     ) -> Tensor:
-        """What the decoder sees of a frame ``[..., R*C, INPUTS]``, in centimetres and in units of the teeth."""
+        """Collect what the decoder sees of a frame ``[..., R*C, INPUTS]``, in centimetres and in units of the teeth."""
         height = points[..., 1:2]
         chin = vertices[..., CHIN, 1, None, None] + CHIN_TO_LIPS
         return torch.cat(
@@ -298,5 +298,5 @@ class MouthDecoder(nn.Module):
 
     @property
     def neighbours(self) -> Neighbours:
-        """Who stands beside whom on the sheet."""
+        """Neighbours on the sheet."""
         return Neighbours(self.left, self.right, self.up, self.down)

@@ -24,14 +24,14 @@ CORNER = 0.006
 """Decimetres by which a tooth's edge rises towards its sides."""
 
 CREASES, CREASE_WIDTH = (0.10, 0.14, 0.16, 0.16, 0.16, 0.16), 0.007
-"""How much of the light is lost at each border, and the breadth of that line (standard deviation, decimetres)."""
+"""Share of the light that is lost at each border, and the breadth of that line (standard deviation, decimetres)."""
 
 ROUND = 0.06
-"""How much darker a tooth is at its sides than in its middle."""
+"""Darkening of a tooth from its middle to its sides."""
 
 
 class Teeth(NamedTuple):
-    """What upper teeth are like at some points."""
+    """Upper teeth at some points."""
 
     light: Tensor  # [...] in (0, 1]: each tooth is round, and dark lines part them
     lift: Tensor  # [...] decimetres from the lower edge of the two in the middle up to that of the tooth there

@@ -66,22 +66,22 @@ class ColourJitter(NamedTuple):
             back=avatar.back._replace(harmonics=back),
             mouth=mouth,
             folds=avatar.folds._replace(colour=self.of(avatar.folds.colour)),
-            head_image=self._premultiplied(avatar.head_image, 1),
+            head_image=self._premultiply(avatar.head_image, 1),
             plates=self._of_plates(avatar.plates) if plates else avatar.plates,
         )
 
     def _of_plates(self, plates: Plates) -> Plates:
         """The layers behind the head."""
-        return Plates(self.of(plates.background, 0), self._premultiplied(plates.torso, 0), plates.follow)
+        return Plates(self.of(plates.background, 0), self._premultiply(plates.torso, 0), plates.follow)
 
-    def _premultiplied(self, layers: Tensor, channel: int) -> Tensor:
+    def _premultiply(self, layers: Tensor, channel: int) -> Tensor:
         """Change RGB that is premultiplied by the alpha beside it: four channels along an axis."""
         colours, alpha = layers.split([3, 1], dim=channel)
         changed = self.of((colours / alpha.clamp(min=1e-3)).clamp(0.0, 1.0), channel)
         return torch.cat([changed * alpha, alpha], dim=channel)
 
 
-def resized(image: Tensor, side: int) -> Tensor:
+def resize_picture(image: Tensor, side: int) -> Tensor:
     """A square picture ``[C, S, S]`` at another size."""
     if image.shape[-1] == side:
         return image

@@ -1,4 +1,4 @@
-"""Which clips are fit for training, and why the others are refused."""
+"""Checks whether clips are fit for training, with the reason for each refusal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ClipRefusedError(MGGTalkError):
 
 @dataclass(frozen=True)
 class ClipLimits:
-    """What a clip must keep to be used."""
+    """Conditions that a clip must meet to be used."""
 
     least_frames: int = 16  # stored frames
     least_face: float = 64.0  # pixels from forehead top to chin in a stored frame, median over the clip
@@ -41,12 +41,12 @@ def check_track(track: FaceTrack, limits: ClipLimits) -> None:
     """
     lost = 1.0 - float(track.found.mean())
     if lost > limits.most_lost:
-        raise _refused(f"The face is lost in {lost:.0%} of the frames.", f"At most {limits.most_lost:.0%} may be.")
+        raise _refuse(f"The face is lost in {lost:.0%} of the frames.", f"At most {limits.most_lost:.0%} may be.")
     landmarks = torch.from_numpy(track.landmarks)
     heights = face_heights(landmarks)  # [T]
     face = float(heights.median())
     if face < limits.least_face:
-        raise _refused(f"The face is {face:.0f} pixels high.", f"It must have {limits.least_face:.0f}.")
+        raise _refuse(f"The face is {face:.0f} pixels high.", f"It must have {limits.least_face:.0f}.")
     centre = landmarks[..., :2].mean(1)  # [T, 2]
     jump = (centre[1:] - centre[:-1]).norm(dim=-1) / heights[1:]  # [T - 1]
     growth = (heights[1:] / heights[:-1]).log().abs()  # [T - 1]
@@ -54,7 +54,7 @@ def check_track(track: FaceTrack, limits: ClipLimits) -> None:
         if len(values) and float(values.max()) > limit:
             frame = int(values.argmax()) + 1
             problem = f"The face jumps at frame {frame} of the video: a cut, or another person."
-            raise _refused(problem, "Cut the video into clips of one person.")
+            raise _refuse(problem, "Cut the video into clips of one person.")
 
 
 def check_length(frames: int, limits: ClipLimits) -> None:
@@ -64,7 +64,7 @@ def check_length(frames: int, limits: ClipLimits) -> None:
         ClipRefusedError: If it is too short.
     """
     if frames < limits.least_frames:
-        raise _refused(f"The clip gives only {frames} frames.", f"It must give {limits.least_frames}.")
+        raise _refuse(f"The clip gives only {frames} frames.", f"It must give {limits.least_frames}.")
 
 
 def check_fit(rms_pixels: Tensor, landmarks: np.ndarray, side: int, limits: ClipLimits) -> None:
@@ -82,8 +82,8 @@ def check_fit(rms_pixels: Tensor, landmarks: np.ndarray, side: int, limits: Clip
     error = float((rms_pixels * (side / 256.0) / face_heights(torch.from_numpy(landmarks))).median())
     if error > limits.most_error:
         problem = f"The face model misses the landmarks by {error:.1%} of the face's height."
-        raise _refused(problem, f"At most {limits.most_error:.1%} is usable.")
+        raise _refuse(problem, f"At most {limits.most_error:.1%} is usable.")
 
 
-def _refused(problem: str, advice: str) -> ClipRefusedError:
+def _refuse(problem: str, advice: str) -> ClipRefusedError:
     return ClipRefusedError(problem, advice)

@@ -245,9 +245,9 @@ class ClipWriter:
             person: ``[M, M]`` in [0, 1].
             quality: Of the JPEG.
         """
-        self.add(f"{index:06d}.jpg", _encoded(frame, "JPEG", quality=quality, subsampling=0))
+        self.add(f"{index:06d}.jpg", _encode(frame, "JPEG", quality=quality, subsampling=0))
         for kind, mask in (("head", head), ("person", person)):
-            self.add(f"{index:06d}.{kind}.png", _encoded((mask * 255.0 + 0.5).astype(np.uint8), "PNG"))
+            self.add(f"{index:06d}.{kind}.png", _encode((mask * 255.0 + 0.5).astype(np.uint8), "PNG"))
 
     def add_motion(self, motion: Motion, mirrored: bool = False) -> None:
         """Append the motion of the clip, with all that a tracked motion has, or that of its mirror image."""
@@ -274,7 +274,7 @@ class ClipWriter:
         self.add("clip.json", (json.dumps(facts, indent=2) + "\n").encode())
 
 
-def _encoded(picture: np.ndarray, kind: str, **options: int) -> bytes:
+def _encode(picture: np.ndarray, kind: str, **options: int) -> bytes:
     """A picture as a file of a kind."""
     stream = io.BytesIO()
     Image.fromarray(picture).save(stream, kind, **options)

@@ -43,22 +43,22 @@ def pack_avatar(avatar: Avatar) -> bytes:
         if entry.name in ABSENT | DERIVED:
             continue
         if isinstance(value, Tensor):
-            packed[entry.name] = _packed(entry.name, value)
+            packed[entry.name] = _pack(entry.name, value)
         else:
             for name, part in value._asdict().items():
-                packed[f"{entry.name}.{name}"] = _packed(f"{entry.name}.{name}", part)
+                packed[f"{entry.name}.{name}"] = _pack(f"{entry.name}.{name}", part)
     return save(packed)
 
 
 def unpack_avatar(data: bytes) -> Avatar:
-    """What :func:`pack_avatar` packed; the same to within half precision and 8 bits.
+    """Unpack what :func:`pack_avatar` packed; the same to within half precision and 8 bits.
 
     Raises:
         MediaError: If the bytes are no avatar of this version.
     """
     try:
         stored = load(data)
-        tensors = {name: _unpacked(name, value) for name, value in stored.items()}
+        tensors = {name: _unpack(name, value) for name, value in stored.items()}
         values: dict[str, object] = {name: tensor for name, tensor in tensors.items() if "." not in name}
         for name, kind in GROUPS.items():
             if name not in DERIVED:
@@ -69,7 +69,7 @@ def unpack_avatar(data: bytes) -> Avatar:
         raise MediaError(f"A stored avatar cannot be read ({error}).", "Run preprocess again.") from error
 
 
-def _packed(name: str, value: Tensor) -> Tensor:
+def _pack(name: str, value: Tensor) -> Tensor:
     """A tensor as it is stored."""
     if value.dtype == torch.bool:
         return value.contiguous()
@@ -81,7 +81,7 @@ def _packed(name: str, value: Tensor) -> Tensor:
     return value.to(torch.int16 if small else torch.int32).contiguous()
 
 
-def _unpacked(name: str, value: Tensor) -> Tensor:
+def _unpack(name: str, value: Tensor) -> Tensor:
     """A tensor as an avatar holds it."""
     if value.dtype == torch.bool:
         return value

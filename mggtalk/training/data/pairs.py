@@ -1,4 +1,4 @@
-"""Which target frames go with a source, and how each of them drives it."""
+"""Pairs of a source and target frames, and how each of them drives it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OUTLIER = 0.95
 
 @dataclass(frozen=True)
 class PairConfig:
-    """How targets are drawn. A frame has the weight ``1 + gap d + mouth m + eyes e``, each term with mean 1."""
+    """Weights of drawing targets. A frame has the weight ``1 + gap d + mouth m + eyes e``, each term with mean 1."""
 
     gap: float = 1.0  # preference for frames far from the source in pose and expression
     mouth: float = 0.0  # preference for a lip gap that differs from the source's

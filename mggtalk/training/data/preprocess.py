@@ -51,7 +51,7 @@ class TrackMismatchError(MediaError):
 
 @dataclass(frozen=True)
 class PreprocessConfig:
-    """How clips are stored."""
+    """Settings of storing clips."""
 
     every: int = 2  # stride over the frames of the video
     sources: int = 4  # avatars per clip
@@ -89,7 +89,7 @@ class Shard:
 
 
 class Summary(NamedTuple):
-    """What a run left behind."""
+    """Files that a run left behind."""
 
     stored: tuple[str, ...]  # names of the clips of this shard that the folder holds
     refused: dict[str, str]  # reason by file name
@@ -234,16 +234,16 @@ def _store(
     side = min(config.most_side, int(window.side))
     square = window.track(track, side)
     check_track(square, config.limits)
-    kept = strided(square, config.every)
+    kept = list_strides(square, config.every)
     check_length(len(kept), config.limits)
-    motion, fit = fitted(kept, pipe.face_model, pipe.config.render.focal_ratio)
+    motion, fit = fit_clip(kept, pipe.face_model, pipe.config.render.focal_ratio)
     check_fit(fit.rms_pixels, kept.landmarks, side, config.limits)
     sources = choose_sources(motion, config.sources)
     with ClipWriter(target) as writer:
         writer.add_facts(path.stem, motion, config.every, side, sources, path.name)
         writer.add_motion(motion)
         if config.mirror:
-            writer.add_motion(fitted(mirrored_track(kept), pipe.face_model, motion.focal_ratio)[0], mirrored=True)
+            writer.add_motion(fit_clip(mirror_track(kept), pipe.face_model, motion.focal_ratio)[0], mirrored=True)
         for count, frame in enumerate(frames):
             index, rest = divmod(count, config.every)
             if rest:
@@ -281,7 +281,7 @@ def add_source(
     writer.add(f"sources/{index:06d}.safetensors", pack_avatar(pipe._avatar(portrait, track, no_progress)))
     if config.mirror:
         flipped = np.ascontiguousarray(portrait[:, ::-1])
-        avatar = pipe._avatar(flipped, mirrored_track(track), no_progress)
+        avatar = pipe._avatar(flipped, mirror_track(track), no_progress)
         writer.add(f"mirror/{index:06d}.safetensors", pack_avatar(avatar))
 
 
@@ -302,7 +302,7 @@ def masks_at(matte: PersonMatte, picture: np.ndarray, landmarks: np.ndarray, sid
     return head_masks(alpha, points)
 
 
-def fitted(track: FaceTrack, face_model: FaceModel, focal_ratio: float) -> tuple[Motion, FaceFit]:
+def fit_clip(track: FaceTrack, face_model: FaceModel, focal_ratio: float) -> tuple[Motion, FaceFit]:
     """The face model fitted to a track: as a motion with landmarks, and the fit itself."""
     fit = fit_track(face_model, track, focal_ratio)
     motion = Motion(
@@ -319,14 +319,14 @@ def fitted(track: FaceTrack, face_model: FaceModel, focal_ratio: float) -> tuple
     return motion.with_(rest=driver_rest(face_model, fit.identity, motion)), fit
 
 
-def mirrored_track(track: FaceTrack) -> FaceTrack:
+def mirror_track(track: FaceTrack) -> FaceTrack:
     """The track of the mirrored pictures."""
     landmarks = track.landmarks[:, mirror_permutation()].copy()  # [T, 478, 3]
     landmarks[..., 0] = track.width - landmarks[..., 0]
     return replace(track, landmarks=landmarks, blendshapes=track.blendshapes[:, list(MIRROR)])
 
 
-def strided(track: FaceTrack, every: int) -> FaceTrack:
+def list_strides(track: FaceTrack, every: int) -> FaceTrack:
     """Each ``every``-th frame of a track."""
     return replace(
         track,

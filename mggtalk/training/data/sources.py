@@ -1,4 +1,4 @@
-"""Which frames of a clip become portraits: spread over pose and expression, and each useful for something."""
+"""Choice of the frames of a clip that become portraits: spread over pose and expression, each useful."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def face_heights(landmarks: Tensor) -> Tensor:
 
 
 def distances(motion: Motion, index: int) -> Tensor:
-    """How far each frame is from one of them in pose and expression.
+    """Measure the distance of each frame from one of them in pose and expression.
 
     ``sqrt(mean (beta - beta_i)^2 + (angle / TURN)^2)``
 

@@ -1,4 +1,4 @@
-"""What is trained: the learned residuals, from an avatar and target frames to the pictures that eq. 7 compares."""
+"""Learner of the residuals, from an avatar and target frames to the pictures that eq. 7 compares."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import numpy as np
 from mggtalk.face.regions import face_mask
 from mggtalk.motion.retarget import retarget
 from mggtalk.pipeline import MGGTalkPipeline
-from mggtalk.training.data.augment import resized
+from mggtalk.training.data.augment import resize_picture
 from mggtalk.training.data.corpus import Clip
 
 
@@ -32,7 +32,7 @@ def face_psnr(pipe: MGGTalkPipeline, clip: Clip, side: int = 256, every: int = 4
     landmarks = clip.motion.landmarks.numpy() * (side / clip.side)  # [T, V, 3]
     errors = []
     for index in range(0, len(clip), every):
-        real = resized(clip.frame(index), side).permute(1, 2, 0).numpy() * 255.0  # [side, side, 3]
+        real = resize_picture(clip.frame(index), side).permute(1, 2, 0).numpy() * 255.0  # [side, side, 3]
         hull = face_mask(landmarks[index], side, side)
         errors.append(((animator.frame(motion[index]) - real)[hull] ** 2).reshape(-1))
     return 10.0 * math.log10(255.0**2 / float(np.concatenate(errors).mean()))

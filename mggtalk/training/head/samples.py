@@ -20,7 +20,7 @@ from mggtalk.face.topology import (
     RIGHT_EYE_UPPER,
 )
 from mggtalk.training.config import LossConfig, TrainConfig, WindowConfig
-from mggtalk.training.data.augment import ColourJitter, resized
+from mggtalk.training.data.augment import ColourJitter, resize_picture
 from mggtalk.training.data.corpus import Clip
 from mggtalk.training.data.pairs import DrivingMotions, PairSampler
 from mggtalk.training.head.learner import Target
@@ -76,8 +76,8 @@ class Samples:
         jitter = ColourJitter.draw(generator, config.colour)
         targets = []
         for frame in frames:
-            image = resized(clip.frame(frame), config.picture)  # [3, P, P]
-            head = resized(clip.head(frame), config.picture)  # [1, P, P]
+            image = resize_picture(clip.frame(frame), config.picture)  # [3, P, P]
+            head = resize_picture(clip.head(frame), config.picture)  # [1, P, P]
             landmarks = _landmarks(clip, frame, config.picture)  # [V, 2]
             weight = pixel_weights(landmarks, config.picture, config.loss)  # [1, P, P]
             left, top, side = window(landmarks, config.picture, config.window, generator)

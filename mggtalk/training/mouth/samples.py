@@ -11,7 +11,7 @@ from mggtalk.avatar.binding import Part
 from mggtalk.errors import OptionError
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.training.config import TrainConfig
-from mggtalk.training.data.augment import resized
+from mggtalk.training.data.augment import resize_picture
 from mggtalk.training.data.corpus import Clip
 from mggtalk.training.data.pairs import DrivingMotions, PairSampler
 from mggtalk.training.mouth.views import MouthView, MouthViewer, hide_mouth, stack
@@ -99,6 +99,9 @@ class MouthSamples:
         assert clip.motion.landmarks is not None
         for frame in frames:
             landmarks = clip.motion.landmarks[frame, :, :2].float() * (config.picture / clip.side)  # [V, 2]
-            image, head = resized(clip.frame(frame), config.picture), resized(clip.head(frame), config.picture)
+            image, head = (
+                resize_picture(clip.frame(frame), config.picture),
+                resize_picture(clip.head(frame), config.picture),
+            )
             views.append(viewer.view(motion[frame], image, head, landmarks))
         return [view for view in views if view is not None]

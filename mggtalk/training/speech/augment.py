@@ -15,7 +15,7 @@ GRAIN = 640
 """Length of the overlapping pieces in which a sound is stretched, samples at 16 kHz."""
 
 SLACK = 160
-"""How far a piece is moved at most to fit to the one before it, samples."""
+"""Most that a piece is moved to fit to the one before it, samples."""
 
 
 class Variant(NamedTuple):

@@ -28,7 +28,7 @@ from mggtalk.speech.phones import Phone, recognise
 from mggtalk.speech.speech_encoder import Ears
 from mggtalk.speech.speech_inputs import SpeechInputs, speech_inputs
 from mggtalk.speech.visemes import LEAD, lip_contact, mouth_at
-from mggtalk.training.data.preprocess import fitted, load_track
+from mggtalk.training.data.preprocess import fit_clip, load_track
 from mggtalk.training.speech.augment import Variant
 
 logger = logging.getLogger(__name__)
@@ -123,7 +123,7 @@ def read_clip(clip: Clip, face_model: FaceModel, focal_ratio: float, tracks: str
     else:
         with open_video(clip.path) as video:
             track = FaceTracker(TrackerConfig()).video(video, video.fps)
-    motion, fit = fitted(track, face_model, focal_ratio)
+    motion, fit = fit_clip(track, face_model, focal_ratio)
     assert motion.rest is not None
     speech = understand(record(sound))
     chosen = torch.linspace(0, len(motion) - 1, SOURCES).round().long()

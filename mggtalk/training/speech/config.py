@@ -1,4 +1,4 @@
-"""How the audio prior is trained."""
+"""Settings of training the audio prior."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class SpeechLossConfig:
 
 @dataclass(frozen=True)
 class SyncConfig:
-    """Which clips are in time, see :mod:`mggtalk.training.speech.sync`."""
+    """Selection of clips whose sound and lips are in time, see :mod:`mggtalk.training.speech.sync`."""
 
     most: int = 8  # largest offset between sound and picture that is looked for, frames of 25 fps
     correlation: float = 0.3  # least correlation at the best offset

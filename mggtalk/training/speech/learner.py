@@ -1,4 +1,4 @@
-"""What the audio prior learns from: pieces of clips, and how far its lips are from the true ones."""
+"""Data of the audio prior: pieces of clips, and how far its lips are from the true ones."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class PieceSampler:
 
 
 class MouthLoss(nn.Module):
-    """How far expressions are from true ones, by what they do to the mouth's vertices, in millimetres.
+    """Measure the error of expressions by what they do to the mouth's vertices, in millimetres.
 
     Args:
         face_model: Moves the vertices.

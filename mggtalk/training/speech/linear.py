@@ -68,7 +68,7 @@ def mouth_projection(prior: AudioPrior, face_model: FaceModel) -> Tensor:
 
 
 def _rows(clip: SpeechClip, heard: Heard, prior: AudioPrior) -> np.ndarray:
-    """What the filter sees at every frame, ``[T, taps * P]``."""
+    """Collect what the filter sees at every frame, ``[T, taps * P]``."""
     channels, taps = heard.inputs.channels[:, prior.filtered], prior.config.taps  # [F, P] or [F, D]
     centres = np.round(clip.moments(heard.speed) * CLOCK).astype(int)  # [T]
     place = np.clip(centres[:, None] + TAP * (np.arange(taps) - taps // 2), 0, len(channels) - 1)  # [T, taps]

@@ -1,4 +1,4 @@
-"""Which directions of a speech encoder's hidden states matter: those along which speech differs most."""
+"""Principal directions of a speech encoder's hidden states: those along which speech differs most."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How near the lips of rules and prior are to the true ones, through the face model: no picture is rendered."""
+"""Scores of the lips of rules and prior against the true ones, through the face model: no picture is rendered."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class LipScore(NamedTuple):
     spread: float  # standard deviation of the gap over the true one's
 
 
-def predicted(clip: SpeechClip, prior: AudioPrior | None, voice: Voice | None = None) -> tuple[Tensor, Tensor]:
+def predict_lips(clip: SpeechClip, prior: AudioPrior | None, voice: Voice | None = None) -> tuple[Tensor, Tensor]:
     """Expressions ``[T, K]`` of a clip's sound on its first frame as the portrait, and that portrait at rest ``[K]``.
 
     Args:
@@ -64,7 +64,7 @@ def table(clips: Sequence[SpeechClip], prior: AudioPrior, face_model: FaceModel)
     """Rules and prior on clips, as lines of a Markdown table with the mean."""
     rows = []
     for clip in clips:
-        rules, learned = (score(clip, predicted(clip, lips)[0], face_model) for lips in (None, prior))
+        rules, learned = (score(clip, predict_lips(clip, lips)[0], face_model) for lips in (None, prior))
         rows.append((clip, rules, learned))
     lines = [
         "| clip | sound late by | correlation, rules → prior | offset | LMD, px at 256 | spread of the gap |",

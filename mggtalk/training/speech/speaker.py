@@ -21,7 +21,7 @@ LEAST_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class VoiceConfig:
-    """How a voice is fitted."""
+    """Settings of fitting a voice."""
 
     steps: int = 200  # of Adam, over the whole clip
     learning_rate: float = 0.02

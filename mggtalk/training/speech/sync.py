@@ -34,7 +34,7 @@ PHONES = slice(80, 122)
 
 
 class Sync(NamedTuple):
-    """How sound and lips of a clip go together."""
+    """Agreement of sound and lips of a clip."""
 
     lag: int  # frames by which the sound is late
     correlation: float  # at this lag

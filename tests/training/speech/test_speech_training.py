@@ -29,7 +29,7 @@ from mggtalk.training.speech.augment import music, stretch, vary
 from mggtalk.training.speech.clips import SpeechClip, hear
 from mggtalk.training.speech.config import SpeechAugmentConfig, SpeechTrainConfig, SyncConfig
 from mggtalk.training.speech.listening import fit_ears
-from mggtalk.training.speech.scores import predicted, score, table
+from mggtalk.training.speech.scores import predict_lips, score, table
 from mggtalk.training.speech.speaker import VoiceConfig, fit_voice
 from mggtalk.training.speech.sync import best_lag, lip_gaps, synchronise
 from mggtalk.training.speech.train import train_prior, with_variants
@@ -83,8 +83,8 @@ def prior(clip: SpeechClip, face_model: FaceModel) -> AudioPrior:
 
 
 def test_the_law_is_learned(prior: AudioPrior, clip: SpeechClip, face_model: FaceModel) -> None:
-    rules = score(clip, predicted(clip, None)[0], face_model)
-    learned = score(clip, predicted(clip, prior)[0], face_model)
+    rules = score(clip, predict_lips(clip, None)[0], face_model)
+    learned = score(clip, predict_lips(clip, prior)[0], face_model)
     assert learned.correlation > max(rules.correlation + 0.1, 0.8)
     assert learned.lmd < 0.7 * rules.lmd
     assert learned.offset == 0
@@ -113,12 +113,12 @@ def test_the_law_is_learned_from_an_encoder(clip: SpeechClip, face_model: FaceMo
     opening = face_model.from_blendshapes(0.6 * torch.eye(52)[25])  # jawOpen
     heard = replace(heard, expression=5.0 * torch.from_numpy(strongest[place])[:, None] * opening)
     learned = train_prior([heard], [], face_model, SpeechTrainConfig(steps=2, batch=2, frames=50), size, ears)
-    rules, own = (score(heard, predicted(heard, lips)[0], face_model) for lips in (None, learned))
+    rules, own = (score(heard, predict_lips(heard, lips)[0], face_model) for lips in (None, learned))
     assert own.correlation > max(rules.correlation + 0.2, 0.6) and own.lmd < 0.7 * rules.lmd
     again = learned.ears()
     assert again is not None and torch.equal(again.basis, ears.basis)
     voice = fit_voice(learned, heard, face_model, VoiceConfig(steps=2))
-    assert predicted(heard, learned, voice)[0].isfinite().all()
+    assert predict_lips(heard, learned, voice)[0].isfinite().all()
 
 
 def test_offsets_are_found_and_hopeless_clips_named(clip: SpeechClip, face_model: FaceModel) -> None:
@@ -139,8 +139,8 @@ def test_a_lag_is_signed_as_the_sound_is_late() -> None:
 def test_a_voice_fits_its_speaker(prior: AudioPrior, clip: SpeechClip, face_model: FaceModel, tmp_path: Path) -> None:
     shouting = replace(clip, expression=1.6 * clip.expression)
     voice = fit_voice(prior, shouting, face_model, VoiceConfig(steps=40))
-    before = score(shouting, predicted(shouting, prior)[0], face_model)
-    after = score(shouting, predicted(shouting, prior, voice)[0], face_model)
+    before = score(shouting, predict_lips(shouting, prior)[0], face_model)
+    after = score(shouting, predict_lips(shouting, prior, voice)[0], face_model)
     assert after.lmd < 0.85 * before.lmd
     save_voice(voice, tmp_path / "voice.safetensors", prior.config)
     again = load_voice(tmp_path / "voice.safetensors", prior.config)
