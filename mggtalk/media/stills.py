@@ -66,7 +66,7 @@ def is_still(path: Path) -> bool:
 
 
 def kind_of(head: bytes) -> str | None:
-    """Tell what a file without a picture is by its first 16 bytes: ``video``, ``recording``, or None if that is unknown."""
+    """Tell a file without a picture by its first 16 bytes: ``video``, ``recording``, or None if it is unknown."""
     if head[4:8] == b"ftyp" or head[:4] == b"\x1aE\xdf\xa3" or (head[:4] == b"RIFF" and head[8:11] == b"AVI"):
         return "video"
     if head[:3] == b"ID3" or head[:4] in (b"fLaC", b"OggS", b"caff") or (head[:4] == b"RIFF" and head[8:12] == b"WAVE"):

@@ -10,7 +10,7 @@ FAR = 1e10
 BLUR = 0.3
 """Low-pass filter: added to both variances of a projected Gaussian, in square pixels."""
 FIELD_MARGIN = 0.3
-"""Greatest distance outside the picture, in half fields of view, at which a projection is linearised at its own place."""
+"""Greatest distance outside the picture, half fields of view, at which a projection is linearised in its place."""
 MAX_EXTENT = 3.33
 """A Gaussian ends at this many standard deviations, or earlier, where its alpha falls under :data:`MIN_ALPHA`."""
 MIN_ALPHA = 1.0 / 255.0

@@ -9,7 +9,7 @@ import pytest
 
 from mggtalk.errors import WeightsMissingError
 from mggtalk.runtime.wheels import OFFLINE
-from mggtalk.speech.smart_turn import LICENCE, MEMBER, _dequantised, make_encoder, why_not_fetched
+from mggtalk.speech.smart_turn import LICENCE, MEMBER, _dequantise, make_encoder, why_not_fetched
 
 
 def wheel(path, members):
@@ -40,7 +40,7 @@ def test_bytes_become_numbers_along_the_axis_of_their_scales():
         "a_zero_point": np.array([1, 2], np.uint8),
     }
     expected = [[0.0, 0.0], [1.0, 4.0], [2.0, 8.0]]
-    np.testing.assert_array_equal(_dequantised(stored, {"a_quantized": 1}, "a"), expected)
+    np.testing.assert_array_equal(_dequantise(stored, {"a_quantized": 1}, "a"), expected)
 
 
 def test_offline_nothing_is_fetched_and_lips_follow_phones(pipeline, monkeypatch, tmp_path):
