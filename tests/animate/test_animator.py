@@ -124,7 +124,7 @@ def test_batches_are_drawn_as_they_are_read(
         drawn.append(len(frame.expression))
         return (frame.expression[:, 0] / 255.0).view(-1, 1, 1, 1).expand(-1, 3, 2, 2)
 
-    monkeypatch.setattr(animator, "_predicted", lambda frame: None)
+    monkeypatch.setattr(animator, "_predict", lambda frame: None)
     monkeypatch.setattr(animator, "render", render)
     counted = motion.with_(
         expression=torch.arange(200.0)[:, None],
