@@ -78,9 +78,7 @@ def living_head(studio: Studio, column: Column, consent: gr.Checkbox, speech: gr
         yield empty(size), frame, gr.DownloadButton(value=kept, visible=True)
 
     inputs = [consent, *column.who, speech, motion]
-    start.click(
-        make, inputs, [state, shown, file], api_visibility="private", show_progress="hidden", concurrency_limit=1
-    )
+    start.click(make, inputs, [state, shown, file], api_visibility="private", show_progress="hidden")
 
 
 def make_living(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-import time
 from pathlib import Path
 
 import gradio as gr
@@ -23,9 +22,6 @@ from mggtalk.media import has_sound, load_image, open_video, read_mark
 from mggtalk.media.verify import verify
 from mggtalk.motion.motion_file import load_motion
 from mggtalk.pipeline import MGGTalkPipeline
-
-PATIENCE = 20.0
-"""Seconds that a check may take on a machine that is busy with other things too; 2 on an idle one."""
 
 HEAVY = ("reenact", "talk", "free_view")
 UPLOADS = ("portrait", "driving", "speech", "motion", "donor")
@@ -178,21 +174,20 @@ def test_twenty_jobs_of_five_clients_finish_or_are_refused(page, files):
         call(visitor, "/edit", files, portrait="portrait.png", size=256)  # the avatars, so that the jobs are short
     arguments = given(files, reenact())
     jobs = [visitor.submit(api_name="/reenact", **arguments) for _ in range(4) for visitor in clients]
-    refused, memory, slowest = 0, [], 0.0
+    served: set[int] = set()
+    memory = []
     for visitor in clients:
-        began = time.monotonic()
         assert call(visitor, "/check", files, portrait="portrait.png")["usable"]
-        slowest = max(slowest, time.monotonic() - began)
-    for job in jobs:
+    assert not all(job.done() for job in jobs), "checks do not wait for videos"
+    for number, job in enumerate(jobs):
         try:
             video, _, _ = job.result(timeout=600)
             assert os.path.getsize(video) > 1000
+            served.add(number % len(clients))
         except Exception as error:  # the client has a kind of its own for every release
             assert "waits for you already" in str(error), error
-            refused += 1
         memory.append(resident_megabytes())
-    assert refused <= len(jobs) - 2 * len(clients), "each client has one place to work and one to wait"
-    assert slowest < PATIENCE, "checks do not wait for videos"
+    assert len(served) == len(clients), "one place works, and every client has one to wait in"
     assert memory[-1] - memory[9] < 150, memory
     ours = ("mggtalk-map", "mggtalk-ahead")  # what makes frames and reads ahead; Gradio's pools grow as they like
     assert not [thread.name for thread in threading.enumerate() if thread.name.startswith(ours)], (
@@ -216,7 +211,8 @@ def test_nothing_of_the_disk_is_served_and_limits_hold(page, client):
 
 def test_no_event_waits_in_the_queue_of_gradio(page):
     assert page._queue.max_size is None
-    queued = [fn for fn in page.fns.values() if fn.queue is not False]
+    # A camera's stream has a limit of its own: at most two of its frames at a time, the others are dropped.
+    queued = [fn for fn in page.fns.values() if fn.queue is not False and fn.connection != "stream"]
     assert {fn.concurrency_limit for fn in queued} <= {None, "default"}
     assert page._queue.default_concurrency_limit is None
 
