@@ -39,7 +39,9 @@ def test_round_trip_gives_the_same_frame(pipeline: MGGTalkPipeline, avatar: Avat
     for name in NETWORKS:
         ours, theirs = getattr(pipeline, name).state_dict(), getattr(again, name).state_dict()
         assert ours.keys() == theirs.keys()
-        assert all(torch.allclose(ours[key], theirs[key], rtol=2e-3, atol=1e-4) for key in ours), name
+        off = () if pipeline.config.sgp.sym_decoder else ("sym_decoder.",)  # what is switched off is not saved
+        kept = [key for key in ours if not key.startswith(off)]
+        assert all(torch.allclose(ours[key], theirs[key], rtol=2e-3, atol=1e-4) for key in kept), name
     first, second = (p.animator(avatar, 256).frame(avatar.source) for p in (pipeline, again))
     assert np.abs(first.astype(int) - second.astype(int)).max() <= 1
     assert not any(p.requires_grad for name in NETWORKS for p in getattr(again, name).parameters())

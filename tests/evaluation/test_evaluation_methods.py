@@ -71,6 +71,7 @@ def test_the_command_line_knows_modes_and_ablations(tmp_path, capsys):
         parser.parse_args(["evaluate", "--help"])
     text = " ".join(capsys.readouterr().out.replace("-\n", "-").split())
     assert all(name in text for name in ABLATIONS)
+    (tmp_path / "clip.mp4").touch()
     assert main(["evaluate", "--clips", str(tmp_path), "--ablate", "hair"]) == 2
     assert capsys.readouterr().err.splitlines() == [
         f"mggtalk: error: Unknown ablation hair. Choose from {', '.join(ABLATIONS)}."

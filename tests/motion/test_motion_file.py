@@ -68,7 +68,7 @@ def test_npz_needs_no_pickles(short_motion, tmp_path):
     save_motion(short_motion, tmp_path / "motion.npz")
     with np.load(tmp_path / "motion.npz", allow_pickle=False) as archive:
         assert set(archive.files) == {
-            "version", "expression", "rotation", "translation", "fps", "face_model", "focal_ratio", "notes"
+            "version", "expression", "rotation", "translation", "fps", "face_model", "focal_ratio", "notes", "made"
         }  # fmt: skip
         assert all(archive[name].dtype != object for name in archive.files)
 

@@ -32,7 +32,8 @@ def test_uploaded_adapter_is_used_for_its_portrait_until_it_goes(
     studio: Studio, pipeline: MGGTalkPipeline, something: Adapter, astronaut: np.ndarray, tmp_path: Path
 ) -> None:
     somebody, other = (gr.Request(session_hash=name) for name in ("somebody", "other"))
-    path = file(pipeline, something, astronaut, tmp_path / "a.safetensors")
+    (tmp_path / "cache" / "upload").mkdir(parents=True)  # the page deletes nothing outside its own folder
+    path = file(pipeline, something, astronaut, tmp_path / "cache" / "upload" / "a.safetensors")
     portrait = studio.adopt(path, somebody)
     assert portrait is not None and Path(portrait).is_file()
     assert studio.avatar(Portrait(portrait), somebody).adapter is not None

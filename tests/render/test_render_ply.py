@@ -41,8 +41,9 @@ def test_round_trip(scene, tmp_path):
 def test_layout_of_the_file(scene, tmp_path):
     gaussians, _ = scene()
     gaussians.save_ply(str(tmp_path / "head.ply"))
-    header = (tmp_path / "head.ply").read_bytes()[:400].decode("latin-1")
-    assert header.startswith("ply\nformat binary_little_endian 1.0\nelement vertex 60\nproperty float x\n")
+    header = (tmp_path / "head.ply").read_bytes()[:600].decode("latin-1")
+    assert header.startswith("ply\nformat binary_little_endian 1.0\ncomment AI-made with MGGTalk ")
+    assert "\nelement vertex 60\nproperty float x\n" in header
     vertex = plyfile.PlyData.read(tmp_path / "head.ply")["vertex"].data
     first, tail = "x y z nx ny nz f_dc_0 f_dc_1 f_dc_2", "opacity scale_0 scale_1 scale_2 rot_0 rot_1 rot_2 rot_3"
     rest = [f"f_rest_{k}" for k in range(9)]
