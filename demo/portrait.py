@@ -68,7 +68,7 @@ def portrait_column(studio: Studio, examples: Examples) -> Column:
     )
     try_buttons(examples.portraits, portrait, "pictures")
     with gr.Accordion("Or a head learned from a clip", open=False):
-        gr.Markdown("An adapter that `python -m mggtalk adapt` made: one file of at most 5 MB.", elem_classes="note")
+        gr.Markdown("An adapter that `python -m mggtalk adapt` made: one file of at most 10 MB.", elem_classes="note")
         adapter = gr.File(label="Adapter (.safetensors)", type="filepath", height=90, elem_id="adapter")
     card = gr.HTML(START, elem_id="check")
     faces = gr.Image(

@@ -13,16 +13,13 @@ maps start at zero, and an avatar without an adapter does not know that there ar
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from mggtalk.config import EXPRESSION_COMPONENTS
 from mggtalk.scene import MotionFrame
-
-if TYPE_CHECKING:  # avatars carry adapters
-    pass
 
 FEATURES = EXPRESSION_COMPONENTS + 12
 """Length of f: expression, head rotation, head translation."""
@@ -39,6 +36,10 @@ LOGIT = 4.0
 
 REGIONS = ("head", "eyes", "mouth")
 """Names of the regions."""
+
+
+NO_PARAMETERS, NO_MOUTH = torch.zeros(0, 20), torch.zeros(0, 23)
+"""What a touch has that leaves raw parameters, or the sheet of the mouth, as they are."""
 
 
 class Region(NamedTuple):
@@ -96,6 +97,28 @@ class Touch(NamedTuple):
     colour_step: Tensor  # [N, 3] RGB of the children less that of the parents
     logits: Tensor  # [N]
     sheet: Tensor  # [R*C, 7] decimetres, RGB, logit
+    parameters: Tensor = NO_PARAMETERS  # [N, 20] to the raw parameters, no rows: none
+    mouth: Tensor = NO_MOUTH  # [Q, 23] Gaussians in place of the sheet: places, raw parameters; no rows: the sheet
+
+
+class Touching(Protocol):
+    """Makes the touch of each frame of one avatar."""
+
+    def __call__(self, frame: MotionFrame) -> Touch:
+        """The touch of a frame; ``torch.vmap`` makes those of several."""
+
+
+class PersonalField(Protocol):
+    """A person-specific head that is no set of blendshapes, such as TalkingGaussian's: an adapter all the same."""
+
+    def touches(self, avatar: Any) -> Touching:  # an Avatar, which carries adapters itself
+        """What makes its touches of the avatar that it was learned for."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors by name."""
+
+    def to(self, device: torch.device | str) -> Any:
+        """The same on a device."""
 
 
 def features(frame: MotionFrame) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from mggtalk.avatar.adapter import CHANNELS, FEATURES, REGIONS, Adapter, Region
+from mggtalk.avatar.adapter import CHANNELS, FEATURES, REGIONS, Adapter, PersonalField, Region
 from mggtalk.config import check_consent
 from mggtalk.errors import MediaError, OptionError
 from mggtalk.media.files import PathLike, check_readable, check_writable
@@ -59,56 +60,66 @@ class Facts(NamedTuple):
 class AdapterFile(NamedTuple):
     """A file's content."""
 
-    adapter: Adapter
+    adapter: Adapter | PersonalField
     portrait: np.ndarray  # uint8 [S, S, 3]
     background: np.ndarray | None  # uint8 [S, S, 3], where the clip told what stands behind the person
     facts: Facts
 
 
-def write_adapter(path: PathLike, content: AdapterFile) -> Path:
-    """Write a file; it appears when it is complete.
+class Package(NamedTuple):
+    """Content of a file of any kind of adapter."""
+
+    format: str
+    tensors: dict[str, Tensor]  # all but the pictures
+    metadata: dict[str, str]
+    portrait: np.ndarray  # uint8 [S, S, 3]
+    background: np.ndarray | None
+    facts: Facts
+
+
+def write_package(path: PathLike, package: Package, most: float) -> Path:
+    """Write a file of any kind of adapter; it appears when it is complete.
+
+    Args:
+        path: The file.
+        package: Its tensors are stored as they are.
+        most: Size of the file, at most, in 10^6 bytes.
 
     Raises:
         MediaError: If it cannot be written there.
-        OptionError: If it would be larger than :data:`MOST_MEGABYTES`, or nobody agreed.
+        OptionError: If it would be larger, or nobody agreed.
     """
     target = check_writable(path, (SUFFIX,))
-    check_consent(content.facts.consent)
-    tensors = {name: _store(name, value) for name, value in content.adapter.tensors().items()}
-    tensors["portrait"] = _encode(content.portrait, "PNG")
-    if content.background is not None:
-        tensors["background"] = _encode(content.background, "JPEG", quality=92)
-    metadata = {"format": FORMAT, "facts": json.dumps(content.facts._asdict()), "made": mark_text()}
+    check_consent(package.facts.consent)
+    tensors = {**package.tensors, "portrait": _encode(package.portrait, "PNG")}
+    if package.background is not None:
+        tensors["background"] = _encode(package.background, "JPEG", quality=92)
+    own = {"format": package.format, "facts": json.dumps(package.facts._asdict()), "made": mark_text()}
     partial = temporary_beside(target, SUFFIX)
     try:
-        save_file(tensors, str(partial), metadata=metadata)
+        save_file(tensors, str(partial), metadata={**package.metadata, **own})
         megabytes = partial.stat().st_size / 1e6
-        if megabytes > MOST_MEGABYTES:
-            problem = f"The adapter would have {megabytes:.1f} MB, more than {MOST_MEGABYTES:g}."
-            raise OptionError(problem, "Give a smaller CodeConfig.")
+        if megabytes > most:
+            raise OptionError(
+                f"The adapter would have {megabytes:.1f} MB, more than {most:g}.", "Give a smaller configuration."
+            )
         os.replace(partial, target)
     finally:
         partial.unlink(missing_ok=True)
     return target
 
 
-def read_adapter(path: PathLike, map_side: int, vertices: int, sheet: tuple[int, int]) -> AdapterFile:
-    """Read a file, believing nothing that it says.
-
-    Args:
-        path: The file.
-        map_side: Side of the pipeline's position maps.
-        vertices: Of its face model.
-        sheet: Rows and columns of its mouth sheet.
+def read_package(path: PathLike, formats: Collection[str], most: float) -> Package:
+    """Read a file of any kind of adapter; its tensors are still to be checked.
 
     Raises:
-        MediaError: If it is missing, too large, or no adapter that fits.
+        MediaError: If it is missing, too large, of another format, or says nothing of itself.
     """
-    file = check_readable(path, "adapter", MOST_MEGABYTES)
+    file = check_readable(path, "adapter", most)
     try:
         with safe_open(str(file), framework="pt") as opened:
             metadata = opened.metadata() or {}
-            if metadata.get("format") != FORMAT:
+            if metadata.get("format") not in formats:
                 problem = f"{str(file)!r} is not an adapter ({metadata.get('format', 'no format mark')!r:.60})."
                 raise MediaError(problem, AGAIN)
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
@@ -118,10 +129,42 @@ def read_adapter(path: PathLike, map_side: int, vertices: int, sheet: tuple[int,
     if "portrait" not in pictures:
         raise MediaError(f"{str(file)!r} has no portrait.", AGAIN)
     facts = _facts(file, metadata.get("facts", ""))
-    adapter = _adapter(file, tensors)
+    return Package(metadata["format"], tensors, metadata, pictures["portrait"], pictures.get("background"), facts)
+
+
+def write_adapter(path: PathLike, content: AdapterFile) -> Path:
+    """Write a file of blendshapes. See :func:`write_package`."""
+    assert isinstance(content.adapter, Adapter)
+    tensors = {name: _store(name, value) for name, value in content.adapter.tensors().items()}
+    package = Package(FORMAT, tensors, {}, content.portrait, content.background, content.facts)
+    return write_package(path, package, MOST_MEGABYTES)
+
+
+def check_adapter(
+    path: PathLike, package: Package, map_side: int, vertices: int, sheet: tuple[int, int]
+) -> AdapterFile:
+    """Make the blendshapes of a package, believing nothing that it says.
+
+    Args:
+        path: Where it is from.
+        package: Of the format :data:`FORMAT`.
+        map_side: Side of the pipeline's position maps.
+        vertices: Of its face model.
+        sheet: Rows and columns of its mouth sheet.
+
+    Raises:
+        MediaError: If it is no adapter that fits.
+    """
+    file = Path(path)
+    adapter = _adapter(file, package.tensors)
     for wrong in _misfits(adapter, map_side, vertices, sheet):
         raise MediaError(f"{str(file)!r} does not fit: {wrong}.", AGAIN)
-    return AdapterFile(adapter, pictures["portrait"], pictures.get("background"), facts)
+    return AdapterFile(adapter, package.portrait, package.background, package.facts)
+
+
+def read_adapter(path: PathLike, map_side: int, vertices: int, sheet: tuple[int, int]) -> AdapterFile:
+    """Read a file of blendshapes. See :func:`read_package` and :func:`check_adapter`."""
+    return check_adapter(path, read_package(path, (FORMAT,), MOST_MEGABYTES), map_side, vertices, sheet)
 
 
 def _adapter(file: Path, tensors: dict[str, Tensor]) -> Adapter:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mggtalk.avatar.adapter import Adapter
+from mggtalk.avatar.adapter import Adapter, PersonalField
 from mggtalk.avatar.avatar_file import load_avatar, save_avatar
 from mggtalk.avatar.binding import Binding, inner_points
 from mggtalk.avatar.folds import Folds
@@ -65,7 +65,7 @@ class Avatar:
     pixel_size: Tensor  # [] decimetres that a map pixel covers at the depth of the head; stays on the host
     coarse_colour: Tensor | None = None  # [N, 3] RGB of parents without children; None: found when they are drawn
     notes: tuple[str, ...] = ()  # what the user should know about this portrait
-    adapter: Adapter | None = None  # what was learned of this person from a clip
+    adapter: Adapter | PersonalField | None = None  # what was learned of this person from a clip
     portrait: Tensor | None = None  # [S, S, 3] uint8, the square that it was made of
     consent: str | None = None  # who agreed, in the words of whoever made it
 
@@ -114,7 +114,7 @@ class Avatar:
             value = getattr(self, entry.name)
             if entry.name in ("notes", "consent", "portrait", "pixel_size") or value is None:
                 continue
-            if isinstance(value, Tensor | MovingWindow | Adapter):
+            if isinstance(value, Tensor | MovingWindow) or entry.name == "adapter":
                 moved[entry.name] = value.to(device)
             else:
                 moved[entry.name] = type(value)(*(part.to(device) for part in value))
@@ -136,7 +136,7 @@ class Avatar:
             value = getattr(self, entry.name)
             if isinstance(value, Tensor) and (portrait or entry.name != "portrait"):
                 tensors[entry.name] = value
-            elif isinstance(value, Adapter):
+            elif entry.name == "adapter" and value is not None:
                 tensors |= {f"adapter.{name}": part for name, part in value.tensors().items()}
             elif hasattr(value, "_asdict"):
                 tensors |= {f"{entry.name}.{name}": part for name, part in value._asdict().items()}

@@ -7,6 +7,7 @@ were checked: kernels that are compiled without such tests read these tensors.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -90,6 +91,9 @@ INDICES = {
 }
 """Tensors of indices, and the letter of the size under which they stay."""
 
+FIELD = "mggtalk.person.talking_gaussian.field:TalkingGaussian"
+"""The class of personal fields; found when one is read, as its room is built on this one."""
+
 AGAIN = "Prepare the portrait again."
 
 
@@ -148,12 +152,20 @@ def load_avatar(path: PathLike, groups: Mapping[str, type]) -> dict[str, Any]:
         for name, kind in groups.items():
             values[name] = kind(*(tensors[f"{name}.{part}"] for part in kind._fields))  # type: ignore[attr-defined]
         learned = {name.removeprefix("adapter."): part for name, part in tensors.items() if name[:8] == "adapter."}
-        values["adapter"] = Adapter.of(learned) if learned else None
+        values["adapter"] = _kind(learned).of(learned) if learned else None
         values["notes"] = tuple(str(note) for note in json.loads(metadata.get("notes", "[]")))
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError, RuntimeError) as error:
         raise MediaError(f"{what} is not whole ({str(error)[:60]}).", AGAIN) from error
     values["consent"] = metadata.get("consent") or None
     return values
+
+
+def _kind(tensors: Mapping[str, Tensor]) -> Any:
+    """The class of an adapter with these tensors: blendshapes, or a field that says its own configuration."""
+    if "config" not in tensors:
+        return Adapter
+    module, _, name = FIELD.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def _checksum(tensors: Mapping[str, Tensor]) -> str:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mggtalk.avatar.adapter import CHANNELS, LOGIT, SHIFT, Adapter, Touch
+from mggtalk.avatar.adapter import CHANNELS, LOGIT, SHIFT, Adapter, Touch, Touching
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.scene import MotionFrame
 
@@ -32,9 +32,13 @@ class Touches:
         self._units = torch.tensor((unit, unit, unit, 1.0, 1.0, 1.0, LOGIT)).to(avatar.mask.device)  # [7]
 
     @staticmethod
-    def of(avatar: Avatar) -> Touches | None:
-        """The touches of an avatar; None if it has no adapter."""
-        return None if avatar.adapter is None else Touches(avatar.adapter, avatar)
+    def of(avatar: Avatar) -> Touching | None:
+        """What makes the touches of an avatar; None if it has no adapter."""
+        if avatar.adapter is None:
+            return None
+        return (
+            Touches(avatar.adapter, avatar) if isinstance(avatar.adapter, Adapter) else avatar.adapter.touches(avatar)
+        )
 
     def __call__(self, frame: MotionFrame) -> Touch:
         """The touch of a frame."""

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+import threading
+from pathlib import Path
 
-from mggtalk.avatar.adapter_file import write_adapter
+from mggtalk.animate.talking_video import first_interrupt
 from mggtalk.evaluation.scores import Scores
-from mggtalk.person.adapt import AdaptConfig, adapt, check_config, measure
+from mggtalk.person.adapt import AdaptConfig, adapt, check_config, measure, write_head
 from mggtalk.person.footage import LEAST_SECONDS, MOST_SECONDS
+from mggtalk.person.talking_gaussian.learn import Stage
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.runtime.progress import Progress
+
+CHECKPOINT = ".checkpoint"
+"""Ending, after that of the file, of what learning goes on from."""
+
+STAGES = ("adapt", *Stage)
+"""Stages of progress in which something is learned that is worth keeping."""
 
 
 def adapt_to_clip(pipe: MGGTalkPipeline, options: argparse.Namespace, on_progress: Progress) -> list[str]:
@@ -24,13 +32,24 @@ def adapt_to_clip(pipe: MGGTalkPipeline, options: argparse.Namespace, on_progres
     Returns:
         Lines for the user: notes, a table of what is gained on held-out seconds, the path.
     """
-    config = AdaptConfig(held_out=options.held_out, crop=options.crop)
-    config = replace(config, learn=replace(config.learn, minutes=options.minutes))
+    config = AdaptConfig(held_out=options.held_out, crop=options.crop, method=options.method).lasting(options.minutes)
     check_config(config)
-    adaptation = adapt(pipe, options.clip, options.consent, config, options.face, on_progress)
-    write_adapter(options.out, adaptation.file)
+    learning = threading.Event()
+
+    def watch(stage: str, done: int, total: int) -> None:
+        if stage in STAGES:
+            learning.set()
+        on_progress(stage, done, total)
+
+    resume = Path(f"{options.out}{CHECKPOINT}")
+    with first_interrupt(learning.is_set) as interrupted:
+        adaptation = adapt(pipe, options.clip, options.consent, config, options.face, watch, interrupted.is_set, resume)
+    write_head(options.out, adaptation.file)
     facts = adaptation.file.facts
-    lines = [f"note: learned from {facts.seconds:.0f} s in {facts.steps} steps"]
+    size = Path(options.out).stat().st_size / 1e6
+    lines = [f"note: learned from {facts.seconds:.0f} s in {facts.steps} steps by {options.method}; {size:.1f} MB"]
+    if interrupted.is_set() and resume.exists():
+        lines.append(f"note: stopped early; the same command goes on from {str(resume)!r}")
     if not LEAST_SECONDS <= facts.seconds <= MOST_SECONDS:
         lines.append(f"note: clips of {LEAST_SECONDS:g} to {MOST_SECONDS:g} s are best")
     if adaptation.clip.held_out is not None:

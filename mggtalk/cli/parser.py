@@ -183,7 +183,13 @@ def add_track(parser: argparse.ArgumentParser) -> None:
 def add_adapt(parser: argparse.ArgumentParser) -> None:
     """Options of ``adapt``."""
     parser.add_argument("--clip", required=True, metavar="VIDEO", help="video of one person, 10 to 120 seconds")
-    parser.add_argument("--out", required=True, metavar="A.safetensors", help="the adapter to write, 5 MB at most")
+    parser.add_argument("--out", required=True, metavar="A.safetensors", help="the adapter to write, 10 MB at most")
+    parser.add_argument(
+        "--method",
+        choices=("blendshapes", "talking-gaussian"),
+        default="blendshapes",
+        help="blendshapes: typical expressions of this person; talking-gaussian: a persistent field that motion moves",
+    )
     parser.add_argument("--minutes", type=float, default=5.0, metavar="N", help="time to learn (default 5)")
     parser.add_argument(
         "--held-out", type=float, default=0.0, metavar="SHARE", help="end of the clip to measure on, as in 0.3"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from mggtalk.avatar.adapter_file import AdapterFile, Facts
+from mggtalk.avatar.adapter import Adapter
+from mggtalk.avatar.adapter_file import AdapterFile, Facts, write_adapter
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.config import check_consent
 from mggtalk.errors import NoFaceError, OptionError, WeightsMissingError
@@ -22,11 +23,22 @@ from mggtalk.person.background import see_background
 from mggtalk.person.blendshapes.codes import CodeConfig, fresh_adapter
 from mggtalk.person.blendshapes.learn import LearnConfig, Learner
 from mggtalk.person.footage import SIDE, Candidate, Clip, Footage, open_clip
+from mggtalk.person.lessons import never
 from mggtalk.person.load import put_together, with_background
+from mggtalk.person.talking_gaussian.config import FieldConfig
+from mggtalk.person.talking_gaussian.config import LearnConfig as FieldLearnConfig
+from mggtalk.person.talking_gaussian.field import TalkingGaussian
+from mggtalk.person.talking_gaussian.field_file import round_field, write_field
+from mggtalk.person.talking_gaussian.learn import Learner as FieldLearner
+from mggtalk.person.talking_gaussian.start import fresh_field
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.runtime.progress import Progress, no_progress
 
 logger = logging.getLogger(__name__)
+
+Method = Literal["blendshapes", "talking-gaussian"]
+METHODS: tuple[Method, ...] = get_args(Method)
+"""Ways to learn a person-specific head."""
 
 WITHOUT, CHOSEN, WITH = "first frame", "chosen frame", "adapted"
 """Rows of the comparison on held-out seconds: the clip's first frame as a portrait, the chosen frame, the adapter."""
@@ -45,8 +57,24 @@ class AdaptConfig:
     held_out: float = 0.0  # share of the clip, at its end, that is only measured
     crop: CropMode = "auto"  # of the clip, see open_clip
     portraits: int = 4  # frames that are tried as the portrait, at most
-    codes: CodeConfig = field(default_factory=CodeConfig)
+    method: Method = "blendshapes"
+    codes: CodeConfig = field(default_factory=CodeConfig)  # of blendshapes, like the one that follows
     learn: LearnConfig = field(default_factory=LearnConfig)
+    talking: FieldConfig = field(default_factory=FieldConfig)  # of talking-gaussian, like the one that follows
+    learn_talking: FieldLearnConfig = field(default_factory=FieldLearnConfig)
+
+    def lasting(self, minutes: float) -> AdaptConfig:
+        """The same with another time to learn."""
+        return replace(
+            self,
+            learn=replace(self.learn, minutes=minutes),
+            learn_talking=replace(self.learn_talking, minutes=minutes),
+        )
+
+    @property
+    def minutes(self) -> float:
+        """Time to learn."""
+        return self.learn.minutes if self.method == "blendshapes" else self.learn_talking.minutes
 
 
 class Adaptation(NamedTuple):
@@ -65,13 +93,16 @@ def adapt(
     config: AdaptConfig | None = None,
     face: int | None = None,
     on_progress: Progress = no_progress,
+    stop: Callable[[], bool] = never,
+    resume: Path | None = None,
 ) -> Adaptation:
     """Learn from a clip what its person looks like.
 
     ::
 
-        clip ─► track ─► best frame ────► avatar ─┐
-                  └────► typical expressions, poses ─► adapter of zeros ─► learned against the frames ─► file
+        clip ─► track ─► best frame ────► avatar ──────────────────────┐
+                  └────► blendshapes: typical expressions and poses ───┼─► zeros ─► learned against frames ─► file
+                         talking-gaussian: persistent field, motion ───┘
 
     Args:
         pipe: Its networks stay as they are.
@@ -80,6 +111,8 @@ def adapt(
         config: How.
         face: Which face of the first frame, from left to right; the largest by default.
         on_progress: Called with stage, steps done and steps in all, as far as known.
+        stop: Asked before every step of learning; what was learned by then is kept.
+        resume: File of a checkpoint of ``talking-gaussian``: learning goes on from it, and writes it on the way.
 
     Raises:
         OptionError: If nobody agreed, or a setting is not allowed.
@@ -95,11 +128,37 @@ def adapt(
     background = see_background(pipe, clip.learned, portrait, avatar.plates.background)
     if background is not None:
         avatar = avatar.with_(plates=with_background(avatar.plates, background))
-    learner = Learner(pipe, avatar, clip.learned, config.learn)
-    start = fresh_adapter(avatar, pipe.face_model, learner.motion, config.codes)
-    learned = learner.learn(start, on_progress)
-    file = AdapterFile(learned.adapter, portrait.picture, background, facts._replace(steps=learned.steps))
-    return Adaptation(file, avatar.with_(adapter=learned.adapter), learned.losses, clip)
+    adapter, losses = learn_head(pipe, avatar, clip.learned, config, on_progress, stop, resume)
+    file = AdapterFile(adapter, portrait.picture, background, facts._replace(steps=len(losses)))
+    return Adaptation(file, avatar.with_(adapter=adapter), losses, clip)
+
+
+def learn_head(
+    pipe: MGGTalkPipeline,
+    avatar: Avatar,
+    footage: Footage,
+    config: AdaptConfig,
+    on_progress: Progress = no_progress,
+    stop: Callable[[], bool] = never,
+    resume: Path | None = None,
+) -> tuple[Adapter | TalkingGaussian, list[float]]:
+    """Learn the head of one person by the method of a configuration: the adapter, and the loss of every step."""
+    if config.method == "blendshapes":
+        learner = Learner(pipe, avatar, footage, config.learn)
+        start = fresh_adapter(avatar, pipe.face_model, learner.motion, config.codes)
+        learned = learner.learn(start, on_progress, stop)
+        return learned.adapter, learned.losses
+    how = config.learn_talking
+    field_learner = FieldLearner(pipe, avatar, footage, how)
+    fresh = fresh_field(pipe, avatar, footage, field_learner.motion, config.talking, how.seed)
+    head, losses = field_learner.learn(fresh, on_progress, stop, resume)
+    return round_field(head), losses
+
+
+def write_head(path: str | Path, content: AdapterFile) -> None:
+    """Write what was learned, by whichever method."""
+    write = write_adapter if isinstance(content.adapter, Adapter) else write_field
+    write(path, content)
 
 
 def choose_portrait(pipe: MGGTalkPipeline, clip: Clip, config: AdaptConfig) -> tuple[Candidate, Avatar]:
@@ -124,8 +183,10 @@ def check_config(config: AdaptConfig) -> None:
     Raises:
         OptionError: If one is out of range.
     """
-    if not 0.0 < config.learn.minutes <= 600.0:
-        raise OptionError(f"The time to learn is {config.learn.minutes:g} minutes.", "Choose up to 600.")
+    if config.method not in METHODS:
+        raise OptionError(f"The method is {config.method!r:.40}.", f"Choose {' or '.join(METHODS)}.")
+    if not 0.0 < config.minutes <= 600.0:
+        raise OptionError(f"The time to learn is {config.minutes:g} minutes.", "Choose up to 600.")
     if not 0.0 <= config.held_out <= 0.5:
         raise OptionError(f"The held-out share is {config.held_out:g}.", "Choose 0 to 0.5.")
 

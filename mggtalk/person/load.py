@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 from torch.nn import functional as F
 
-from mggtalk.avatar.adapter_file import AGAIN, AdapterFile, read_adapter
+from mggtalk.avatar import adapter_file
+from mggtalk.avatar.adapter_file import AGAIN, AdapterFile, check_adapter, read_package
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.avatar.mouth_sheet import COLUMNS, ROWS
 from mggtalk.errors import MediaError
 from mggtalk.inpaint.plates import Plates
 from mggtalk.nets.maps import to_float
+from mggtalk.person.talking_gaussian import field_file
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.runtime.progress import Progress, no_progress
 
@@ -26,7 +28,12 @@ def open_adapter(pipe: MGGTalkPipeline, path: str | Path) -> AdapterFile:
     Raises:
         MediaError: If it is no adapter, or one of another face model or other maps.
     """
-    file = read_adapter(path, pipe.config.dsgr.map_size, len(pipe.face_model.mean), (ROWS, COLUMNS))
+    package = read_package(path, (adapter_file.FORMAT, field_file.FORMAT), field_file.MOST_MEGABYTES)
+    side = pipe.config.dsgr.map_size
+    if package.format == field_file.FORMAT:
+        file = field_file.check_field(path, package, side)
+    else:
+        file = check_adapter(path, package, side, len(pipe.face_model.mean), (ROWS, COLUMNS))
     if file.facts.face_model != pipe.face_model.version:
         problem = f"{str(path)!r} was learned with face model {file.facts.face_model!r:.60}"
         raise MediaError(f"{problem}, this pipeline has {pipe.face_model.version!r}.", AGAIN)

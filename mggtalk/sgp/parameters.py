@@ -33,6 +33,12 @@ class GaussianParameters(NamedTuple):
             harmonics=self.harmonics,
         )
 
+    @staticmethod
+    def of(flat: Tensor) -> GaussianParameters:
+        """The parameters of :meth:`flatten`, ``[..., N, 20]``."""
+        s, r, c, o = flat.split(list(CHANNELS.values()), dim=-1)
+        return GaussianParameters(s, r, c.unflatten(-1, (4, 3)), o.squeeze(-1))  # c: [..., N, 4, 3]
+
     def mirror(self) -> GaussianParameters:
         """The exact mirror of every parameter at x = 0."""
         return self._replace(

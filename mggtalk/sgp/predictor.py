@@ -116,8 +116,11 @@ class SymmetricGaussianPredictor(nn.Module):
         visible = self._visible(avatar, driven, surface, gate, features, colour)
         mirrored = self._mirrored(avatar, driven, visible, features)
         touch = driven.touch
-        sheet = None if touch is None else touch.sheet
-        mouth = self.mouth_decoder(avatar.mouth, driven.vertices, driven.expression, sheet)
+        if touch is not None and touch.mouth.shape[-2]:
+            mouth = own_mouth(touch.mouth)
+        else:
+            sheet = None if touch is None else touch.sheet
+            mouth = self.mouth_decoder(avatar.mouth, driven.vertices, driven.expression, sheet)
         return _Decoded(
             points=torch.cat([driven.points, driven.mirrored], dim=-2),
             parameters=visible.followed_by(mirrored),
@@ -167,9 +170,13 @@ class SymmetricGaussianPredictor(nn.Module):
         points = driven.points
         harmonics = harmonics_from_colour(colour.expand_as(points))
         base = GaussianParameters(log_scales, quaternions, harmonics, logits.expand(points.shape[:-1]))
+        if driven.touch is not None and driven.touch.parameters.shape[-2]:
+            base = base.add(driven.touch.parameters)
         if features is None or self.decoder.untrained:
             return base
         window = avatar.window
+        # An adapter learns from the splats: gradients through what the decoder sees would cost more than all the rest.
+        points = points if driven.touch is None else points.detach()
         maps = window.scatter(points)  # [B, 3, h, w]
         residual = self.decoder(
             window.crop(features, self.decoder.stride).expand(len(maps), -1, -1, -1),
@@ -203,6 +210,11 @@ class SymmetricGaussianPredictor(nn.Module):
         cells = (rows * height // map_height) * width + columns * width // map_width
         values = features[0].flatten(1).T[cells]  # [N, C]
         return torch.cat([values, values[avatar.mirrored]])
+
+
+def own_mouth(flat: Tensor) -> Gaussians:
+    """Gaussians of a mouth that an adapter brings: places and raw parameters ``[..., Q, 23]``."""
+    return GaussianParameters.of(flat[..., 3:]).activate(flat[..., :3])
 
 
 def _with_twins(surface: Footprint, mirrored: Tensor) -> Footprint:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,39 +15,14 @@ from torch import Tensor
 from mggtalk.avatar.adapter import REGIONS, Adapter
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.avatar.touches import Touches
-from mggtalk.errors import WeightsMissingError
-from mggtalk.face.regions import face_mask
-from mggtalk.inpaint.follow import torso_and_background, torso_warp
-from mggtalk.inpaint.shrink import shrink
-from mggtalk.motion.deformation import drive
-from mggtalk.nets.maps import erode, to_float
-from mggtalk.nets.perceptual import LPIPS
-from mggtalk.person.footage import SIDE, Footage
+from mggtalk.person.footage import Footage
+from mggtalk.person.lessons import Lessons, Terms, compare, never, perceptual
 from mggtalk.pipeline import MGGTalkPipeline
-from mggtalk.render import rasterize
 from mggtalk.runtime.progress import Progress, no_progress
-from mggtalk.scene import Camera, MotionFrame
-from mggtalk.training.config import LossConfig
-from mggtalk.training.head.samples import pixel_weights
-from mggtalk.training.losses import ssim_map, weighted_mean
-
-logger = logging.getLogger(__name__)
-
-MARGIN = 8
-"""Pixels around the face in which the perceptual distance looks."""
-
-AROUND = (0.18, 0.22, 0.08)
-"""Margin that is rendered beside, above and below the face, over its width and height: ears and hair."""
-
-RIM = 3
-"""Pixels at the outline of the rendered head that are not compared: there the background shows through."""
 
 EPSILON = {"sheet": 1e-6}
 OTHERS = 1e-5
 """Gradients under these hardly count, by tensor: Adam would make as much of them as of any."""
-
-LEAST = 48
-"""Least side of what is compared, pixels: the perceptual networks need some."""
 
 LEARNED = ("vertices", "maps", "sheet")
 """Tensors of a region that learn; its code stays as it was found."""
@@ -70,18 +45,6 @@ class LearnConfig:
     seed: int = 0
 
 
-class _Lesson(NamedTuple):
-    """The window of one frame that is compared."""
-
-    frame: MotionFrame
-    box: tuple[int, int, int, int]  # left, top, right, bottom in pixels of the frame
-    near: tuple[slice, slice]  # rows and columns of the window in which the perceptual distance looks
-    truth: Tensor  # [1, 3, h, w] in [0, 1]
-    plate: Tensor  # [3, H, W] what is behind the head, on the fine pixels that frames are composed on
-    weight: Tensor  # [1, 1, h, w]
-    face: Tensor  # [1, 1, h, w] 1 on the face, 0 around it
-
-
 class Learned(NamedTuple):
     """Result."""
 
@@ -101,18 +64,18 @@ class Learner:
     """
 
     def __init__(self, pipe: MGGTalkPipeline, avatar: Avatar, footage: Footage, config: LearnConfig) -> None:
-        self.pipe, self.avatar, self.footage, self.config = pipe, avatar, footage, config
-        self.animator, self.head = pipe.animator(avatar, SIDE), pipe.head(avatar, SIDE)
-        self.motion = footage.driving(avatar, pipe)
-        self.lpips = _perceptual() if config.lpips else None
-        self._lessons: dict[int, _Lesson] = {}
+        self.avatar, self.config = avatar, config
+        self.lessons = Lessons(pipe, avatar, footage, config.mouth, config.eyes)
+        self.motion = self.lessons.motion
+        self.lpips = perceptual() if config.lpips else None
 
-    def learn(self, adapter: Adapter, on_progress: Progress = no_progress) -> Learned:
+    def learn(self, adapter: Adapter, on_progress: Progress = no_progress, stop: Callable[[], bool] = never) -> Learned:
         """Learn for as long as the configuration says.
 
         Args:
             adapter: Where to start; it is left as it is.
             on_progress: Called with stage, steps done and steps in all, as far as known.
+            stop: Asked before every step; what was learned by then is kept.
         """
         config = self.config
         learned = Adapter.of({name: value.clone() for name, value in adapter.tensors().items()})
@@ -125,7 +88,7 @@ class Learner:
         started = time.monotonic()
         done = 0.0
         with torch.enable_grad():
-            while done < 1.0:
+            while done < 1.0 and not stop():
                 for group in optimizer.param_groups:
                     group["lr"] = group["full"] * _rate(done, config.frozen if group["moves"] else 0.0)
                 loss = self.loss(touches, self._choose(draw, typical, len(losses)))
@@ -151,33 +114,9 @@ class Learner:
 
     def loss(self, touches: Touches | None, index: int) -> Tensor:
         """Distance of one frame from the real one: a scalar."""
-        config, lesson = self.config, self._lesson(index)
-        image, alpha = self.window(touches, lesson)
-        # Around the face, only what the head covers for sure: it must not paint the background.
-        covered = erode(alpha.detach(), RIM)
-        weight = lesson.weight * torch.maximum(lesson.face, covered)
-        total = config.l1 * weighted_mean((image - lesson.truth).abs(), weight)
-        total = total + config.ssim * weighted_mean(1.0 - ssim_map(image, lesson.truth), weight)
-        if self.lpips is not None:
-            near = (..., *lesson.near)
-            weight = (lesson.face * lesson.weight)[near]
-            total = total + config.lpips * self.lpips(image[near].clamp(0, 1), lesson.truth[near], weight)[0]
-        return total
-
-    def window(self, touches: Touches | None, lesson: _Lesson) -> tuple[Tensor, Tensor]:
-        """The window of a frame with the adapter as it is, ``[1, 3, h, w]``, and the head's alpha ``[1, 1, h, w]``."""
-        avatar, pipe, frame = self.avatar, self.pipe, lesson.frame
-        touch = None if touches is None else touches(frame)
-        driven = drive(pipe.deformation, pipe.face_model, avatar, frame.expression, touch)
-        splats = self.head.predict(driven)
-        block, side = self.animator.oversampling, self.animator.fine
-        left, top, right, bottom = (block * edge for edge in lesson.box)
-        whole = Camera.from_pose(frame.rotation, frame.translation, side, self.animator.focal_ratio)
-        drawn = rasterize(splats, whole.window(left, top, right - left, bottom - top))
-        head, alpha = drawn.image.permute(2, 0, 1), drawn.alpha[None]  # [3, H, W], [1, H, W]
-        composite = head + (1.0 - alpha) * lesson.plate
-        layers = shrink(torch.cat([composite, alpha])[None], block)  # [1, 4, h, w]
-        return layers[:, :3], layers[:, 3:]
+        config, lesson = self.config, self.lessons[index]
+        image, alpha = self.lessons.draw(lesson, None if touches is None else touches(lesson.frame))
+        return compare(image, alpha, lesson, Terms(config.l1, config.ssim, config.lpips), self.lpips)
 
     def _groups(self, adapter: Adapter) -> list[dict]:
         """Parameters that learn, and how fast."""
@@ -200,51 +139,6 @@ class Learner:
         if step % 2:
             return int(draw.integers(len(typical)))
         return int(draw.choice(np.flatnonzero(typical == draw.choice(np.unique(typical)))))
-
-    def _lesson(self, index: int) -> _Lesson:
-        """One frame to learn from; kept."""
-        if index not in self._lessons:
-            self._lessons[index] = self._made(index)
-        return self._lessons[index]
-
-    @torch.no_grad()
-    def _made(self, index: int) -> _Lesson:
-        landmarks = self.footage.landmarks[index]  # [V, 2]
-        beside, above, below = AROUND
-        width, height = landmarks.max(0) - landmarks.min(0)
-        low = _whole(landmarks.min(0) - (beside * width + MARGIN, above * height + MARGIN), up=False)
-        high = _whole(landmarks.max(0) + (beside * width + MARGIN, below * height + MARGIN), up=True)
-        low = low.clip(0, SIDE - LEAST)
-        high = high.clip(low + LEAST, SIDE)
-        inner_low = _whole(landmarks.min(0) - MARGIN, up=False).clip(low, high - LEAST) - low
-        inner_high = _whole(landmarks.max(0) + MARGIN, up=True).clip(inner_low + low + LEAST, high) - low
-        near = (slice(inner_low[1], inner_high[1]), slice(inner_low[0], inner_high[0]))
-        rows, columns = slice(low[1], high[1]), slice(low[0], high[0])
-        frame, config = self.motion[index], self.config
-        warp = torso_warp(self.avatar.plates.follow, self.avatar.source, frame, self.animator.focal_ratio)
-        block, fine = self.animator.oversampling, self.animator.fine
-        window = (slice(block * low[1], block * high[1]), slice(block * low[0], block * high[0]))
-        plate = torso_and_background(self.animator.plates, warp, fine)[0, :, *window]
-        truth = to_float(self.footage.frames[index][rows, columns])
-        losses = LossConfig(mouth=config.mouth, eyes=config.eyes)
-        weight = pixel_weights(torch.from_numpy(landmarks), SIDE, losses)[:, rows, columns]
-        face = torch.from_numpy(face_mask(landmarks, SIDE, SIDE))[None, rows, columns].float()
-        box = (int(low[0]), int(low[1]), int(high[0]), int(high[1]))
-        return _Lesson(frame, box, near, truth[None], plate.clone(), weight[None], face[None])
-
-
-def _whole(place: np.ndarray, up: bool) -> np.ndarray:
-    """The next whole pixels ``[2]`` above or below a place."""
-    return (np.ceil(place) if up else np.floor(place)).astype(int)
-
-
-def _perceptual() -> LPIPS | None:
-    """The perceptual distance; without its weights pictures get duller, and the log says so."""
-    try:
-        return LPIPS("alex")
-    except WeightsMissingError as error:
-        logger.warning("learning without a perceptual distance: %s", error)
-        return None
 
 
 def _rate(done: float, frozen: float) -> float:

@@ -139,6 +139,7 @@ def describe_visible(
     bounds: np.ndarray,
     colour: np.ndarray,
     logits: np.ndarray,
+    added: np.ndarray,
     slots: np.ndarray,
     residual: np.ndarray,
     steps: np.ndarray,
@@ -157,6 +158,7 @@ def describe_visible(
             in pixels that opens the gate.
         colour: ``[N, 3]`` harmonics of degree 0.
         logits: ``[N]``.
+        added: ``[N, 20]`` what an adapter adds to the parameters; no rows for nothing.
         slots: ``[N]`` row of each point in ``residual``, negative for none.
         residual: ``[R, 20]`` of the Gaussian decoder.
         steps: ``[N, 6]``, written: the two tangents.
@@ -200,6 +202,9 @@ def describe_visible(
         for k in range(10, 19):
             parameters[i, k] = zero
         parameters[i, 19] = logits[i]
+        if len(added) > 0:
+            for k in range(PARAMETERS):
+                parameters[i, k] += added[i, k]
         row = slots[i]
         if row >= 0 and gate > zero:
             for k in range(PARAMETERS):

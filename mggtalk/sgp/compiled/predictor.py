@@ -41,7 +41,7 @@ from mggtalk.sgp.densify import SHARE
 from mggtalk.sgp.footprint import LEAST_STEP, MOST_STEP, THICKNESS
 from mggtalk.sgp.gate import PIXELS
 from mggtalk.sgp.parameters import GaussianParameters
-from mggtalk.sgp.predictor import OPACITY_MARGIN, SPREAD, SymmetricGaussianPredictor
+from mggtalk.sgp.predictor import OPACITY_MARGIN, SPREAD, SymmetricGaussianPredictor, own_mouth
 from mggtalk.sgp.sym_decoder import COARSENESS
 
 MIRROR = np.array((-1.0, 1.0, 1.0), np.float32)
@@ -148,6 +148,7 @@ class CpuPredictor:
             The Gaussians, and the residuals that went into them.
         """
         colour, logits, colour_step = self._colour, self._logits, self._colour_step
+        added = NONE if touch is None else as_array(touch.parameters)
         if touch is not None:
             vertices = vertices + touch.vertices
             colour, logits = colour + as_array(touch.colour / SH_0), logits + as_array(touch.logits)
@@ -164,13 +165,16 @@ class CpuPredictor:
             seen = self._decoder(points, self._rest, expression - self._avatar.expression)
         else:
             seen = NONE
-        steps, gates, parameters = self._describe(points, seen, colour, logits)
+        steps, gates, parameters = self._describe(points, seen, colour, logits, added)
         mirrored = self._mirror(points, parameters, None if residuals is None else residuals.mirrored)
         slots, children = self._slots, np.zeros((0, PARAMETERS + 3), np.float32)
         if self._children is not None:
             slots, children = self._children(parameters, gates, self._twins)
-        sheet = None if touch is None else touch.sheet
-        mouth, spoken = self._mouth(vertices, expression, None if residuals is None else residuals.mouth, sheet)
+        if touch is not None and len(touch.mouth):
+            mouth, spoken = own_mouth(touch.mouth), NONE
+        else:
+            sheet = None if touch is None else touch.sheet
+            mouth, spoken = self._mouth(vertices, expression, None if residuals is None else residuals.mouth, sheet)
         back = self._avatar.back
         made = (2 if self._densify else 1) * len(points)
         count = made + len(back.means) + len(mouth.means)
@@ -200,7 +204,7 @@ class CpuPredictor:
         return np.full(self._visible + self._mirrored, -1, np.int32)
 
     def _describe(
-        self, points: np.ndarray, residual: np.ndarray, colour: np.ndarray, logits: np.ndarray
+        self, points: np.ndarray, residual: np.ndarray, colour: np.ndarray, logits: np.ndarray, added: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Tangents ``[N, 6]``, gates ``[N]`` and parameters ``[N + M, 20]``, the last M rows not yet filled in."""
         visible = self._visible
@@ -209,7 +213,7 @@ class CpuPredictor:
         slots = self._slots if self._decoder is None else self._decoder.slots
         run_ranges(
             describe_visible, visible, CHUNK, points, self._rest, self._neighbours, self._bounds, colour,
-            logits, slots, residual, steps, gates, parameters,
+            logits, added, slots, residual, steps, gates, parameters,
         )  # fmt: skip
         return steps, gates, parameters
 

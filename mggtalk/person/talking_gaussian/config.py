@@ -1,0 +1,112 @@
+"""Sizes of a TalkingGaussian head, and how it is learned."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class GridConfig:
+    """A tri-plane grid of several resolutions.
+
+    The published bound is 0.15 of a unit that is about a metre; ours is the same length in decimetres.
+    """
+
+    base: int  # nodes of the first level, along a side
+    finest: float  # nodes of the last level: those between grow by the same factor each
+    levels: int = 12  # features of a plane, one per level
+    bound: float = 1.5  # decimetres from the middle to each side
+
+    @property
+    def features(self) -> int:
+        """Length of a position code: three planes of one feature per level."""
+        return 3 * self.levels
+
+
+FACE_GRID = GridConfig(base=16, finest=256 * 0.15)
+"""The face's: 16 to 39 nodes."""
+
+MOUTH_GRID = GridConfig(base=64, finest=384 * 0.15)
+"""The inside of the mouth's, as released: its finest level is coarser than its first one."""
+
+
+LIMITS = {"axes": 64, "lips": 256, "hidden": 256, "mouth_hidden": 256}
+"""Largest sizes that are believed when a file states them."""
+
+MOST_NODES, MOST_LEVELS = 256, 16
+"""And of grids."""
+
+
+@dataclass(frozen=True)
+class FieldConfig:
+    """Sizes of a head, and parts that can be left out."""
+
+    face_grid: GridConfig = FACE_GRID
+    mouth_grid: GridConfig = MOUTH_GRID
+    axes: int = 8  # E, principal axes of the clip's expressions that the motion sees
+    lips: int = 32  # A, features of the lips, which stand where the paper has those of speech
+    hidden: int = 64  # width of the face's motion MLP
+    mouth_hidden: int = 32  # and of the mouth's
+    motion: bool = True  # off: no learned motion, only that of eq. 9
+    face_mouth: bool = True  # off: no branch of its own for the inside of the mouth (ablation "w/o face-mouth")
+    colour: bool = False  # GGTalker's colour MLP: the motion changes colours and opacities as well
+
+    def to_json(self) -> str:
+        """Everything, for a file."""
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_json(text: str) -> FieldConfig:
+        """The configuration that a file states.
+
+        Raises:
+            ValueError: If it cannot be read, or a size is out of range.
+            TypeError: If it has other fields.
+        """
+        values: dict[str, Any] = json.loads(text)
+        grids = {name: GridConfig(**values.pop(name, {})) for name in ("face_grid", "mouth_grid")}
+        config = FieldConfig(**{**values, **grids})
+        for name, most in LIMITS.items():
+            if not 1 <= int(getattr(config, name)) <= most:
+                raise ValueError(f"its {name} is {getattr(config, name)!r:.20}")
+        for grid in grids.values():
+            sides = (float(grid.base), float(grid.finest))
+            if not (2 <= min(sides) <= max(sides) <= MOST_NODES and 1 <= grid.levels <= MOST_LEVELS and grid.bound > 0):
+                raise ValueError(f"it has a grid of {grid.base} to {grid.finest} nodes")
+        return config
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Steps of Adam, by what learns."""
+
+    points: float = 1e-4  # decimetres
+    shape: float = 3e-3  # log-scales and quaternions
+    colour: float = 4e-3  # RGB
+    directional: float = 2e-4  # harmonics of degree 1, a twentieth as published
+    logits: float = 2e-2
+    grid: float = 5e-3
+    network: float = 1e-3
+
+
+@dataclass(frozen=True)
+class LearnConfig:
+    """Settings of learning a head; times are shares of the whole."""
+
+    minutes: float = 5.0  # most time for it
+    steps: int = 6000  # and most steps; the rates fall to a tenth with whichever comes first
+    static: float = 0.2  # first stage: persistent parameters alone
+    fusion: float = 0.2  # last stage: colours and opacities alone
+    incremental: bool = True  # off: all frames are equally likely (ablation "w/o incremental sampling")
+    window_every: int = 3  # while incremental, each so many-th step takes a frame of the window
+    l1: float = 1.0
+    ssim: float = 0.2  # weight of 1 - SSIM, lambda
+    lpips: float = 0.5  # weight of the learned perceptual distance of the face, gamma
+    inside: float = 0.5  # weight of the mouth's branch alone, inside the lips
+    mouth: float = 3.0  # extra weight of the mouth's pixels
+    eyes: float = 2.0  # extra weight of the eyes' pixels
+    still: float = 1e-5  # weight of the learned motion's mean size, as published
+    seed: int = 0
+    rates: Rates = field(default_factory=Rates)
