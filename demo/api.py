@@ -281,7 +281,7 @@ def add_api(studio: Studio) -> None:
         portrait = UploadedImage(label="portrait", type="filepath")
         driving, speech = UploadedVideo(label="driving"), UploadedAudio(label="speech", type="filepath")
         motion, donor = gr.File(label="motion", type="filepath"), gr.File(label="donor", type="filepath")
-        consent = gr.Checkbox(False, label="consent", info=CONSENT)
+        consent = gr.Checkbox(value=False, label="consent", info=CONSENT)
         pose = gr.Radio(["relative", "absolute"], value="relative", label="pose")
         ones = [gr.Number(1.0, label=name) for name in ("pose_strength", "expression_strength")]
         smoothing = gr.Number(0, label="smoothing")

@@ -11,7 +11,6 @@ import numpy as np
 
 from demo.limits import LIMITS
 from demo.zerogpu import AVAILABLE, on_gpu
-from mggtalk.animate.talking_video import Progress, no_progress
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.depth.catalogue import MESH
 from mggtalk.evaluation.explain import Explanation, explain, facing
@@ -19,6 +18,7 @@ from mggtalk.face.warm import warm_up_tracking
 from mggtalk.person.load import load_adapter
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.render import warm_up
+from mggtalk.runtime.progress import Progress, no_progress
 from mggtalk.scene import Gaussians, Motion, MotionFrame
 
 
@@ -35,7 +35,7 @@ class Engine:
         self._warming = threading.Thread(target=self._warm_up, name="warm-up", daemon=True)
         self._warming.start()
         # What takes no time on the CPU (stills, splats, the embedded estimator) asks for no GPU: each asking is a wait.
-        self.frames = on_gpu(self._frames, lambda avatar, motion, *_: 10 + len(motion) / 100)
+        self.frames = on_gpu(self._frames, lambda _avatar, motion, *_: 10 + len(motion) / 100)
         self._estimate = on_gpu(self._prepare, lambda *_: 60)
 
     def _warm_up(self) -> None:

@@ -22,7 +22,6 @@ from demo.memory import give_back
 from demo.progress import Pace
 from demo.sessions import Result, Visitor, Visitors
 from demo.viewer import save_for_viewer
-from mggtalk.animate.talking_video import Progress
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.depth.catalogue import NAMES, status
 from mggtalk.errors import OptionError, SeveralFacesError
@@ -36,6 +35,7 @@ from mggtalk.motion.retarget import PoseMode
 from mggtalk.motion.style import Style
 from mggtalk.performance import Performance
 from mggtalk.pipeline import MGGTalkPipeline
+from mggtalk.runtime.progress import Progress
 from mggtalk.scene import Motion
 
 CONSENT = "The people whose picture, voice or movements I use agreed to this video."

@@ -121,7 +121,7 @@ def live_tab(studio: Studio, column: Column) -> Seat:
                 sources=["webcam"], streaming=True, type="numpy", label="Your camera", elem_id="live-camera"
             )
             with gr.Row():
-                mirror = gr.Checkbox(True, label="Mirror", elem_id="live-mirror")
+                mirror = gr.Checkbox(value=True, label="Mirror", elem_id="live-mirror")
                 again = gr.Button("Calibrate again", size="sm", elem_id="live-again")
                 record = gr.Button("Keep the last seconds", size="sm", elem_id="live-record")
         with gr.Column(scale=6, min_width=300):

@@ -9,7 +9,6 @@ from demo.limits import LIMITS, MOTION_MEGABYTES, as_number, as_truth, exactly_o
 from demo.portrait import named
 from demo.studio import SIDES
 from mggtalk.animate.animator import dolly
-from mggtalk.animate.talking_video import Progress
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.config import RenderConfig, check_yaw
 from mggtalk.errors import OptionError
@@ -18,6 +17,7 @@ from mggtalk.motion.retarget import PoseMode
 from mggtalk.motion.style import Style
 from mggtalk.performance import Performance, around, check_driver, from_motion_file, from_speech, from_video
 from mggtalk.pipeline import MGGTalkPipeline
+from mggtalk.runtime.progress import Progress
 
 LANGUAGES = {"auto": None, "English": "en", "other": "other"}
 """Choices on the page, and what :meth:`MGGTalkPipeline.listen` takes for them."""
@@ -112,7 +112,7 @@ def _reenact(
         exactly_one(video=driving, motion_file=motion)
         check_files(driving, None, motion)
 
-    def perform(pipe: MGGTalkPipeline, avatar: Avatar, on_progress: Progress) -> Performance:
+    def perform(pipe: MGGTalkPipeline, _: Avatar, on_progress: Progress) -> Performance:
         if driving is not None:
             return from_video(pipe, driving, face, on_progress)
         return _short(from_motion_file(pipe, str(motion)))

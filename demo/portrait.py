@@ -11,9 +11,9 @@ from demo.film import Portrait
 from demo.report import empty, failed, portrait_card, public
 from demo.studio import PREVIEW, Studio
 from demo.uploads import UploadedImage
+from mggtalk.config import NO_BADGE_STATEMENT
 from mggtalk.depth.catalogue import CATALOGUE, MESH, NAMES, Status, describe, status
 from mggtalk.errors import MGGTalkError
-from mggtalk.media.badge import STATEMENT
 
 QUICK = "stills"
 """Quick events; the studio has a line for them, and for the videos another: Gradio's queue holds nobody up."""
@@ -90,10 +90,10 @@ def portrait_column(studio: Studio, examples: Examples) -> Column:
         choices = [(describe(entry), entry.name) for entry in found if entry.ready]
         depth = gr.Dropdown(choices, value=MESH, label="Depth of the portrait", elem_id="depth")
     with gr.Accordion("The “AI-made” badge", open=False):
-        badge = gr.Checkbox(True, label="Show the badge in the picture", container=False, elem_id="badge")
+        badge = gr.Checkbox(value=True, label="Show the badge in the picture", container=False, elem_id="badge")
         statement = gr.Textbox(
             label="To leave it out, type this statement",
-            info=STATEMENT,
+            info=NO_BADGE_STATEMENT,
             placeholder="I declare …",
             visible=False,
             max_length=120,

@@ -20,7 +20,6 @@ from demo.limits import KEEP_SECONDS, QUEUE, QUICK_ALL, QUICK_EACH, given
 from demo.line import Line
 from demo.memory import give_back
 from demo.sessions import Visitor, Visitors
-from mggtalk.animate.talking_video import no_progress
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.evaluation.explain import Counts, facing
 from mggtalk.media import load_image, save_image
@@ -28,6 +27,7 @@ from mggtalk.motion.edit import Edit, edit_frame
 from mggtalk.person.load import open_adapter
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.portrait.check import PortraitCheck, check_portrait
+from mggtalk.runtime.progress import no_progress
 from mggtalk.scene import MotionFrame
 
 PREVIEW = Edit(yaw=14.0, smile=0.25)

@@ -17,7 +17,7 @@ from demo.studio import Studio
 from demo.uploads import WEBCAM, UploadedAudio, UploadedVideo
 from mggtalk.errors import MGGTalkError
 from mggtalk.motion.arkit import CSV_SUFFIX
-from mggtalk.motion.motion_file import SUFFIXES
+from mggtalk.motion.motion_arrays import SUFFIXES
 
 MOTION_FILES = [*SUFFIXES, CSV_SUFFIX]
 
@@ -118,7 +118,7 @@ def free_view_tab(studio: Studio, examples: Examples, column: Column, gallery: l
                 "free_view",
                 "The camera's flight will appear here, and the 3D head that you can turn. First choose a portrait.",
                 "Look around",
-                True,
+                viewer=True,
             )
             sides = gr.Image(
                 label="−30°, 0°, 30° (AI-made)",

@@ -74,8 +74,8 @@ def build(pipe: MGGTalkPipeline) -> gr.Blocks:
                     why_tab(studio, column)
         wire(wholes, examples, tabs, column.portrait, runs, gallery)
         with gr.Accordion("This session's videos", open=False):
-            results.render()
-            files.render()
+            results.render()  # type: ignore[no-untyped-call]  # gradio has no types there
+            files.render()  # type: ignore[no-untyped-call]
         gr.Markdown(f"{ETHICS}\n\n{TEXT}", elem_classes="note")
         add_api(studio)
         page.unload(studio.leave)

@@ -54,7 +54,10 @@ class LivePlayer(gr.Video):
     is_template = True
 
     async def stream_output(  # type: ignore[override]
-        self, value: Piece | None, output_id: str, first_chunk: bool
+        self,
+        value: Piece | None,
+        output_id: str,
+        first_chunk: bool,  # noqa: ARG002  # gradio gives it
     ) -> tuple[MediaStreamChunk | None, FileDataDict]:
         """Give a piece to the player."""
         stream: FileDataDict = {

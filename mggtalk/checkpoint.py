@@ -23,6 +23,7 @@ from mggtalk.face.face_model import FaceModel
 from mggtalk.face.matte import PersonMatte, save_matte
 from mggtalk.inpaint.image_renderer import ImageRenderer
 from mggtalk.motion.deformation import DeformationMLP
+from mggtalk.nets.freeze import freeze
 from mggtalk.runtime.cache import EMBEDDED
 from mggtalk.sgp.predictor import SymmetricGaussianPredictor
 from mggtalk.speech.audio_prior import AudioPrior
@@ -45,7 +46,7 @@ AUDIO_PRIOR = "audio_prior"
 ENCODED_PRIOR = "encoded_prior"
 """The same with a speech encoder, which is used where that encoder is."""
 
-RESIDUALS = {
+RESIDUALS: dict[str, Callable[[PipelineConfig], nn.Module]] = {
     **NETWORKS,
     AUDIO_PRIOR: lambda config: AudioPrior(config.audio_prior),
     ENCODED_PRIOR: lambda config: AudioPrior(config.encoded_prior),
@@ -74,7 +75,7 @@ def load_components(source: str | Path | None, config: PipelineConfig | None, pr
     for name, build in RESIDUALS.items():
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            network = build(config).eval().requires_grad_(False)
+            network = freeze(build(config))
         components[name] = network
         if name not in index["files"] or prior:
             logger.info("%s: zero residual (%s)", name, "prior asked for" if prior else "no trained weights")

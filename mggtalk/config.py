@@ -323,3 +323,19 @@ def check_consent(statement: str | None) -> str:
         said = "nothing was said about consent" if not statement else f"the statement is {str(statement)[:80]!r}"
         raise OptionError(f"An avatar is made of people who agreed to it only; {said}.", f'Say "{CONSENT}".')
     return CONSENT
+
+
+def check_learning(minutes: float, held_out: float) -> None:
+    """Check how an avatar is to be learned from a clip.
+
+    Args:
+        minutes: Time for it.
+        held_out: Share of the clip that is only measured.
+
+    Raises:
+        OptionError: If one is out of range.
+    """
+    if not 0.0 < minutes <= 600.0:
+        raise OptionError(f"The time to learn is {minutes:g} minutes.", "Choose up to 600.")
+    if not 0.0 <= held_out <= 0.5:
+        raise OptionError(f"The held-out share is {held_out:g}.", "Choose 0 to 0.5.")

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import torch
 
-from mggtalk.animate.talking_video import Progress, no_progress
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.config import MediaConfig, SpeechConfig
 from mggtalk.errors import OptionError
@@ -21,6 +20,7 @@ from mggtalk.motion.arkit import CSV_SUFFIX, load_arkit_csv
 from mggtalk.motion.motion_file import load_motion
 from mggtalk.motion.retarget import orbit, retarget, still
 from mggtalk.pipeline import MGGTalkPipeline
+from mggtalk.runtime.progress import Progress, no_progress
 from mggtalk.scene import Motion
 from mggtalk.speech.acoustic import RATE
 from mggtalk.speech.audio_prior import Voice

@@ -16,12 +16,13 @@ from mggtalk.animate.animator import Animator
 from mggtalk.animate.calibrate import calibrate_coarse, calibrate_colours
 from mggtalk.animate.head import PortraitHead
 from mggtalk.animate.live import LiveAvatar
-from mggtalk.animate.talking_video import Progress, TalkingVideo, no_progress
+from mggtalk.animate.talking_video import TalkingVideo
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.checkpoint import NETWORKS, RESIDUALS, load_components, save_components
 from mggtalk.config import ENCODED, PipelineConfig, SpeechConfig, check_size
-from mggtalk.depth import DepthEstimator
-from mggtalk.depth.catalogue import MESH, EstimatorShelf, check_choice
+from mggtalk.depth.catalogue import MESH, check_choice
+from mggtalk.depth.estimator import DepthEstimator
+from mggtalk.depth.load import EstimatorShelf
 from mggtalk.dsgr.refine import RefineUNet
 from mggtalk.errors import FaceTooSmallError, MediaError, OptionError
 from mggtalk.face.crop import CropMode, choose_crop
@@ -39,11 +40,12 @@ from mggtalk.motion.parts import Shot, differ, join_shots
 from mggtalk.motion.retarget import PoseMode, close_lips, driver_rest, retarget
 from mggtalk.motion.style import Style, play
 from mggtalk.motion.torso import SIDE, grey_square, torso_mask, track_torso
+from mggtalk.nets.maps import to_float
 from mggtalk.nets.unet import ResidualUNet
 from mggtalk.portrait.check import judge_face, portrait_notes
 from mggtalk.portrait.prepare import build_avatar
-from mggtalk.portrait.view import portrait_tensor
 from mggtalk.runtime.overlap import one_thread, read_ahead
+from mggtalk.runtime.progress import Progress, no_progress
 from mggtalk.scene import Camera, FaceTrack, Gaussians, Motion, MotionFrame
 from mggtalk.sgp.predictor import SymmetricGaussianPredictor
 from mggtalk.speech.audio_prior import AudioPrior, Voice
@@ -245,7 +247,7 @@ class MGGTalkPipeline:
         known = square, track, matte, self.face_model, self.config
         avatar = build_avatar(*known, estimator, self.refine, on_progress)
         size = square.shape[0]
-        avatar = calibrate_colours(self.animator(avatar, size), self.head(avatar, size), portrait_tensor(square))
+        avatar = calibrate_colours(self.animator(avatar, size), self.head(avatar, size), to_float(square))
         small = self.head(avatar, self.config.dsgr.map_size)  # finds the colours of the coarse set
         return avatar.with_(coarse_colour=small.avatar.colour.cpu(), portrait=torch.from_numpy(square.copy()))
 

@@ -142,7 +142,7 @@ def score_regression(clips: list[Clip], rest: Tensor) -> tuple[Tensor, Tensor]:
     return effect, torch.stack(neutral)
 
 
-def lip_gap(shapes: Tensor) -> Tensor:
+def middle_gap(shapes: Tensor) -> Tensor:
     """Distance between the middles of the inner lips, ``[..., 478, 3]`` to ``[...]`` decimetres."""
     return (shapes[..., UPPER_LIP, :] - shapes[..., LOWER_LIP, :]).norm(dim=-1)
 
@@ -154,7 +154,7 @@ def lip_closing(clips: list[Clip]) -> Tensor:
     """
     top, bottom = torch.zeros(topology.VERTICES, 3), torch.zeros(())
     for clip in clips:
-        gap = lip_gap(clip.shapes)
+        gap = middle_gap(clip.shapes)
         near = gap < LIP_GAP_SMALL
         if near.sum() < 10:
             continue
@@ -167,7 +167,7 @@ def lip_closing(clips: list[Clip]) -> Tensor:
 
 def close_lips(shapes: Tensor, closing: Tensor) -> Tensor:
     """Close the mouths of faces at rest ``[P, V, 3]``."""
-    return shapes - (lip_gap(shapes) - LIP_GAP_CLOSED)[:, None, None] * closing
+    return shapes - (middle_gap(shapes) - LIP_GAP_CLOSED)[:, None, None] * closing
 
 
 def score_effects(clips: list[Clip], mean: Tensor) -> Tensor:

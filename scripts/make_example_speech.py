@@ -67,7 +67,7 @@ def speak(example: Example) -> tuple[np.ndarray, int]:
     pieces: list[np.ndarray] = []
     handler_type = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
-    def keep(samples: ctypes._Pointer, count: int, events: int | None) -> int:
+    def keep(samples: ctypes._Pointer, count: int, _events: int | None) -> int:
         if samples and count > 0:
             pieces.append(np.ctypeslib.as_array(samples, (count,)).copy())
         return 0

@@ -103,7 +103,7 @@ def first_interrupt(worth_keeping: Callable[[], bool]) -> Iterator[threading.Eve
     """
     asked = threading.Event()
 
-    def ask(number: int, place: object) -> None:
+    def ask(_number: int, _place: object) -> None:
         if asked.is_set() or not worth_keeping():
             raise KeyboardInterrupt
         asked.set()

@@ -23,8 +23,8 @@ from mggtalk.avatar.adapter import CHANNELS, FEATURES, REGIONS, Adapter, Persona
 from mggtalk.config import check_consent
 from mggtalk.errors import MediaError, OptionError
 from mggtalk.media.files import PathLike, check_readable, check_writable
-from mggtalk.media.image import BROKEN
 from mggtalk.media.provenance import mark_text
+from mggtalk.media.stills import BROKEN
 from mggtalk.runtime.files import temporary_beside
 
 FORMAT = "mggtalk-adapter-1"

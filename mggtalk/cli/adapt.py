@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mggtalk.animate.talking_video import first_interrupt
 from mggtalk.evaluation.scores import Scores
-from mggtalk.person.adapt import AdaptConfig, adapt, check_config, measure, write_head
+from mggtalk.person.adapt import AdaptConfig, adapt, measure, write_head
 from mggtalk.person.footage import LEAST_SECONDS, MOST_SECONDS
 from mggtalk.person.talking_gaussian.learn import Stage
 from mggtalk.pipeline import MGGTalkPipeline
@@ -33,7 +33,6 @@ def adapt_to_clip(pipe: MGGTalkPipeline, options: argparse.Namespace, on_progres
         Lines for the user: notes, a table of what is gained on held-out seconds, the path.
     """
     config = AdaptConfig(held_out=options.held_out, crop=options.crop, method=options.method).lasting(options.minutes)
-    check_config(config)
     learning = threading.Event()
 
     def watch(stage: str, done: int, total: int) -> None:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from mggtalk.config import check_consent, check_field_of_view, check_size, check_yaw
+from mggtalk.config import Ablation, check_consent, check_field_of_view, check_learning, check_size, check_yaw
 from mggtalk.errors import OptionError
 
 PATHS = (
@@ -74,11 +74,9 @@ def _same(first: Path, second: Path) -> bool:
 
 def _check_video(options: argparse.Namespace) -> None:
     """Of ``reenact``, ``talk`` and ``orbit``."""
-    from mggtalk.media import check_readable, check_writable
+    from mggtalk.media import check_writable
     from mggtalk.media.badge import check_statement
-    from mggtalk.media.image import check_image
 
-    named = vars(options)
     check_size(options.size)
     check_statement(options.no_badge)
     if options.run == "orbit":
@@ -90,33 +88,58 @@ def _check_video(options: argparse.Namespace) -> None:
     check_writable(options.out, (".mp4",))
     if options.device.split(":")[0] not in ("cpu", "cuda"):
         raise OptionError(f"Frames cannot be made on the device {options.device!r}.", "Use cpu or cuda.")
+    _check_person(options)
+    _check_performance(options)
+
+
+def _check_person(options: argparse.Namespace) -> None:
+    """Look at the portrait, or at what was made of one, and at the depth estimator."""
+    from mggtalk.media.image import check_image
+    from mggtalk.media.tensor_files import check_tensor_file
+
+    named = vars(options)
     if options.portrait is not None:
         check_image(options.portrait)
-    for name, kind in (("adapter", "adapter"), ("avatar", "avatar"), ("voice", "voice"), ("motion", "motion file")):
+    for name in ("adapter", "avatar"):
         if named.get(name) is not None:
-            check_readable(named[name], kind)
+            check_tensor_file(named[name], name)
+    if options.depth != "mesh":
+        from mggtalk.depth.catalogue import check_choice
+
+        check_choice(options.depth)
+
+
+def _check_performance(options: argparse.Namespace) -> None:
+    """Look at what drives the portrait."""
+    from mggtalk.media import check_readable
+    from mggtalk.media.tensor_files import check_tensor_file
+
+    named = vars(options)
+    motion = named.get("motion")
+    if motion is not None and Path(motion).suffix.lower() == ".csv":
+        check_readable(motion, "motion file")
+    elif motion is not None:
+        from mggtalk.motion.motion_arrays import read_motion_arrays
+
+        read_motion_arrays(motion)
+    if named.get("voice") is not None:
+        check_tensor_file(options.voice, "voice")
     _check_driver(named.get("driving"), named.get("audio"))
 
 
 def _check_prepare(options: argparse.Namespace) -> None:
     from mggtalk.media import check_writable
-    from mggtalk.media.image import check_image
 
     check_writable(options.out, (".safetensors",))
-    check_image(options.portrait)
+    _check_person(options)
 
 
 def _check_export(options: argparse.Namespace) -> None:
-    from mggtalk.media import check_readable, check_writable
-    from mggtalk.media.image import check_image
+    from mggtalk.media import check_writable
 
     check_writable(options.out, (".html", ".json", ".ply"))
-    if options.portrait is not None:
-        check_image(options.portrait)
-    for name in ("adapter", "avatar", "motion"):
-        if vars(options)[name] is not None:
-            check_readable(vars(options)[name], name)
-    _check_driver(options.driving, options.audio)
+    _check_person(options)
+    _check_performance(options)
 
 
 def _check_live(options: argparse.Namespace) -> None:
@@ -141,6 +164,8 @@ def _check_learning(options: argparse.Namespace) -> None:
 
     check_consent(options.consent)
     check_writable(options.out, (".safetensors",))
+    if options.run == "adapt":
+        check_learning(options.minutes, options.held_out)
     _check_driver(options.clip, options.clip if options.run == "voice" else None)
 
 
@@ -152,18 +177,42 @@ def _check_clips(options: argparse.Namespace) -> None:
 
     if options.run == "measure":
         check_size(options.size)
+    else:
+        from mggtalk.training.data.shard import Shard
+
+        Shard.parse(options.shard)
+    Ablation.of(part for part in options.ablate if part != "all" or options.run == "preprocess")
     if options.csv is not None:
         check_readable(options.csv, "table")
     find_clips(options.clips, options.csv, options.split, VIDEO_SUFFIXES + IMAGE_SUFFIXES)
 
 
 def _check_train(options: argparse.Namespace) -> None:
+    from mggtalk.training.recipes import SPEECH, changed, recipe
+    from mggtalk.training.speech.config import SpeechTrainConfig
+
     if options.steps is not None and options.steps < 1:
         raise OptionError(f"The number of steps is {options.steps}.", "Give 1 or more.")
     for name in ("corpus", "clips", "speech", "tracks", "encoder"):
         folder = vars(options)[name]
         if folder is not None and not Path(folder).is_dir():
             raise OptionError(f"There is no folder {folder!r} for --{name}.", "Check the name.")
+    if options.recipe == SPEECH:
+        changed(SpeechTrainConfig(), options.set)
+        if options.clips is None:
+            raise OptionError("The recipe 'speech' has no clips.", "Give a folder of videos with --clips.")
+        return
+    recipe(options.recipe, options.set)
+    Ablation.of(options.ablate)
+    if options.corpus is None:
+        raise OptionError(f"The recipe {options.recipe!r} has no corpus.", "Give what 'preprocess' wrote as --corpus.")
+
+
+def _check_doctor(options: argparse.Namespace) -> None:
+    if options.fetch is not None:
+        from mggtalk.depth.catalogue import split_choice
+
+        split_choice(options.fetch)
 
 
 def _check_verify(options: argparse.Namespace) -> None:
@@ -196,6 +245,7 @@ CHECKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "preprocess": _check_clips,
     "measure": _check_clips,
     "train": _check_train,
+    "doctor": _check_doctor,
     "verify": _check_verify,
 }
 """By the name of the function that runs the command."""

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
 
-from mggtalk.animate.talking_video import Progress
 from mggtalk.avatar.avatar import Avatar
-from mggtalk.config import Ablation
-from mggtalk.depth.catalogue import check_choice, download
+from mggtalk.depth.catalogue import download
 from mggtalk.errors import OptionError
 from mggtalk.evaluation import evaluate, markdown
 from mggtalk.evaluation.methods import make_methods
@@ -24,15 +22,14 @@ from mggtalk.media.watermark import THRESHOLD
 from mggtalk.motion.arkit import CSV_SUFFIX, save_arkit_csv
 from mggtalk.motion.motion_file import save_motion
 from mggtalk.motion.retarget import PoseMode
-from mggtalk.performance import Performance, around, check_driver, from_motion_file, from_speech, from_video
+from mggtalk.performance import Performance, around, from_motion_file, from_speech, from_video
 from mggtalk.person.load import load_adapter
 from mggtalk.pipeline import MGGTalkPipeline, check_device
 from mggtalk.runtime.files import temporary_beside
+from mggtalk.runtime.progress import Progress
+from mggtalk.runtime.quiet import quiet_stderr
 from mggtalk.scene import Gaussians
 from mggtalk.speech.voice_file import load_voice
-
-STDERR = 2
-"""The file descriptor, which compiled libraries write to."""
 
 
 def reenact(options: argparse.Namespace, on_progress: Progress) -> list[str]:
@@ -45,7 +42,6 @@ def reenact(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     Returns:
         Lines for the user: notes, then the paths written.
     """
-    check_inputs(options)
     pipe, avatar = open_portrait(options, on_progress)
     performance = drive(pipe, avatar, options, on_progress)
     return write_video(pipe, avatar, performance, options.pose, options, on_progress)
@@ -53,7 +49,6 @@ def reenact(options: argparse.Namespace, on_progress: Progress) -> list[str]:
 
 def talk(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     """Drive a portrait by speech, and its head by a motion file if there is one. Like :func:`reenact`."""
-    check_inputs(options)
     pipe, avatar = open_portrait(options, on_progress)
     voice = None if options.voice is None else load_voice(options.voice, pipe.lip_prior()[0].config)
     performance = from_speech(
@@ -64,7 +59,6 @@ def talk(options: argparse.Namespace, on_progress: Progress) -> list[str]:
 
 def orbit(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     """Show a portrait from a moving viewpoint, still or driven. Like :func:`reenact`."""
-    check_inputs(options)
     pipe, avatar = open_portrait(options, on_progress)
     driven = any((options.driving, options.audio, options.motion))
     performance = around(pipe, avatar, options.yaw, drive(pipe, avatar, options, on_progress) if driven else None)
@@ -77,7 +71,6 @@ def orbit(options: argparse.Namespace, on_progress: Progress) -> list[str]:
 
 def prepare(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     """Prepare a portrait and keep it as a file. Like :func:`reenact`."""
-    check_choice(options.depth)
     pipe = load_pipeline(options)
     avatar = pipe.prepare(options.portrait, options.crop, options.face, on_progress, options.depth)
     avatar.with_(consent=options.consent).save(options.out, portrait=not options.without_portrait)
@@ -88,8 +81,6 @@ def export(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     """Write a head that lives in a web page, or its splats. Like :func:`reenact`."""
     from mggtalk.cli.export import export_head
 
-    check_choice(options.depth)
-    check_driver(motion=options.motion)
     pipe, avatar = open_portrait(options, on_progress)
     driven = any((options.driving, options.audio, options.motion))
     performance = drive(pipe, avatar, options, on_progress) if driven else None
@@ -101,8 +92,6 @@ def live(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     """Let a portrait follow a camera, and record it. Like :func:`reenact`."""
     from mggtalk.cli.live import record_live
 
-    check_device(options.device)
-    check_choice(options.depth)
     pipe, avatar = open_portrait(options, on_progress)
     return [*as_notes(avatar.notes), *record_live(pipe, avatar, options, on_progress)]
 
@@ -120,9 +109,9 @@ def track(options: argparse.Namespace, on_progress: Progress) -> list[str]:
 
 def preprocess(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     """Turn a folder of videos and pictures into a corpus; the lines say what was stored, what was refused and why."""
-    from mggtalk.training.data.preprocess import PreprocessConfig, Shard, preprocess
+    from mggtalk.training.data.preprocess import PreprocessConfig, preprocess
+    from mggtalk.training.data.shard import Shard
 
-    Ablation.of(options.ablate)
     config = PreprocessConfig(
         every=options.every, sources=options.sources, mirror=options.mirror, ablations=tuple(options.ablate)
     )
@@ -151,7 +140,7 @@ def adapt(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     """Learn an avatar of one person from a clip; the lines say what it gains on the seconds held out."""
     from mggtalk.cli.adapt import adapt_to_clip
 
-    with nullcontext() if options.verbose else quiet_libraries():
+    with nullcontext() if options.verbose else quiet_stderr():
         pipe = MGGTalkPipeline.from_pretrained(options.weights, prior=options.prior)
     return adapt_to_clip(pipe, options, on_progress)
 
@@ -166,7 +155,7 @@ def voice(options: argparse.Namespace, on_progress: Progress) -> list[str]:
 
 def measure(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     """Evaluate reenactment on a folder of clips; the lines are the report."""
-    with nullcontext() if options.verbose else quiet_libraries():
+    with nullcontext() if options.verbose else quiet_stderr():
         methods = make_methods(
             options.weights,
             options.prior,
@@ -202,7 +191,7 @@ def doctor(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     return report()
 
 
-def verify(options: argparse.Namespace, on_progress: Progress) -> list[str]:
+def verify(options: argparse.Namespace, _: Progress) -> list[str]:
     """Look for what says that a file is AI-made: metadata and watermark. Without either it is an error."""
     verification = verify_file(options.file)
     mark, watermark = verification
@@ -216,37 +205,12 @@ def verify(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     return [f"{options.file}", f"metadata: {mark or 'no mark'}", f"watermark: {found} ({score})"]
 
 
-def check_inputs(options: argparse.Namespace) -> None:
-    """Check what only torch can tell, before any work: the device, the depth estimator and the motion file.
-
-    Raises:
-        OptionError: If the device or the depth estimator is not there.
-        MotionFileError: If the motion file is none.
-    """
-    check_device(options.device)
-    check_choice(options.depth)
-    check_driver(motion=options.motion)
-
-
 def load_pipeline(options: argparse.Namespace) -> MGGTalkPipeline:
     """Load the pipeline that the options name, onto the device that they name."""
     device = check_device(vars(options).get("device", "cpu"))
-    with nullcontext() if options.verbose else quiet_libraries():
+    with nullcontext() if options.verbose else quiet_stderr():
         pipe = MGGTalkPipeline.from_pretrained(options.weights, prior=options.prior)
         return pipe if device.type == "cpu" else pipe.to(device, torch.bfloat16)
-
-
-@contextmanager
-def quiet_libraries() -> Iterator[None]:
-    """Drop what compiled libraries write to stderr: the face networks announce their threads when they are loaded."""
-    kept = os.dup(STDERR)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), STDERR)
-        yield
-    finally:
-        os.dup2(kept, STDERR)
-        os.close(kept)
 
 
 def open_portrait(options: argparse.Namespace, on_progress: Progress) -> tuple[MGGTalkPipeline, Avatar]:

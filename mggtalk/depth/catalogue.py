@@ -1,33 +1,31 @@
 """The depth estimators by name: what each gives, where its weights are, and how it is loaded.
 
-Nothing heavy is imported before an estimator is asked for: diffusers and transformers belong to the networks.
+Nothing heavy is imported here, not even torch: a wrong name must be refused at once. :mod:`mggtalk.depth.load` loads.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-import torch
-
-from mggtalk.depth.estimator import DepthEstimator, PictureEstimator
-from mggtalk.depth.fusion import FusedDepthEstimator
+from mggtalk.depth.estimator import PictureEstimator
 from mggtalk.depth.hub import Source, cached, fetch, readable
-from mggtalk.depth.mesh import MeshDepthEstimator
 from mggtalk.errors import OptionError, PackageMissingError, WeightsMissingError
 from mggtalk.runtime.progress import Progress, no_progress
+
+if TYPE_CHECKING:
+    import torch
 
 MESH = "mesh"
 """The embedded estimator, and the default."""
 
-SMALL_CARD = 10 * 10**9
+SMALL_GPU = 10 * 10**9
 """Bytes of a CUDA GPU's memory under which GeoWizard's networks take turns on it."""
 
-Loader = Callable[[tuple[Path, ...], torch.device], PictureEstimator]
+Loader = Callable[[tuple[Path, ...], "torch.device"], PictureEstimator]
 
 
 @dataclass(frozen=True)
@@ -59,9 +57,11 @@ class Status(NamedTuple):
 
 def _geowizard(name: str, version: Literal["v1", "v2"]) -> Loader:
     def load(folders: tuple[Path, ...], device: torch.device) -> PictureEstimator:
+        import torch
+
         from mggtalk.depth.geowizard import GeoWizard, load_geowizard
 
-        small = device.type == "cuda" and torch.cuda.get_device_properties(device).total_memory < SMALL_CARD
+        small = device.type == "cuda" and torch.cuda.get_device_properties(device).total_memory < SMALL_GPU
         return GeoWizard(load_geowizard(folders, version, device, offload=small), name=name)
 
     return load
@@ -213,7 +213,7 @@ def split_choice(choice: str) -> tuple[str, Path | None]:
 def status(name: str) -> Status:
     """Look whether an estimator can be used, without the network and without loading it."""
     if name == MESH:
-        return Status(name, True, (), "", 0)
+        return Status(name, ready=True, where=(), missing="", size=0)
     entry = CATALOGUE[name]
     where = tuple(folder for folder in map(cached, entry.sources) if folder is not None)
     lacking = _lacking(entry)
@@ -259,62 +259,6 @@ def download(name: str, on_progress: Progress = no_progress) -> tuple[Path, ...]
     return fetch(name, CATALOGUE[name].sources, on_progress)
 
 
-def load_estimator(
-    choice: str, device: torch.device | str = "cpu", on_progress: Progress = no_progress
-) -> DepthEstimator:
-    """Load an estimator by name.
-
-    Args:
-        choice: A name of :data:`NAMES`, or ``NAME=FOLDER`` for weights in a folder.
-        device: Where a network runs.
-        on_progress: Called with ``download``, megabytes done and in all.
-
-    Returns:
-        The estimator.
-
-    Raises:
-        OptionError: If there is no such estimator.
-        PackageMissingError: If a package is missing.
-        WeightsMissingError: If the weights are missing or broken.
-    """
-    check_choice(choice)
-    name, folder = split_choice(choice)
-    if name == MESH:
-        return MeshDepthEstimator()
-    folders = (folder,) if folder is not None else download(name, on_progress)
-    from mggtalk.depth.quiet import quiet_libraries
-
-    try:
-        with quiet_libraries():
-            return FusedDepthEstimator(CATALOGUE[name].load(folders, torch.device(device)))
-    except (OSError, KeyError, RuntimeError, ValueError) as error:
-        if isinstance(error, WeightsMissingError):
-            raise
-        raise WeightsMissingError(
-            f"The weights of {name!r} in {', '.join(map(str, folders))} cannot be loaded: {_first_line(error)}",
-            f"Fetch them again with 'python -m mggtalk doctor --fetch {name}'.",
-        ) from error
-
-
-class EstimatorShelf:
-    """Keeps the estimator that was used last, so that a second portrait need not load it. Threads may share it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._kept: tuple[tuple[str, str], DepthEstimator] | None = None
-
-    def get(
-        self, choice: str, device: torch.device | str = "cpu", on_progress: Progress = no_progress
-    ) -> DepthEstimator:
-        """The estimator of a choice; see :func:`load_estimator`."""
-        key = (choice, str(device))
-        with self._lock:
-            if self._kept is None or self._kept[0] != key:
-                self._kept = None  # before the next is loaded: two do not fit
-                self._kept = (key, load_estimator(choice, device, on_progress))
-            return self._kept[1]
-
-
 def describe(found: Status) -> str:
     """One line about an estimator, for a list of choices."""
     if found.name == MESH:
@@ -327,8 +271,3 @@ def describe(found: Status) -> str:
 def _lacking(entry: Entry) -> list[str]:
     """Packages of an entry that are not installed."""
     return [package for package in entry.packages if importlib.util.find_spec(package) is None]
-
-
-def _first_line(error: Exception) -> str:
-    """The start of a library's message."""
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0][:160] if str(error).strip() else ''}"

@@ -54,7 +54,7 @@ class GeometryMaps(NamedTuple):
     normals: np.ndarray  # [3, h, w] unit; x LEFT, y up, z toward the viewer
 
 
-class GeoWizardPipeline(DiffusionPipeline):
+class GeoWizardPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers hides its types
     """The networks of GeoWizard v1 (CLIP image context) or v2 (CLIP text context).
 
     Args:

@@ -9,8 +9,6 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from huggingface_hub import constants, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from tqdm import tqdm
 
 from mggtalk.errors import WeightsMissingError
@@ -31,11 +29,25 @@ class Source(NamedTuple):
     size: int  # bytes, as last seen; the hub is asked before a download
 
 
+def snapshot_download(*arguments: Any, **options: Any) -> Any:
+    """The hub's function of this name, imported when it is called: a name must be refused at once without it."""
+    from huggingface_hub import snapshot_download as download
+
+    return download(*arguments, **options)
+
+
+def cache() -> str:
+    """Folder that the hub's files are kept in."""
+    from huggingface_hub import constants
+
+    return constants.HF_HUB_CACHE
+
+
 def cached(source: Source) -> Path | None:
     """The folder in the local cache if every file is in it. Never asks the network."""
     try:
         folder = Path(snapshot_download(source.repo, allow_patterns=list(source.files), local_files_only=True))
-    except (LocalEntryNotFoundError, OSError, ValueError):
+    except (OSError, ValueError):
         return None
     return folder if complete(folder, source.files) else None
 
@@ -75,7 +87,7 @@ def fetch(
         if missing:
             _check_space(name, size)
             repos = " and ".join(source.repo for source in missing)
-            announce(f"Downloading {name} from {repos}: {readable(size)}, to {constants.HF_HUB_CACHE}.")
+            announce(f"Downloading {name} from {repos}: {readable(size)}, to {cache()}.")
         done = 0
         for source in missing:
             bars = _report_to(on_progress, done, size)
@@ -84,10 +96,10 @@ def fetch(
             )  # resumes what was begun
             done += sizes[source]
             found[source] = cached(source)
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+    except (OSError, ValueError) as error:
         if isinstance(error, WeightsMissingError):
             raise
-        refused = isinstance(error, HfHubHTTPError) and error.response is not None
+        refused = getattr(error, "response", None) is not None
         why = f"refused it ({type(error).__name__})" if refused else "cannot be reached"
         raise _unavailable(name, missing, stated, why) from error
     if None in found.values():
@@ -97,7 +109,7 @@ def fetch(
 
 def to_download(source: Source) -> int:
     """Bytes that a download would fetch, asked of the hub."""
-    files: Any = snapshot_download(
+    files = snapshot_download(
         source.repo, allow_patterns=list(source.files), etag_timeout=TIMEOUT, dry_run=True, tqdm_class=_silent()
     )
     return sum(file.file_size or 0 for file in files if file.will_download)
@@ -127,7 +139,7 @@ def _unavailable(name: str, missing: Sequence[Source], size: int, why: str) -> W
 
 def _check_space(name: str, size: int) -> None:
     """Refuse a download for which there is no room."""
-    place = Path(constants.HF_HUB_CACHE)
+    place = Path(cache())
     existing = next(folder for folder in (place, *place.parents) if folder.exists())
     free = shutil.disk_usage(existing).free
     if free < size:
@@ -149,7 +161,7 @@ def _report_to(on_progress: Progress, before: int, total: int) -> type[tqdm]:
     """
     farthest = 0
 
-    class Bytes(tqdm):
+    class Bytes(tqdm):  # type: ignore[misc]  # tqdm has no types
         def __init__(self, *arguments: Any, **options: Any) -> None:
             self.counts = options.get("unit") == "B"
             self.bytes = 0

@@ -29,8 +29,8 @@ class JointAttention:
         hidden_states: Tensor,
         encoder_hidden_states: Tensor | None = None,
         attention_mask: Tensor | None = None,
-        temb: Tensor | None = None,
-        **unused: Any,
+        temb: Tensor | None = None,  # noqa: ARG002  # diffusers passes it on
+        **unused: Any,  # noqa: ARG002
     ) -> Tensor:
         """Attend.
 

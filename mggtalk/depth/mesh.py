@@ -26,7 +26,11 @@ class MeshDepthEstimator:
     def __init__(self, smoothing: float = 4.0) -> None:
         self.smoothing = smoothing
 
-    def __call__(self, view: HeadView, on_progress: Progress = no_progress) -> DepthMap:
+    def __call__(
+        self,
+        view: HeadView,
+        on_progress: Progress = no_progress,  # noqa: ARG002  # it takes no time
+    ) -> DepthMap:
         """Estimate depth (decimetres, camera z) and normals of a head; see :class:`DepthEstimator`."""
         size = view.mask.shape[0]
         raster = rasterize_mesh(view.pixels, view.vertices[:, 2], view.triangles, size)

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from mggtalk.evaluation.frames import batches
 from mggtalk.face.topology import LEFT_EYE, RIGHT_EYE
+from mggtalk.nets.freeze import freeze
 from mggtalk.runtime.wheels import WheelFile, cached
 
 SFACE = WheelFile(
@@ -68,7 +69,7 @@ class SFace(nn.Module):
         self.before = nn.BatchNorm2d(inputs, eps=2e-5)
         self.linear = nn.Linear(inputs * (SIDE // 16) ** 2, 128)
         self.after = nn.BatchNorm1d(128, eps=2e-5)
-        self.eval().requires_grad_(False)
+        freeze(self)
 
     @classmethod
     def load(cls) -> SFace:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mggtalk.evaluation.frames import batches
+from mggtalk.nets.freeze import freeze
 from mggtalk.nets.maps import to_float
 from mggtalk.runtime.wheels import WheelFile, cached
 
@@ -102,7 +103,7 @@ class Inception(nn.Sequential):
         }
         parts |= {f"mixed_{number}" if number else "mixed": block for number, block in enumerate(blocks)}
         super().__init__(OrderedDict(parts))
-        self.eval().requires_grad_(False)
+        freeze(self)
 
     @classmethod
     def load(cls) -> Inception:
@@ -124,7 +125,9 @@ class Inception(nn.Sequential):
     def forward(self, pictures: Tensor) -> Tensor:
         """Features ``[B, 2048]`` of pictures ``[B, 3, H, W]`` with values in [0, 1], of any size."""
         pictures = F.interpolate(pictures, (SIDE, SIDE), mode="bilinear", align_corners=False)
-        maps = super().forward((2.0 * pictures - 1.0).contiguous(memory_format=torch.channels_last))
+        maps: Tensor = super().forward(  # type: ignore[no-untyped-call]  # torch has no types there
+            (2.0 * pictures - 1.0).contiguous(memory_format=torch.channels_last)
+        )
         return maps.mean(dim=(2, 3))
 
     @torch.inference_mode()

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from skimage.metrics import structural_similarity
 
-from mggtalk.face.regions import Array, lip_gap
+from mggtalk.face.lips import lip_gap
+from mggtalk.face.regions import Array
 from mggtalk.face.topology import LIPS, LIPS_OUTER_UPPER
 from mggtalk.geometry import rotation_to_euler
 

@@ -27,7 +27,7 @@ from mggtalk.evaluation.report import write_report
 from mggtalk.evaluation.scores import PRIOR, REAL, STILL, TRAINED, ClipScore, Evaluation, Scores
 from mggtalk.evaluation.sheets import Moment, save_sheet
 from mggtalk.evaluation.tasks import MODES, PORTRAIT_FRAMES, Mode, PortraitFrame, Reenactor, Task, make_task
-from mggtalk.face import regions
+from mggtalk.face.lips import lip_gap
 from mggtalk.media.clips import find_clips, other_person
 from mggtalk.motion.retarget import retarget
 from mggtalk.nets.perceptual import LPIPS
@@ -208,7 +208,7 @@ def _load_lpips(mode: Mode, not_computed: dict[str, str]) -> Perception | None:
         return None
 
 
-def _animate(task: Task, method: Method, size: int):
+def _animate(task: Task, method: Method, size: int) -> Iterable[np.ndarray]:
     """Frames of one method."""
     avatar = method.pipe.prepare(task.portrait, crop="none")
     driving = task.drive(method.pipe, avatar)
@@ -292,7 +292,7 @@ def _choose_moments(task: Task, comparison: Comparison, methods: tuple[str, ...]
         errors = comparison.mouth_errors(judged)
         worst = int(np.nanargmin(np.where(np.isnan(errors), math.inf, errors)))
         add(worst, f"worst mouth of {judged}")
-    add(int(regions.lip_gap(_landmarks(task.reference)).argmax()), "widest mouth")
+    add(int(lip_gap(_landmarks(task.reference)).argmax()), "widest mouth")
     turn = task.reference.rotation @ task.still.rotation[0].mT  # [T, 3, 3]
     add(int(turn.diagonal(dim1=-2, dim2=-1).sum(-1).argmin()), f"largest turn from frame {task.source}")
     return {index: f"frame {task.frames[index]}: {why}" for index, why in chosen.items()}

@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.face.face_model import FaceModel
-from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER
+from mggtalk.face.lips import lip_heights
 from mggtalk.geometry import head_to_camera, rotation_to_euler
 from mggtalk.media import Sound, load_sound
 from mggtalk.scene import Motion
@@ -86,8 +86,7 @@ def measure(motion: Motion, avatar: Avatar, face_model: FaceModel, sound: str | 
 
 def mouth_opening(vertices: torch.Tensor) -> torch.Tensor:
     """Mean gap between the inner lips, ``[T, V, 3]`` to ``[T]`` decimetres."""
-    gap = vertices[:, list(LIPS_INNER_UPPER), 1] - vertices[:, list(LIPS_INNER_LOWER), 1]  # [T, 11]
-    return gap.mean(-1)
+    return lip_heights(vertices).mean(-1)  # [T, 11] to [T]
 
 
 def sync(opening: np.ndarray, fps: float, sound: str | Path | Sound) -> Sync | None:

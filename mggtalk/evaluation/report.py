@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 from mggtalk.errors import OptionError
 from mggtalk.evaluation.regions import REGIONS, Region, RegionScore
@@ -245,7 +246,7 @@ def _without_nan(value: object) -> object:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _clip_from(entry: dict) -> ClipScore:
+def _clip_from(entry: dict[str, Any]) -> ClipScore:
     """One clip of the JSON."""
     return ClipScore(
         clip=entry["clip"],
@@ -260,7 +261,7 @@ def _clip_from(entry: dict) -> ClipScore:
     )
 
 
-def _scores_from(entry: dict) -> Scores:
+def _scores_from(entry: dict[str, Any]) -> Scores:
     """Scores of the JSON; null is NaN, and so is what nobody measured when it was written."""
     return Scores(**_numbers({column.name: entry.get(column.name) for column in fields(Scores)}))
 

@@ -10,10 +10,10 @@ from torch import Tensor
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.face.blendshapes import INDEX, NAMES
 from mggtalk.face.face_model import FaceModel
+from mggtalk.face.lips import lip_heights
 from mggtalk.face.topology import (
     LEFT_EYE_LOWER,
     LEFT_EYE_UPPER,
-    LIPS_INNER_LOWER,
     LIPS_INNER_UPPER,
     RIGHT_EYE_LOWER,
     RIGHT_EYE_UPPER,
@@ -75,7 +75,7 @@ def measures_of(avatar: Avatar, face_model: FaceModel) -> Measures:
         eyes = ((RIGHT_EYE_UPPER, RIGHT_EYE_LOWER), (LEFT_EYE_UPPER, LEFT_EYE_LOWER))
         openings = [height(upper[2:-2], lower[2:-2]).mean(-1, keepdim=True) for upper, lower in eyes]
         corners = vertices[..., LIPS_INNER_UPPER[-1], 0] - vertices[..., LIPS_INNER_UPPER[0], 0]
-        lips = height(LIPS_INNER_UPPER, LIPS_INNER_LOWER)  # [..., LIPS]
+        lips = lip_heights(vertices)  # [..., LIPS]
         return torch.cat([lips, *openings, corners.abs()[..., None]], dim=-1)
 
     start = face_model.vertices(avatar.identity, avatar.expression)  # [V, 3]

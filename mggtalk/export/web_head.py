@@ -89,7 +89,7 @@ def make_web_head(
         "focal_ratio": animator.focal_ratio,
         **fitted,
         "plates": plates,
-        "controls": _controls(pipe, avatar),
+        "controls": _controls(pipe),
         "rest": (close_lips(pipe.face_model, avatar.identity, avatar.expression) - avatar.expression).tolist(),
         "motion": None if motion is None else _motion(motion, avatar, packer),
         "sound": None if sound is None or motion is None else packer.raw(sound) | {"type": TYPE},
@@ -145,7 +145,7 @@ def _encode(picture: Tensor, kind: str, **options: int) -> bytes:
     return stream.getvalue()
 
 
-def _controls(pipe: MGGTalkPipeline, avatar: Avatar) -> dict[str, list[float]]:
+def _controls(pipe: MGGTalkPipeline) -> dict[str, list[float]]:
     """Changes of expression ``[K]`` by name."""
     found = {}
     for name, edit in CONTROLS.items():

@@ -25,6 +25,7 @@ from torch.nn import functional
 
 from mggtalk.config import MatteConfig
 from mggtalk.errors import MediaError, WeightsMissingError
+from mggtalk.nets.freeze import freeze
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels."""
@@ -170,7 +171,7 @@ def load_matte(path: Path | str) -> MatteNet:
         net.load_state_dict(state | counters)
     except (SafetensorError, KeyError, TypeError, RuntimeError, json.JSONDecodeError) as error:
         raise WeightsMissingError(f"{path} holds no person matte network ({error}).", advice) from error
-    return net.eval().requires_grad_(False)
+    return freeze(net)
 
 
 class PersonMatte:

@@ -1,4 +1,4 @@
-"""Regions of a face and the gap of its lips, from 478 landmarks."""
+"""Regions of a face, from 478 landmarks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 from scipy.spatial import ConvexHull
 from torch import Tensor
 
-from mggtalk.face.topology import LIPS, LIPS_INNER_LOWER, LIPS_INNER_UPPER
+from mggtalk.face.topology import LIPS
 
 Array = np.ndarray | Tensor
 
@@ -44,11 +44,3 @@ def mouth_mask(landmarks: Array, height: int, width: int) -> np.ndarray:
     lips = np.asarray(landmarks, dtype=np.float64)[list(LIPS), :2]  # [40, 2]
     centre = lips.mean(axis=0)
     return hull_mask(centre + MOUTH_MARGIN * (lips - centre), height, width)
-
-
-def lip_gap(landmarks: Array) -> np.ndarray:
-    """Mean gap between the inner lips of ``[T, 478, 2 or 3]`` landmarks in every frame ``[T]``, in their pixels."""
-    points = np.asarray(landmarks, dtype=np.float64)[..., :2]  # [T, 478, 2]
-    middle = slice(1, -1)  # the corners always touch
-    upper, lower = points[:, list(LIPS_INNER_UPPER)[middle]], points[:, list(LIPS_INNER_LOWER)[middle]]  # [T, G, 2]
-    return np.linalg.norm(upper - lower, axis=-1).mean(axis=-1)

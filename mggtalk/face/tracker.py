@@ -245,7 +245,9 @@ class Follower:
             if self._choice is None:
                 return faces[0]
             counting = [face for face in faces if face.width >= SECOND_FACE * faces[0].width]
-            return self._tracker._choose(sorted(counting, key=lambda face: face.centre[0]), self._choice, False)
+            return self._tracker._choose(
+                sorted(counting, key=lambda face: face.centre[0]), self._choice, allow_several=False
+            )
         last = self.last
         nearest = min(faces, key=lambda face: float(np.linalg.norm(face.centre - last.centre)))
         near = np.linalg.norm(nearest.centre - last.centre) < JUMP * max(last.width, nearest.width)

@@ -14,6 +14,11 @@ from mggtalk.runtime.files import temporary_beside
 PathLike = str | os.PathLike[str]
 
 
+def article(noun: str) -> str:
+    """``a`` or ``an`` before a noun."""
+    return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
+
+
 def check_readable(path: PathLike, kind: str, most_megabytes: float = math.inf) -> Path:
     """Check that a path names an ordinary file with something in it.
 
@@ -29,9 +34,9 @@ def check_readable(path: PathLike, kind: str, most_megabytes: float = math.inf) 
         MediaError: If it is missing, empty, a folder or a device, or may not be read.
         MediaTooLongError: If it is too large.
     """
-    advice = f"Check the name and give {_article(kind)} file."
+    advice = f"Check the name and give {article(kind if kind.endswith('file') else f'{kind} file')}."
     if not isinstance(path, str | os.PathLike):
-        raise MediaError(f"The {kind} is {_article(type(path).__name__)}, not a path.", advice)
+        raise MediaError(f"The {kind} is {article(type(path).__name__)}, not a path.", advice)
     file = Path(path)
     try:
         status = file.stat()
@@ -67,7 +72,7 @@ def check_writable(path: PathLike, suffixes: Sequence[str]) -> Path:
         MediaError: If its folder is missing or cannot be written to, it is a folder itself, or its ending is another.
     """
     if not isinstance(path, str | os.PathLike):
-        raise MediaError(f"The output is {_article(type(path).__name__)}, not a path.", "Give a file name.")
+        raise MediaError(f"The output is {article(type(path).__name__)}, not a path.", "Give a file name.")
     file = Path(path)
     if file.suffix.lower() not in suffixes:
         ending = f"ends in {file.suffix!r}" if file.suffix else "has no ending"
@@ -95,8 +100,3 @@ def check_writable(path: PathLike, suffixes: Sequence[str]) -> Path:
 def _reason(error: Exception) -> str:
     """The operating system's words without its numbers and names."""
     return str(getattr(error, "strerror", None) or error).rstrip(".")
-
-
-def _article(noun: str) -> str:
-    """``a`` or ``an`` before a noun."""
-    return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"

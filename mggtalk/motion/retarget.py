@@ -14,7 +14,7 @@ from mggtalk.errors import OptionError
 from mggtalk.face.blendshapes import NAMES
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.fitting import fit_track
-from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER
+from mggtalk.face.lips import INNER, lip_heights
 from mggtalk.geometry import (
     compose_similarities,
     euler_to_rotation,
@@ -92,14 +92,9 @@ def close_lips(face_model: FaceModel, identity: Tensor, expression: Tensor) -> T
     Returns:
         ``[K]``; unchanged where the lips are already as close as in the neutral face.
     """
-    pairs = slice(1, -1)  # the corners always touch
-
-    def gaps(vertices: Tensor) -> Tensor:
-        return (vertices[..., list(LIPS_INNER_UPPER), 1] - vertices[..., list(LIPS_INNER_LOWER), 1])[..., pairs]
-
-    now = gaps(face_model.vertices(identity, expression))  # [G]
-    neutral = gaps(face_model.vertices(identity, torch.zeros_like(expression)))
-    slope = gaps(face_model.expression_basis)  # [K, G]
+    now = lip_heights(face_model.vertices(identity, expression))[INNER]  # [G]
+    neutral = lip_heights(face_model.vertices(identity, torch.zeros_like(expression)))[INNER]
+    slope = lip_heights(face_model.expression_basis)[:, INNER]  # [K, G]
     change = torch.minimum(now, neutral) - now
     gram = slope.T @ slope
     gram = gram + 1e-3 * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype)

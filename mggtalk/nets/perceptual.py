@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mggtalk.errors import WeightsMissingError
+from mggtalk.nets.freeze import freeze
 
 Network = Literal["alex", "vgg"]
 
@@ -99,7 +100,7 @@ class Trunk(nn.Module):
             for key, layer in zip(sorted(given, key=lambda key: int(key.split(".")[2])), layers, strict=True):
                 layer.weight.data = weights[key]
                 layer.bias.data = weights[key.removesuffix("weight") + "bias"]  # type: ignore[union-attr]
-        self.requires_grad_(False)
+        freeze(self)
 
     def forward(self, maps: Tensor) -> list[Tensor]:
         """Features after each stage, ``[B, C, h, w]``, of normalised pictures ``[B, 3, H, W]``."""

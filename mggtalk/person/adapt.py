@@ -13,7 +13,7 @@ import numpy as np
 from mggtalk.avatar.adapter import Adapter
 from mggtalk.avatar.adapter_file import AdapterFile, Facts, write_adapter
 from mggtalk.avatar.avatar import Avatar
-from mggtalk.config import check_consent
+from mggtalk.config import check_consent, check_learning
 from mggtalk.errors import NoFaceError, OptionError, WeightsMissingError
 from mggtalk.evaluation.comparison import Comparison, Perception
 from mggtalk.evaluation.scores import Scores
@@ -185,10 +185,7 @@ def check_config(config: AdaptConfig) -> None:
     """
     if config.method not in METHODS:
         raise OptionError(f"The method is {config.method!r:.40}.", f"Choose {' or '.join(METHODS)}.")
-    if not 0.0 < config.minutes <= 600.0:
-        raise OptionError(f"The time to learn is {config.minutes:g} minutes.", "Choose up to 600.")
-    if not 0.0 <= config.held_out <= 0.5:
-        raise OptionError(f"The held-out share is {config.held_out:g}.", "Choose 0 to 0.5.")
+    check_learning(config.minutes, config.held_out)
 
 
 def measure(pipe: MGGTalkPipeline, adaptation: Adaptation, count: int = MEASURED) -> dict[str, Scores]:

@@ -32,11 +32,6 @@ SKULL_OFFSET = (0.0, 0.3, -0.2)
 """Middle of the skull from the middle of the ears' vertices, decimetres."""
 
 
-def portrait_tensor(portrait: np.ndarray) -> Tensor:
-    """uint8 ``[S, S, 3]`` to float ``[3, S, S]`` in [0, 1]."""
-    return to_float(portrait)  # [3, S, S]
-
-
 def head_crop(masks: HeadMasks, beyond: Beyond | None, config: PipelineConfig, size: int) -> CropCamera:
     """The square around the head on which the position map stands.
 
@@ -155,7 +150,7 @@ def see(
         NoFaceError: If the matte leaves nothing of the head.
     """
     size, landmarks = portrait.shape[0], track.landmarks[0]
-    image = portrait_tensor(portrait)
+    image = to_float(portrait)
     fit = fit_track(face_model, track, config.render.focal_ratio)
     rotation, translation = fit.rotation[0], fit.translation[0]
     vertices = face_model.vertices(fit.identity, fit.expression[0])  # [V, 3]

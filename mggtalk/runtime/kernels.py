@@ -11,9 +11,13 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType
+from typing import Any
 
 import numba
 import numpy as np
+
+Function = Callable[..., Any]
+"""A Python function, or what numba made of it."""
 
 Numbers = tuple[float, ...]
 """A small vector or matrix in a kernel, row by row."""
@@ -24,7 +28,7 @@ FAST_MATH = frozenset({"contract", "reassoc", "nsz", "arcp", "afn"})
 """Liberties the compiler may take. Not ``nnan`` and ``ninf``: they would delete the tests for NaN and infinity."""
 
 
-def kernel(function: Callable) -> Callable:
+def kernel(function: Function) -> Function:
     """Compile a kernel that runs without the interpreter lock, kept in numba's on-disk cache where one is writable.
 
     It is kept under a name with the digest of what it freezes. Numba looks for a place in ``NUMBA_CACHE_DIR``, beside
@@ -39,12 +43,12 @@ def kernel(function: Callable) -> Callable:
         return numba.njit(function, nogil=True, fastmath=set(FAST_MATH), error_model="numpy")
 
 
-def helper(function: Callable) -> Callable:
+def helper(function: Function) -> Function:
     """Compile a small function that kernels of the same file call."""
     return numba.njit(function, fastmath=set(FAST_MATH), error_model="numpy")
 
 
-def frozen(function: Callable) -> str:
+def frozen(function: Function) -> str:
     """Digest of all that a kernel takes from outside of it: constants and functions, and what these take."""
     digest = hashlib.sha256()
     for entry in _parts(function, set()):
@@ -52,9 +56,10 @@ def frozen(function: Callable) -> str:
     return digest.hexdigest()[:12]
 
 
-def _parts(function: Callable, seen: set[Callable]) -> Iterator[bytes]:
+def _parts(function: Function, seen: set[Function]) -> Iterator[bytes]:
     """What is frozen, one after the other; each function once."""
-    function = getattr(function, "py_func", function)  # a compiled one remembers what it was made of
+    # A compiled function and an intrinsic remember what they were made of.
+    function = getattr(function, "py_func", getattr(function, "_defn", function))
     if function in seen or not isinstance(function, FunctionType):
         return
     seen.add(function)

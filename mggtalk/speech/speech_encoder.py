@@ -16,7 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from mggtalk.errors import WeightsMissingError
+from mggtalk.nets.freeze import freeze
 from mggtalk.runtime.cache import EMBEDDED, cache_folder
+from mggtalk.runtime.quiet import quiet_loggers
 
 RATE = 16000
 """Sampling rate in Hz."""
@@ -67,11 +69,9 @@ class SpeechEncoder:
     def __init__(self, folder: str | Path, layer: int) -> None:
         from transformers import AutoConfig, AutoModel, WhisperFeatureExtractor, WhisperForAudioClassification
 
-        from mggtalk.depth.quiet import quiet_libraries
-
         advice = f"Give a folder of transformers with one of {', '.join(KINDS)}."
         try:
-            with quiet_libraries(), torch.random.fork_rng(devices=[]):
+            with quiet_loggers(), torch.random.fork_rng(devices=[]):
                 config = AutoConfig.from_pretrained(folder, local_files_only=True)
                 kind = config.model_type
                 if kind not in KINDS:
@@ -84,7 +84,7 @@ class SpeechEncoder:
             problem = f"The encoder in {str(folder)!r} cannot be read ({type(error).__name__})."
             raise WeightsMissingError(problem, advice) from error
         self.network: nn.Module = model.encoder if kind == "whisper" else model
-        self.network.eval().requires_grad_(False)
+        freeze(self.network)
         layers = self.network.layers if kind == "whisper" else model.encoder.layers
         if not 1 <= layer <= len(layers):
             problem = f"The encoder in {str(folder)!r} has {len(layers)} layers, asked for is layer {layer}."

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mggtalk.training.data.pairs import PairConfig
+
+@dataclass(frozen=True)
+class PairConfig:
+    """Weights of drawing targets. A frame has the weight ``1 + gap d + mouth m + eyes e``, each term with mean 1."""
+
+    gap: float = 1.0  # preference for frames far from the source in pose and expression
+    mouth: float = 0.0  # preference for a lip gap that differs from the source's
+    eyes: float = 0.0  # preference for lids that differ from the source's: mostly blinks
+    incremental: float = 0.0  # share of the draws that follow TalkingGaussian's incremental sampling (METHODS 8.3)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,10 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from mggtalk.errors import OptionError
-from mggtalk.training.config import CompletionConfig, LossConfig, TrainConfig, WindowConfig
-from mggtalk.training.data.pairs import PairConfig
+from mggtalk.training.config import CompletionConfig, LossConfig, PairConfig, TrainConfig, WindowConfig
+
+SPEECH = "speech"
+"""Name of the recipe of the audio prior, whose settings are its own: :mod:`mggtalk.training.speech.config`."""
 
 Config = TypeVar("Config")
 
@@ -86,7 +88,7 @@ def recipe(name: str, changes: Iterable[str] = ()) -> TrainConfig:
         OptionError: If a name or a value does not fit.
     """
     if name not in RECIPES:
-        raise OptionError(f"There is no recipe named {name!r}.", f"Choose one of {', '.join(RECIPES)}, speech.")
+        raise OptionError(f"There is no recipe named {name!r}.", f"Choose one of {', '.join((*RECIPES, SPEECH))}.")
     return changed(RECIPES[name], changes)
 
 

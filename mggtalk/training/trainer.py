@@ -21,6 +21,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from mggtalk.checkpoint import NETWORKS, config_from_dict
 from mggtalk.errors import MGGTalkError, OptionError
+from mggtalk.nets.freeze import freeze
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.runtime.progress import Progress, no_progress
 from mggtalk.training.config import TrainConfig
@@ -154,7 +155,7 @@ class Trainer:
             with torch.random.fork_rng(devices=[]):  # a run that saves must draw what one that does not save draws
                 own = NETWORKS[name](self.pipe.config)
             own.load_state_dict(state)
-            setattr(self.pipe, name, own.eval().requires_grad_(False))
+            setattr(self.pipe, name, freeze(own))
         self.pipe.save_pretrained(folder)
 
     def _resume(self) -> None:

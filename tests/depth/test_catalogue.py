@@ -11,18 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from mggtalk.depth import MeshDepthEstimator, catalogue
-from mggtalk.depth.catalogue import (
-    CATALOGUE,
-    NAMES,
-    EstimatorShelf,
-    check_choice,
-    describe,
-    load_estimator,
-    split_choice,
-    status,
-)
+from mggtalk.depth import catalogue
+from mggtalk.depth.catalogue import CATALOGUE, NAMES, check_choice, describe, split_choice, status
 from mggtalk.depth.fusion import FusedDepthEstimator
+from mggtalk.depth.load import EstimatorShelf, load_estimator
+from mggtalk.depth.mesh import MeshDepthEstimator
 from mggtalk.errors import OptionError, PackageMissingError, WeightsMissingError
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mggtalk.depth import DepthMap, HeadView, MeshDepthEstimator
-from mggtalk.depth.mesh import normals_from_depth
+from mggtalk.depth.estimator import DepthMap, HeadView
+from mggtalk.depth.mesh import MeshDepthEstimator, normals_from_depth
 
 SIZE, PIXEL = 96, 0.02
 

@@ -12,8 +12,8 @@ from mggtalk.dsgr.refine import RefineUNet
 from mggtalk.errors import OptionError
 from mggtalk.evaluation import MODES, PRIOR, TRAINED
 from mggtalk.evaluation.methods import ABLATIONS, make_methods
+from mggtalk.nets.maps import to_float
 from mggtalk.pipeline import MGGTalkPipeline
-from mggtalk.portrait.view import portrait_tensor
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_a_refinement_that_is_left_out_is_not_run_however_much_it_has_learned():
 def test_colours_are_calibrated_without_children(avatar, astronaut):
     config = Ablation(densify=True).applied(PipelineConfig())
     animator = MGGTalkPipeline.from_pretrained(config=config, prior=True).animator(avatar, 512)
-    calibrated = calibrate_colours(animator, animator.head, portrait_tensor(astronaut), rounds=1)
+    calibrated = calibrate_colours(animator, animator.head, to_float(astronaut), rounds=1)
     assert torch.isfinite(calibrated.colour).all() and not torch.equal(calibrated.colour, avatar.colour)
 
 

@@ -8,6 +8,7 @@ import torch
 
 from mggtalk.evaluation import metrics
 from mggtalk.face import regions
+from mggtalk.face.lips import lip_gap
 from mggtalk.face.topology import LIPS, LIPS_INNER_LOWER, LIPS_OUTER_UPPER
 from mggtalk.geometry import euler_to_rotation, head_to_camera, project
 
@@ -106,7 +107,7 @@ def test_lip_gap_by_hand():
     opening = np.array([0.0, 3.0, 6.0, 3.0])
     points = np.zeros((4, 478, 3))
     points[:, list(LIPS_INNER_LOWER[1:-1]), 1] = opening[:, None]
-    assert regions.lip_gap(points) == pytest.approx(opening)
+    assert lip_gap(points) == pytest.approx(opening)
     double = 2 * points
     assert metrics.lip_gap_error(double, points) == pytest.approx(3.0)
     assert metrics.lip_gap_correlation(double, points) == pytest.approx(1.0)

@@ -162,7 +162,7 @@ def test_flipped_bytes_are_noticed(short_motion, tmp_path):
 
 
 def test_archive_that_unpacks_to_too_much(tmp_path, monkeypatch):
-    monkeypatch.setattr("mggtalk.motion.motion_file.MAX_BYTES", 1 << 20)
+    monkeypatch.setattr("mggtalk.motion.motion_arrays.MAX_BYTES", 1 << 20)
     np.savez_compressed(tmp_path / "bomb.npz", expression=np.zeros(1 << 20))
     assert (tmp_path / "bomb.npz").stat().st_size < 1 << 14
     with pytest.raises(MotionFileError, match="unpacks to"):

@@ -39,7 +39,7 @@ def steady(frames, active=True):
     )
 
 
-def lip_gap(face_model, expression):
+def opening_of(face_model, expression):
     """Height of the mouth's opening in decimetres; negative where the lips overlap."""
     vertices = face_model.vertices(torch.zeros(len(expression), face_model.identity_basis.shape[0]), expression)
     return (vertices[:, 13, 1] - vertices[:, 14, 1]).numpy()
@@ -122,8 +122,8 @@ def test_every_phone_has_a_lip_shape_of_known_names():
 
 def test_lip_shapes_look_right_on_the_face_model(face_model):
     weights = torch.from_numpy(np.stack([viseme_vector(name) for name in VISEMES]))
-    gaps = dict(zip(VISEMES, lip_gap(face_model, face_model.from_blendshapes(weights))))
-    rest = lip_gap(face_model, torch.zeros(1, 64))[0]
+    gaps = dict(zip(VISEMES, opening_of(face_model, face_model.from_blendshapes(weights))))
+    rest = opening_of(face_model, torch.zeros(1, 64))[0]
     assert gaps["closed"] <= rest + 0.002
     assert gaps["open"] > gaps["front"] > gaps["wide"] > gaps["tip"] > gaps["teeth"]
     assert gaps["open"] > 0.15
@@ -251,7 +251,7 @@ def test_silence_keeps_the_mouth_closed_and_the_head_alive(face_model):
     motion = listen(Sound(np.zeros(16000 * 6, np.float32), 16000), face_model)
     assert "No speech" in motion.notes[0]
     assert motion.rotation.std(0).max() > 0.005
-    gap = lip_gap(face_model, motion.expression)
+    gap = opening_of(face_model, motion.expression)
     assert gap.max() - gap.min() < 0.02
 
 
@@ -284,7 +284,7 @@ def test_the_hum_of_the_mains_is_no_speech(hertz, face_model):
     hum = sum(np.sin(2 * np.pi * hertz * k * time) / k for k in range(1, 12))
     motion = listen(Sound((0.05 * hum).astype(np.float32), 16000), face_model, SpeechConfig(blinks_per_minute=0.0))
     assert "No speech" in motion.notes[0]
-    gap = lip_gap(face_model, motion.expression)
+    gap = opening_of(face_model, motion.expression)
     assert gap.max() - gap.min() < 0.02
 
 

@@ -8,7 +8,8 @@ import torch
 from mggtalk.errors import OptionError
 from mggtalk.face.blendshapes import INDEX
 from mggtalk.motion.retarget import retarget
-from mggtalk.training.data.pairs import DrivingMotions, PairConfig, PairSampler
+from mggtalk.training.config import PairConfig
+from mggtalk.training.data.pairs import DrivingMotions, PairSampler
 
 UNIFORM = PairConfig(gap=0.0)
 FRAMES = 12

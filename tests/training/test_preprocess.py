@@ -19,7 +19,8 @@ from mggtalk.media import open_video
 from mggtalk.scene import FaceTrack
 from mggtalk.training.data import preprocess as module
 from mggtalk.training.data.corpus import Clip, open_corpus
-from mggtalk.training.data.preprocess import PreprocessConfig, Shard, list_strides, load_track, mirror_track, preprocess
+from mggtalk.training.data.preprocess import PreprocessConfig, list_strides, load_track, mirror_track, preprocess
+from mggtalk.training.data.shard import Shard
 
 
 @pytest.fixture(scope="module")

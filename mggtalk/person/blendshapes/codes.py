@@ -75,7 +75,9 @@ def fresh_adapter(avatar: Avatar, face_model: FaceModel, motion: Motion, config:
     return Adapter(
         head=region(pose_view(), config.poses, whole, (side, side)),
         eyes=region(shape_view(face_model, EYES), config.eyes, eyes, map_size(eyes, config.eyes_cells)),
-        mouth=region(shape_view(face_model, LIPS), config.mouths, mouth, map_size(mouth, config.mouth_cells), True),
+        mouth=region(
+            shape_view(face_model, LIPS), config.mouths, mouth, map_size(mouth, config.mouth_cells), sheet=True
+        ),
         colour=torch.zeros(6, height, width),
     )
 

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -101,7 +101,7 @@ class Learner:
                 on_progress("adapt", len(losses), max(len(losses), round(len(losses) / done)))
         for group in groups:
             for tensor in group["params"]:
-                tensor.requires_grad_(False)
+                tensor.requires_grad_(requires_grad=False)
         # As it will be read from a file.
         return Learned(
             Adapter.of({name: _round(name, value) for name, value in learned.tensors().items()}), len(losses), losses
@@ -118,10 +118,12 @@ class Learner:
         image, alpha = self.lessons.draw(lesson, None if touches is None else touches(lesson.frame))
         return compare(image, alpha, lesson, Terms(config.l1, config.ssim, config.lpips), self.lpips)
 
-    def _groups(self, adapter: Adapter) -> list[dict]:
+    def _groups(self, adapter: Adapter) -> list[dict[str, Any]]:
         """Parameters that learn, and how fast."""
         config = self.config
-        groups: list[dict] = [{"params": [adapter.colour], "full": config.rate, "moves": False, "eps": OTHERS}]
+        groups: list[dict[str, Any]] = [
+            {"params": [adapter.colour], "full": config.rate, "moves": False, "eps": OTHERS}
+        ]
         for name in REGIONS:
             region = getattr(adapter, name)
             for part in LEARNED:
@@ -131,7 +133,7 @@ class Learner:
                 groups.append({"params": [getattr(region, part)], "full": rate, "moves": moves, "eps": epsilon})
         for group in groups:
             for tensor in group["params"]:
-                tensor.requires_grad_(True)
+                tensor.requires_grad_()
         return groups
 
     def _choose(self, draw: np.random.Generator, typical: np.ndarray, step: int) -> int:

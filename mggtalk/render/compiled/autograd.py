@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +28,8 @@ def shade_cpu(gaussians: Gaussians, view: Tensor) -> Tensor:
     """RGB ``[N, 3]`` of Gaussians as a camera with the ``[4, 4]`` view sees them."""
     inputs = (gaussians.means, gaussians.harmonics, camera_centre(view))
     if _needs_gradients(inputs):
-        return _Shade.apply(*inputs)
+        shaded: Tensor = _Shade.apply(*inputs)  # type: ignore[no-untyped-call]
+        return shaded
     return torch.from_numpy(_shade(*(_array(tensor) for tensor in inputs)))
 
 
@@ -45,14 +47,14 @@ class _Shade(torch.autograd.Function):
     """Colours from means, harmonics and the camera's centre."""
 
     @staticmethod
-    def forward(ctx, means: Tensor, harmonics: Tensor, centre: Tensor) -> Tensor:
+    def forward(ctx: Any, means: Tensor, harmonics: Tensor, centre: Tensor) -> Tensor:
         colours = torch.from_numpy(_shade(_array(means), _array(harmonics), _array(centre)))
         ctx.save_for_backward(means, harmonics, centre, colours)
         return colours
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         arrays = [_array(tensor) for tensor in ctx.saved_tensors]
         grad_means, grad_harmonics = np.empty_like(arrays[0]), np.empty_like(arrays[1])
         run_ranges(shade_gradients, len(grad), GAUSSIANS_PER_TASK, *arrays, _array(grad), grad_means, grad_harmonics)
@@ -80,7 +82,7 @@ def splat_cpu(
         [camera.focal, camera.focal, *camera.centre, camera.width, camera.height], _array(colours[:0]).dtype
     )
     if _needs_gradients(inputs):
-        image, alpha = _Splat.apply(lens, *inputs)
+        image, alpha = _Splat.apply(lens, *inputs)  # type: ignore[no-untyped-call]
         return average(image, alpha, block)
     inside = block if TILE % block == 0 else 1  # the kernel averages what it has at hand
     drawn, transmittance, _, _ = draw(_scene(inputs, lens), inside)
@@ -105,7 +107,7 @@ class _Splat(torch.autograd.Function):
     """Image and alpha from the tensors of :class:`mggtalk.render.compiled.rasterizer.Scene`."""
 
     @staticmethod
-    def forward(ctx, lens: np.ndarray, *tensors: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, lens: np.ndarray, *tensors: Tensor) -> tuple[Tensor, Tensor]:
         image, transmittance, projected, tiles = draw(_scene(tensors, lens))
         picture = torch.from_numpy(image)
         ctx.save_for_backward(*tensors, picture)  # so that torch notices if they are changed in place
@@ -114,7 +116,7 @@ class _Splat(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad_image: Tensor, grad_alpha: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_image: Tensor, grad_alpha: Tensor) -> tuple[Tensor | None, ...]:
         *tensors, image = ctx.saved_tensors
         lens, projected, tiles, transmittance = ctx.drawn
         gradients = draw_gradients(

@@ -11,6 +11,7 @@ compiler makes slow loops of other forms.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import types
@@ -28,17 +29,17 @@ LOOK = 64
 """After this many Gaussians a tile is looked at for whether all its pixels are finished."""
 
 
-def _decay(x):
+def _decay(x: Any) -> Any:
     """``exp(-x)`` for x >= 0, for the kernels."""
 
 
 @overload(_decay, jit_options={"fastmath": set(FAST_MATH)})
-def _decay_for(x):
+def _decay_for(x: Any) -> Any:
     """Float64: the library's. Float32: a polynomial (relative error 2e-7) that vectorises. 1 where x < 0."""
     if x == types.float64:
         return lambda x: math.exp(min(0.0, -x))
 
-    def polynomial(x):
+    def polynomial(x: Any) -> Any:
         power = min(np.float32(0.0), max(x * np.float32(-1.4426950408889634), np.float32(-126.0)))
         whole = np.int32(power - np.float32(0.5))
         part = power - np.float32(whole)
@@ -236,7 +237,7 @@ def composite_gradients(
             colour, colour_sum = background, background
             for k in range(channels):
                 colour = tuple_setitem(colour, k, colours[i, np.uint64(k)])  # type: ignore[call-arg]
-                colour_sum = tuple_setitem(colour_sum, k, zero)  # type: ignore[call-arg]
+                colour_sum = tuple_setitem(colour_sum, k, zero)
             v, v_x, v_y, v_xx, v_xy, v_yy = zero, zero, zero, zero, zero, zero
             for y in range(top, bottom):
                 dy = centre_y - dt(y)

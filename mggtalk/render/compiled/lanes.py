@@ -1,8 +1,7 @@
 """Vector instructions that the CPU kernels ask for by name, where the compiler makes none of a loop over LANES numbers.
 
 It unrolls such a loop before it looks for vectors, and what is left is one scalar instruction per number: compositing
-took twice as long. Numba's cache notices a change in a kernel's own file only, so after an edit here the
-``__pycache__`` folder beside this file has to be deleted.
+took twice as long.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core.typing import Signature
+from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
 
 LANES = 8
@@ -21,7 +20,7 @@ LANES = 8
 INDEX = ir.IntType(32)
 """Type of a place in a vector."""
 
-instruction: Callable[[Callable], Callable] = intrinsic
+instruction: Callable[[Callable[..., Any]], Callable[..., Any]] = intrinsic
 """Numba's decorator, typed as what kernels call: without the first argument of what it decorates."""
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from mggtalk.avatar.mouth_sheet import COLUMNS, ROWS, MouthSheet
 from mggtalk.avatar.neighbours import Neighbours
 from mggtalk.config import EXPRESSION_COMPONENTS, SGPConfig
+from mggtalk.face.lips import lip_heights
 from mggtalk.face.masks import CHIN
 from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER
 from mggtalk.geometry import constant, indices
@@ -92,8 +93,7 @@ def sheet_points(vertices: Tensor) -> tuple[Tensor, Tensor]:
 
 def hidden(sheet: MouthSheet, vertices: Tensor) -> bool:
     """Whether the lips of a driven mesh ``[V, 3]`` are so close that no Gaussian of the sheet can be seen."""
-    upper, lower = (vertices[indices(lip, vertices), 1] for lip in (LIPS_INNER_UPPER, LIPS_INNER_LOWER))
-    return bool((upper - lower).max() <= sheet.closed_gap)
+    return bool(lip_heights(vertices).max() <= sheet.closed_gap)
 
 
 def under_the_lip(colour: Tensor, gap: Tensor) -> tuple[Tensor, Tensor]:

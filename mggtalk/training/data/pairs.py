@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,21 +12,12 @@ from mggtalk.errors import OptionError
 from mggtalk.face.face_model import FaceModel
 from mggtalk.motion.retarget import retarget
 from mggtalk.scene import Motion
+from mggtalk.training.config import PairConfig
 from mggtalk.training.data.corpus import Clip
 from mggtalk.training.data.sources import distances, lid_gaps, lip_gaps
 
 OUTLIER = 0.95
 """Quantile at which distances are cut, so that no single badly tracked frame is drawn all the time."""
-
-
-@dataclass(frozen=True)
-class PairConfig:
-    """Weights of drawing targets. A frame has the weight ``1 + gap d + mouth m + eyes e``, each term with mean 1."""
-
-    gap: float = 1.0  # preference for frames far from the source in pose and expression
-    mouth: float = 0.0  # preference for a lip gap that differs from the source's
-    eyes: float = 0.0  # preference for lids that differ from the source's: mostly blinks
-    incremental: float = 0.0  # share of the draws that follow TalkingGaussian's incremental sampling (METHODS 8.3)
 
 
 class PairSampler:

@@ -40,6 +40,7 @@ from mggtalk.scene import FaceTrack, Motion
 from mggtalk.training.data.checks import ClipLimits, check_fit, check_length, check_track
 from mggtalk.training.data.corpus import ClipWriter
 from mggtalk.training.data.packing import pack_avatar
+from mggtalk.training.data.shard import WHOLE, Shard
 from mggtalk.training.data.sources import choose_sources
 
 logger = logging.getLogger(__name__)
@@ -63,31 +64,6 @@ class PreprocessConfig:
     limits: ClipLimits = field(default_factory=ClipLimits)  # which clips are refused
 
 
-@dataclass(frozen=True)
-class Shard:
-    """One of several disjoint parts of the clips: those whose place leaves ``index`` when divided by ``count``."""
-
-    index: int = 0
-    count: int = 1
-
-    @staticmethod
-    def parse(text: str) -> Shard:
-        """Read ``i/n``.
-
-        Raises:
-            OptionError: If it is none.
-        """
-        index, slash, count = text.partition("/")
-        if slash and index.isdecimal() and count.isdecimal() and int(index) < int(count):
-            return Shard(int(index), int(count))
-        raise OptionError(f"The shard is {text!r}.", "Give i/n with i from 0 to n - 1, as in 0/4.")
-
-    @property
-    def refusals(self) -> str:
-        """Name of the file that lists its refused clips."""
-        return "refused.json" if self.count == 1 else f"refused-{self.index}-of-{self.count}.json"
-
-
 class Summary(NamedTuple):
     """Files that a run left behind."""
 
@@ -100,7 +76,7 @@ def preprocess(
     out: str | Path,
     config: PreprocessConfig | None = None,
     tracks: str | Path | None = None,
-    shard: Shard = Shard(),
+    shard: Shard = WHOLE,
     workers: int = 1,
     weights: str | None = None,
     on_progress: Progress = no_progress,
@@ -183,7 +159,7 @@ def _attempt(path: Path, out: Path, config: PreprocessConfig, tracks: Path | Non
             except TrackMismatchError as error:
                 logger.warning("%s is tracked again: %s", path.name, error)
                 store_clip(pipe, path, target, config)
-    except (MGGTalkError, torch.linalg.LinAlgError) as error:
+    except (MGGTalkError, torch.linalg.LinAlgError) as error:  # type: ignore[attr-defined]
         return str(error)
     return None
 

@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from mggtalk.face.lips import lip_gap
 from mggtalk.face.masks import CHIN, CROWN
-from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER
 from mggtalk.geometry import rotation_to_euler
 from mggtalk.motion.deformation import LEFT_LIDS, RIGHT_LIDS
 from mggtalk.scene import Motion
@@ -28,10 +28,7 @@ LEAST_SPREAD = 0.25
 
 def lip_gaps(landmarks: Tensor) -> Tensor:
     """Mean gap between the inner lips over the height of the face, ``[T]``, for landmarks ``[T, V, 2 or 3]``."""
-    points = landmarks[..., :2]
-    inner = slice(1, -1)  # the corners always touch
-    gap = points[:, list(LIPS_INNER_LOWER)[inner]] - points[:, list(LIPS_INNER_UPPER)[inner]]  # [T, 9, 2]
-    return gap.norm(dim=-1).mean(-1) / face_heights(landmarks)
+    return torch.from_numpy(lip_gap(landmarks)).to(landmarks) / face_heights(landmarks)
 
 
 def lid_gaps(landmarks: Tensor) -> Tensor:

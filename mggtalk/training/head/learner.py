@@ -86,7 +86,7 @@ class Learner(nn.Module):
             pipe.refine, pipe.deformation, pipe.sgp, pipe.face_model, ratio, config.picture, config.oversampling
         )
         for name in config.train:
-            getattr(learner, name).requires_grad_(True)
+            getattr(learner, name).requires_grad_()
         return learner
 
     def forward(self, avatar: Avatar, targets: list[Target], background: Tensor) -> Renditions:

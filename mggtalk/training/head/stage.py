@@ -37,7 +37,13 @@ class HeadStage:
         for name in self.networks:
             getattr(learner, name).train()
 
-    def outcome(self, learner: nn.Module, critic: nn.Module | None, sample: Sample, device: torch.device) -> Outcome:
+    def outcome(
+        self,
+        learner: nn.Module,
+        critic: nn.Module | None,  # noqa: ARG002  # this stage has none
+        sample: Sample,
+        device: torch.device,
+    ) -> Outcome:
         """See :class:`mggtalk.training.stage.Stage`."""
         targets = [target.to(device) for target in sample.targets]
         renditions = learner(sample.avatar.to(device), targets, sample.background.to(device))

@@ -21,7 +21,7 @@ class Completion(nn.Module):
 
     def __init__(self, image_renderer: ImageRenderer) -> None:
         super().__init__()
-        self.image_renderer = image_renderer.requires_grad_(True)
+        self.image_renderer = image_renderer.requires_grad_()
 
     def forward(self, layers: Layers) -> Tensor:
         """RGB ``[B, 3, W, W]`` of B crops' layers ``[B, ..., W, W]``."""

@@ -22,7 +22,7 @@ class MouthPainter(nn.Module):
     def __init__(self, sgp: SymmetricGaussianPredictor) -> None:
         super().__init__()
         self.sgp = sgp
-        sgp.mouth_decoder.requires_grad_(True)
+        sgp.mouth_decoder.requires_grad_()
 
     def forward(self, views: MouthView) -> Tensor:
         """Pictures ``[B, 3, W, W]`` of B views."""
@@ -53,7 +53,11 @@ class MouthStage:
         learner.sgp.eval().mouth_decoder.train()
 
     def outcome(
-        self, learner: nn.Module, critic: nn.Module | None, sample: MouthSample, device: torch.device
+        self,
+        learner: nn.Module,
+        critic: nn.Module | None,  # noqa: ARG002  # this stage has none
+        sample: MouthSample,
+        device: torch.device,
     ) -> Outcome:
         """See :class:`mggtalk.training.stage.Stage`."""
         views = MouthView(*(part.to(device) for part in sample.views))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+MILLIMETRES = 100.0
+"""In a decimetre."""
+
 
 @dataclass(frozen=True)
 class SpeechLossConfig:

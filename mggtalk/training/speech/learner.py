@@ -11,14 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from mggtalk.face.face_model import FaceModel
-from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER
+from mggtalk.face.lips import INNER, lip_heights
 from mggtalk.speech.audio_prior import AudioPrior, blend
 from mggtalk.speech.speech_inputs import CLOCK
 from mggtalk.training.speech.clips import MOUTH, SpeechClip
-from mggtalk.training.speech.config import SpeechLossConfig, SpeechTrainConfig
-
-MILLIMETRES = 100.0
-"""In a decimetre."""
+from mggtalk.training.speech.config import MILLIMETRES, SpeechLossConfig, SpeechTrainConfig
 
 LEAST_MOTION = 1.0
 """Square millimetres: clips count by one over the variance of their lips plus this."""
@@ -124,10 +121,8 @@ class MouthLoss(nn.Module):
         super().__init__()
         self.config = config
         basis = MILLIMETRES * face_model.expression_basis  # [K, V, 3]
-        middle = slice(1, -1)  # the corners always touch
-        upper, lower = list(LIPS_INNER_UPPER)[middle], list(LIPS_INNER_LOWER)[middle]
         self.register_buffer("mouth", basis[:, list(MOUTH)].flatten(1), persistent=False)  # [K, n * 3]
-        self.register_buffer("gaps", basis[:, upper, 1] - basis[:, lower, 1], persistent=False)  # [K, G]
+        self.register_buffer("gaps", lip_heights(basis)[:, INNER], persistent=False)  # [K, G]
 
     def forward(self, expression: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         """The loss of expressions ``[B, T, K]`` with weights ``[B, T]``; a scalar."""

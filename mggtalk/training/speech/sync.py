@@ -16,10 +16,10 @@ import numpy as np
 from torch import Tensor
 
 from mggtalk.face.face_model import FaceModel
-from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER
+from mggtalk.face.lips import lip_gap
 from mggtalk.speech.speech_inputs import CLOCK
 from mggtalk.training.speech.clips import SpeechClip
-from mggtalk.training.speech.config import SyncConfig
+from mggtalk.training.speech.config import MILLIMETRES, SyncConfig
 
 logger = logging.getLogger(__name__)
 
@@ -49,10 +49,7 @@ class Sync(NamedTuple):
 
 def lip_gaps(face_model: FaceModel, identity: Tensor, expression: Tensor) -> np.ndarray:
     """Mean gap between the inner lips in millimetres ``[T]``, for one identity ``[I]`` and expressions ``[T, K]``."""
-    middle = slice(1, -1)  # the corners always touch
-    vertices = face_model.vertices(identity, expression)[..., :2]  # [T, 478, 2]
-    apart = vertices[:, list(LIPS_INNER_UPPER)[middle]] - vertices[:, list(LIPS_INNER_LOWER)[middle]]
-    return 100.0 * apart.norm(dim=-1).mean(-1).numpy()
+    return MILLIMETRES * lip_gap(face_model.vertices(identity, expression))
 
 
 def best_lag(truth: np.ndarray, curves: dict[int, np.ndarray]) -> Sync:

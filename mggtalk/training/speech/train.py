@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from mggtalk.config import AudioPriorConfig
 from mggtalk.errors import OptionError
 from mggtalk.face.face_model import FaceModel
+from mggtalk.nets.freeze import freeze
 from mggtalk.runtime.progress import Progress, no_progress
 from mggtalk.speech.audio_prior import AudioPrior, mouth_region
 from mggtalk.speech.features import N_MELS
@@ -71,7 +72,7 @@ def train_prior(
     prior.scale.copy_(channels.std(0).clamp(min=1e-2))
     prior.scale[:N_MELS] /= prior.config.mel
     fit_linear(prior, clips, face_model)
-    prior.linear.requires_grad_(False)
+    freeze(prior.linear)
     learner = SpeechLearner(prior, len(clips) + len(silent), face_model, config.loss).train()
     average = AveragedModel(prior, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
     learning = [value for value in learner.parameters() if value.requires_grad]
@@ -93,7 +94,7 @@ def train_prior(
             mean = 0.0
         on_progress("train", step, config.steps)
     prior.load_state_dict(average.module.state_dict())
-    return prior.eval().requires_grad_(False)
+    return freeze(prior)
 
 
 def rate(step: int, config: SpeechTrainConfig) -> float:

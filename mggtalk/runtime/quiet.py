@@ -1,16 +1,20 @@
-"""Keeping diffusers and transformers quiet while they load: their remarks are about keys that this project knows of."""
+"""Libraries that are kept quiet while they load: their remarks are about what this project knows of."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import transformers
+STDERR = 2
+"""The file descriptor."""
 
 
 @contextmanager
-def quiet_libraries() -> Iterator[None]:
-    """Only errors are logged and no progress bar is drawn inside; afterwards all is as it was."""
+def quiet_loggers() -> Iterator[None]:
+    """Let transformers and diffusers log errors only and draw no progress bar; afterwards all is as it was."""
+    import transformers
+
     libraries = [transformers.utils.logging]
     try:
         from diffusers.utils import logging as diffusers_logging
@@ -29,3 +33,16 @@ def quiet_libraries() -> Iterator[None]:
             library.set_verbosity(verbosity)
             if bars:
                 library.enable_progress_bar()
+
+
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Drop all that the process writes to stderr: compiled libraries announce their threads there, past any logger."""
+    kept = os.dup(STDERR)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), STDERR)
+        yield
+    finally:
+        os.dup2(kept, STDERR)
+        os.close(kept)
