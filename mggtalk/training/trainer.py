@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import shutil
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,7 +15,6 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.tensorboard import SummaryWriter
 
 from mggtalk.checkpoint import NETWORKS, config_from_dict
@@ -25,6 +23,7 @@ from mggtalk.nets.freeze import freeze
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.runtime.progress import Progress, no_progress
 from mggtalk.training.config import TrainConfig
+from mggtalk.training.loop import GradientError, Loop, average_of, cosine
 from mggtalk.training.stage import Outcome, Stage
 
 logger = logging.getLogger(__name__)
@@ -58,17 +57,22 @@ class Trainer:
         self.accelerator = accelerator = Accelerator(mixed_precision=config.precision)
         self._check_config()
         set_seed(config.seed)
-        self.average = AveragedModel(stage.learner, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
-        self.average.to(accelerator.device)
-        optimizer = _adam(stage.learner, config)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, config))
-        self.learner, self.optimizer = accelerator.prepare(stage.learner, optimizer)
+        self.average = average_of(stage.learner, config.ema).to(accelerator.device)
+        self.loop = Loop(
+            _adam(stage.learner, config),
+            lambda step: rate(step, config),
+            config.clip_norm,
+            self.average,
+            stage.learner,
+            accelerator,
+        )
+        self.learner, self.loop.optimizer = accelerator.prepare(stage.learner, self.loop.optimizer)
         self.critic = self.critic_optimizer = None
         if stage.critic is not None:
             self.critic, self.critic_optimizer = accelerator.prepare(stage.critic, _adam(stage.critic, config))
-        accelerator.register_for_checkpointing(self.average, self.schedule)
+        accelerator.register_for_checkpointing(self.average, self.loop.schedule)
         stage.loss.to(accelerator.device)
-        self.step = 0
+        self._outcome: Outcome | None = None  # of the last step
         self._drawn: dict[int, Future[Any]] = {}
         self._resume()
 
@@ -85,45 +89,50 @@ class Trainer:
                 if writer is not None:
                     writer.close()
 
+    @property
+    def step(self) -> int:
+        """Steps taken."""
+        return self.loop.step
+
     def _steps(self, drawer: ThreadPoolExecutor, writer: SummaryWriter | None, on_progress: Progress) -> None:
         """Take all steps that are left."""
         config = self.config
         started, first = time.monotonic(), self.step
-        while self.step < config.steps:
-            outcome, norm = self._optimise(drawer)
-            self.step += 1
-            if self.step % config.log_every == 0 and writer is not None:
-                seconds = (time.monotonic() - started) / (self.step - first)
-                self._log(writer, outcome, norm, seconds)
-            if self.step % config.picture_every == 0 and writer is not None:
-                writer.add_image("made, real", sheet(outcome.columns), self.step)
-            if self.step % config.save_every == 0 or self.step == config.steps:
-                self.save()
-            on_progress("train", self.step, config.steps)
+        try:
+            for norm in self.loop.run(lambda step: self._loss(drawer, step), lambda step: step / config.steps):
+                outcome = self._criticise()
+                if self.step % config.log_every == 0 and writer is not None:
+                    self._log(writer, outcome, norm, (time.monotonic() - started) / (self.step - first))
+                if self.step % config.picture_every == 0 and writer is not None:
+                    writer.add_image("made, real", sheet(outcome.columns), self.step)
+                if self.step % config.save_every == 0 or self.step == config.steps:
+                    self.save()
+                on_progress("train", self.step, config.steps)
+        except GradientError as error:
+            name = "" if self._outcome is None else f" ({self._outcome.name})"
+            raise MGGTalkError(
+                f"The gradient is not finite at step {self.step}{name}.",
+                f"The last checkpoint is of step {self.step - self.step % config.save_every}.",
+            ) from error
 
-    def _optimise(self, drawer: ThreadPoolExecutor) -> tuple[Outcome, float]:
-        """One step of Adam, and one of the critic if there is one."""
+    def _loss(self, drawer: ThreadPoolExecutor, step: int) -> Tensor:
+        """What the stage makes of the sample of a step; kept until the step is taken."""
         accelerator = self.accelerator
-        index = self.step * accelerator.num_processes + accelerator.process_index
+        index = step * accelerator.num_processes + accelerator.process_index
         with accelerator.autocast():
             sample = self._draw(drawer, index, index + accelerator.num_processes)
-            outcome = self.stage.outcome(self.learner, self.critic, sample, accelerator.device)
-        self.optimizer.zero_grad()
-        accelerator.backward(outcome.total)
-        norm = float(accelerator.clip_grad_norm_(self.learner.parameters(), self.config.clip_norm))
-        if not math.isfinite(norm):
-            raise MGGTalkError(
-                f"The gradient is not finite at step {self.step} ({outcome.name}).",
-                f"The last checkpoint is of step {self.step - self.step % self.config.save_every}.",
-            )
-        self.optimizer.step()
-        self.schedule.step()
-        self.average.update_parameters(accelerator.unwrap_model(self.learner))
+            self._outcome = self.stage.outcome(self.learner, self.critic, sample, accelerator.device)
+        return self._outcome.total
+
+    def _criticise(self) -> Outcome:
+        """The outcome of the last step, from which the critic learns too, if there is one."""
+        outcome = self._outcome
+        assert outcome is not None
         if self.critic is not None and self.critic_optimizer is not None:
             self.critic_optimizer.zero_grad()
-            accelerator.backward(self.stage.critic_loss(self.critic, outcome))
+            self.accelerator.backward(self.stage.critic_loss(self.critic, outcome))
             self.critic_optimizer.step()
-        return outcome, norm
+        return outcome
 
     def _draw(self, drawer: ThreadPoolExecutor, index: int, following: int) -> Any:
         """Draw the sample of one index, and the following one in the background."""
@@ -166,7 +175,7 @@ class Trainer:
         if not latest.exists():
             return
         self.accelerator.load_state(str(latest))
-        self.step = int(json.loads((latest / "step.json").read_text())["step"])
+        self.loop.step = int(json.loads((latest / "step.json").read_text())["step"])
         logger.info("resumed at step %d", self.step)
 
     def _check_config(self) -> None:
@@ -193,7 +202,7 @@ class Trainer:
         values |= {
             "total": float(outcome.total.detach()),
             "gradient": norm,
-            "rate": float(self.schedule.get_last_lr()[0]),
+            "rate": float(self.loop.schedule.get_last_lr()[0]),
             "seconds_per_step": seconds,
         }
         for name, value in values.items():
@@ -207,9 +216,7 @@ class Trainer:
 def rate(step: int, config: TrainConfig) -> float:
     """Factor of the learning rate: a linear rise, then a cosine to a tenth."""
     rise = min(1.0, (step + 1) / max(config.warmup, 1))
-    if not config.decay:
-        return rise
-    return rise * (0.55 + 0.45 * math.cos(math.pi * min(1.0, step / config.steps)))
+    return rise * cosine(step / config.steps) if config.decay else rise
 
 
 def sheet(columns: list[Tensor]) -> Tensor:

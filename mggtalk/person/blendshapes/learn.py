@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from mggtalk.person.footage import Footage
 from mggtalk.person.lessons import Lessons, Terms, compare, never, perceptual
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.runtime.progress import Progress, no_progress
+from mggtalk.training.loop import Loop, Rate, cosine
 
 EPSILON = {"sheet": 1e-6}
 OTHERS = 1e-5
@@ -81,24 +81,23 @@ class Learner:
         learned = Adapter.of({name: value.clone() for name, value in adapter.tensors().items()})
         touches = Touches(learned, self.avatar)
         groups = self._groups(learned)
-        optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
         draw = np.random.default_rng(config.seed)
         typical = np.array([int(learned.mouth.shares(frame).argmax()) for frame in self.motion])
         losses: list[float] = []
         started = time.monotonic()
-        done = 0.0
-        with torch.enable_grad():
-            while done < 1.0 and not stop():
-                for group in optimizer.param_groups:
-                    group["lr"] = group["full"] * _rate(done, config.frozen if group["moves"] else 0.0)
-                loss = self.loss(touches, self._choose(draw, typical, len(losses)))
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                losses.append(float(loss.detach()))
-                passed = (time.monotonic() - started) / (60.0 * config.minutes)
-                done = max(passed, len(losses) / config.steps)
-                on_progress("adapt", len(losses), max(len(losses), round(len(losses) / done)))
+
+        def done(step: int) -> float:
+            return max((time.monotonic() - started) / (60.0 * config.minutes), step / config.steps) if step else 0.0
+
+        def loss_at(step: int) -> Tensor:
+            loss = self.loss(touches, self._choose(draw, typical, step))
+            losses.append(float(loss.detach()))
+            return loss
+
+        rates = [_rate(done, config.frozen if group["moves"] else 0.0) for group in groups]
+        loop = Loop(torch.optim.Adam(groups, betas=(0.9, 0.99)), rates)
+        for _ in loop.run(loss_at, lambda step: 1.0 if stop() else done(step)):
+            on_progress("adapt", loop.step, max(loop.step, round(loop.step / done(loop.step))))
         for group in groups:
             for tensor in group["params"]:
                 tensor.requires_grad_(requires_grad=False)
@@ -121,16 +120,14 @@ class Learner:
     def _groups(self, adapter: Adapter) -> list[dict[str, Any]]:
         """Parameters that learn, and how fast."""
         config = self.config
-        groups: list[dict[str, Any]] = [
-            {"params": [adapter.colour], "full": config.rate, "moves": False, "eps": OTHERS}
-        ]
+        groups: list[dict[str, Any]] = [{"params": [adapter.colour], "lr": config.rate, "moves": False, "eps": OTHERS}]
         for name in REGIONS:
             region = getattr(adapter, name)
             for part in LEARNED:
                 moves = part == "vertices"
                 rate = config.rate * (config.geometry if moves else 1.0)
                 epsilon = EPSILON.get(part, OTHERS)
-                groups.append({"params": [getattr(region, part)], "full": rate, "moves": moves, "eps": epsilon})
+                groups.append({"params": [getattr(region, part)], "lr": rate, "moves": moves, "eps": epsilon})
         for group in groups:
             for tensor in group["params"]:
                 tensor.requires_grad_()
@@ -143,11 +140,9 @@ class Learner:
         return int(draw.choice(np.flatnonzero(typical == draw.choice(np.unique(typical)))))
 
 
-def _rate(done: float, frozen: float) -> float:
-    """Share of the full rate when a share of the time has passed: none while frozen, then a cosine to a tenth."""
-    if done < frozen:
-        return 0.0
-    return 0.1 + 0.9 * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
+def _rate(done: Callable[[int], float], frozen: float) -> Rate:
+    """Rate by the share of the work that is done: none while frozen, then a cosine to a tenth."""
+    return lambda step: 0.0 if (share := done(step)) < frozen else cosine(share)
 
 
 def _round(name: str, value: Tensor) -> Tensor:

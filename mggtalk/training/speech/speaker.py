@@ -11,6 +11,7 @@ from mggtalk.errors import OptionError
 from mggtalk.face.face_model import FaceModel
 from mggtalk.speech.audio_prior import AudioPrior, Voice, blend
 from mggtalk.speech.speech_inputs import CLOCK
+from mggtalk.training.loop import Loop
 from mggtalk.training.speech.clips import SpeechClip
 from mggtalk.training.speech.config import SpeechLossConfig
 from mggtalk.training.speech.learner import MouthLoss
@@ -66,16 +67,16 @@ def fit_voice(
     rest = clip.sources[0] if rest is None else rest
     source = prior.source_of(rest)[None]  # [1, M]
     voice = Voice(*(values.clone().requires_grad_() for values in Voice.average(prior.config)))
-    optimizer = torch.optim.Adam(voice, lr=config.learning_rate)
     target = (clip.expression - rest)[None, :frames]
-    with torch.enable_grad():
-        for _ in range(config.steps):
-            residual = prior.speak(channels, gate, source, voice)[0]  # [F, M]
-            residual = torch.lerp(residual[low], residual[low + 1], (place - low)[:, None]) @ prior.region  # [T, K]
-            made = blend(heard.rules[:frames], residual, heard.closed[:frames], prior.config)[None]
-            size = voice.mix.square().sum() + voice.style.square().sum()
-            total = loss(made, target, torch.ones(1, frames)) + config.ridge * size / (frames / clip.fps)
-            optimizer.zero_grad()
-            total.backward()
-            optimizer.step()
+
+    def loss_at(_: int) -> Tensor:
+        residual = prior.speak(channels, gate, source, voice)[0]  # [F, M]
+        residual = torch.lerp(residual[low], residual[low + 1], (place - low)[:, None]) @ prior.region  # [T, K]
+        made = blend(heard.rules[:frames], residual, heard.closed[:frames], prior.config)[None]
+        size = voice.mix.square().sum() + voice.style.square().sum()
+        return loss(made, target, torch.ones(1, frames)) + config.ridge * size / (frames / clip.fps)
+
+    loop = Loop(torch.optim.Adam(voice, lr=config.learning_rate), lambda _: 1.0)
+    for _ in loop.run(loss_at, lambda step: step / config.steps):
+        pass
     return Voice(*(values.detach() for values in voice))

@@ -1,15 +1,14 @@
-"""The training loop of the audio prior. It takes minutes, so a run is not resumed but made anew."""
+"""Training of the audio prior. It takes minutes, so a run is not resumed but made anew."""
 
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import Tensor
 
 from mggtalk.config import AudioPriorConfig
 from mggtalk.errors import OptionError
@@ -20,6 +19,7 @@ from mggtalk.speech.audio_prior import AudioPrior, mouth_region
 from mggtalk.speech.features import N_MELS
 from mggtalk.speech.phones import decode_phones
 from mggtalk.speech.speech_encoder import Ears
+from mggtalk.training.loop import Loop, average_of, cosine
 from mggtalk.training.speech.augment import music, vary
 from mggtalk.training.speech.clips import SpeechClip, hear
 from mggtalk.training.speech.config import SpeechAugmentConfig, SpeechTrainConfig
@@ -74,25 +74,22 @@ def train_prior(
     fit_linear(prior, clips, face_model)
     freeze(prior.linear)
     learner = SpeechLearner(prior, len(clips) + len(silent), face_model, config.loss).train()
-    average = AveragedModel(prior, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
+    average = average_of(prior, config.ema)
     learning = [value for value in learner.parameters() if value.requires_grad]
     optimizer = torch.optim.AdamW(learning, lr=config.learning_rate, weight_decay=config.weight_decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, config))
+    loop = Loop(optimizer, lambda step: rate(step, config), config.clip_norm, average, prior)
     sampler = PieceSampler(clips, silent, prior, np.random.default_rng(config.seed), config)
-    mean = 0.0
-    for step in range(1, config.steps + 1):
+    seen: list[float] = []
+
+    def loss_at(_: int) -> Tensor:
         total, lips = learner(sampler.draw())
-        optimizer.zero_grad()
-        total.backward()
-        torch.nn.utils.clip_grad_norm_(learning, config.clip_norm)
-        optimizer.step()
-        schedule.step()
-        average.update_parameters(prior)
-        mean += float(lips.detach()) / config.log_every
-        if step % config.log_every == 0:
-            logger.info("step %d: %.3f mm^2", step, mean)
-            mean = 0.0
-        on_progress("train", step, config.steps)
+        seen.append(float(lips.detach()))
+        return total
+
+    for _ in loop.run(loss_at, lambda step: step / config.steps):
+        if loop.step % config.log_every == 0:
+            logger.info("step %d: %.3f mm^2", loop.step, np.mean(seen[-config.log_every :]))
+        on_progress("train", loop.step, config.steps)
     prior.load_state_dict(average.module.state_dict())
     return freeze(prior)
 
@@ -101,8 +98,7 @@ def rate(step: int, config: SpeechTrainConfig) -> float:
     """Share of the learning rate at a step."""
     if step < config.warmup:
         return (step + 1) / config.warmup
-    done = (step - config.warmup) / max(config.steps - config.warmup, 1)
-    return 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0)))
+    return cosine((step - config.warmup) / max(config.steps - config.warmup, 1), floor=0.0)
 
 
 def with_variants(
