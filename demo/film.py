@@ -222,7 +222,6 @@ def _film(
         emit(Step(line, part))
 
     pace = Pace(show)
-    statement = check_statement(order.statement)
     avatar = find_avatar(engine, visitors, visitor, order.portrait, pace)
     performance = order.perform(engine.pipe, avatar, pace)
     sound = performance.sound
@@ -230,7 +229,7 @@ def _film(
     with tempfile.TemporaryDirectory(prefix="mggtalk-") as name:
         folder = Path(name)
         video = folder / f"mggtalk_{order.tab}.mp4"
-        frames, rate = _render(engine, avatar, motion, sound, order, statement, video, stop, emit)
+        frames, rate = _render(engine, avatar, motion, sound, order, video, stop, emit)
         emit(Step("Writing the files", 1.0))
         made = _first(motion, frames)
         save_motion(_first(performance.motion, frames), folder / "motion.npz")
@@ -270,14 +269,13 @@ def _render(
     motion: Motion,
     sound: str | Path | None,
     order: Order,
-    statement: str | None,
     path: Path,
     stop: threading.Event,
     emit: Callable[[Step], None],
 ) -> tuple[int, float | None]:
     """Write the video and tell its pieces; the number of frames, and frames a second."""
     pace = Pace(lambda part, line: emit(Step(line, part)))  # a stop ends the loop, it does not raise here
-    pieces = path.parent / "live"
+    statement, pieces = check_statement(order.statement), path.parent / "live"
     pieces.mkdir()
     count, width = 0, _width(order)
     buffer: Buffer[Piece] = Buffer(len(motion), motion.fps)

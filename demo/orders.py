@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 from demo.film import Order, Portrait
 from demo.limits import LIMITS, MOTION_MEGABYTES, as_number, as_truth, exactly_one, given
@@ -15,7 +16,16 @@ from mggtalk.errors import OptionError
 from mggtalk.media import check_readable
 from mggtalk.motion.retarget import PoseMode
 from mggtalk.motion.style import Style
-from mggtalk.performance import Performance, around, check_driver, from_motion_file, from_speech, from_video
+from mggtalk.performance import (
+    Performance,
+    around,
+    check_driver,
+    from_motion_file,
+    from_speech,
+    from_video,
+    read_motion,
+    with_head_of,
+)
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.runtime.progress import Progress
 
@@ -127,84 +137,93 @@ def _reenact(
 
 
 def talk_order(*values: object) -> Order:
-    """The order of the tab *Talk*: what all have in common, then as in :func:`_talk`."""
-    return _talk(order("talk", *values[:7]), *values[7:])  # type: ignore[arg-type]
+    """The order of the tab *Talk*: what all have in common, then as in :class:`Talk`."""
+    return _talk(order("talk", *values[:7]), Talk(*values[7:]))  # type: ignore[arg-type]
 
 
-def _talk(
-    common: Order,
-    speech: str | None,
-    language: str,
-    mouth: float,
-    head: str,
-    head_strength: float,
-    blinks: float,
-    donor: str | None,
-    seed: float | None,
-) -> Order:
+class Talk(NamedTuple):
+    """What the tab *Talk* asks for, in the order of its inputs."""
+
+    speech: str | None
+    language: str
+    mouth: float
+    head: str
+    head_strength: float
+    blinks: float
+    donor: str | None
+    seed: float | None
+
+
+def _talk(common: Order, asked: Talk) -> Order:
     """Drive by speech."""
-    if language not in LANGUAGES or head not in HEAD_STYLES:
-        raise OptionError(f"The choice {language!r}, {head!r} does not exist.", "Choose from the lists.")
-    mouth = as_number("mouth strength", mouth, 0, 2)
-    head_strength = as_number("head motion", head_strength, 0, 2)
-    blinks = as_number("blink rate", blinks, 0, 60)
-    number = int(as_number("variation", 0 if seed is None else seed, 0, 2**31 - 1))
+    if asked.language not in LANGUAGES or asked.head not in HEAD_STYLES:
+        problem = f"The choice {asked.language!r}, {asked.head!r} does not exist."
+        raise OptionError(problem, "Choose from the lists.")
+    mouth = as_number("mouth strength", asked.mouth, 0, 2)
+    head_strength = as_number("head motion", asked.head_strength, 0, 2)
+    blinks = as_number("blink rate", asked.blinks, 0, 60)
+    number = int(as_number("variation", 0 if asked.seed is None else asked.seed, 0, 2**31 - 1))
 
     def check() -> None:
-        given(speech, "recording", "Upload one, or record your voice.")
-        check_files(None, speech, donor)
+        given(asked.speech, "recording", "Upload one, or record your voice.")
+        check_files(None, asked.speech, asked.donor)
 
     def perform(pipe: MGGTalkPipeline, avatar: Avatar, on_progress: Progress) -> Performance:
         manner = replace(
             pipe.config.speech,
             mouth=mouth,
-            head_motion=HEAD_STYLES[head] * head_strength,
+            head_motion=HEAD_STYLES[asked.head] * head_strength,
             blinks_per_minute=blinks,
         )
-        return from_speech(pipe, str(speech), number, LANGUAGES[language], donor, on_progress, manner, avatar)
+        poses = None if asked.donor is None else read_motion(pipe, asked.donor)
+        said = from_speech(pipe, str(asked.speech), number, LANGUAGES[asked.language], on_progress, manner, avatar)
+        return said if poses is None else said._replace(motion=with_head_of(said.motion, poses))
 
-    return replace(common, check=check, perform=perform, drivers=(speech, donor))
+    return replace(common, check=check, perform=perform, drivers=(asked.speech, asked.donor))
 
 
 def free_view_order(*values: object) -> Order:
-    """The order of the tab *Free view*: what all have in common, then as in :func:`_free_view`."""
-    return _free_view(order("free_view", *values[:7]), *values[7:])  # type: ignore[arg-type]
+    """The order of the tab *Free view*: what all have in common, then as in :class:`FreeView`."""
+    return _free_view(order("free_view", *values[:7]), FreeView(*values[7:]))  # type: ignore[arg-type]
 
 
-def _free_view(
-    common: Order,
-    view: str,
-    path: str,
-    low: float,
-    high: float,
-    fov: float,
-    driving: str | None,
-    speech: str | None,
-    motion: str | None,
-) -> Order:
+class FreeView(NamedTuple):
+    """What the tab *Free view* asks for, in the order of its inputs."""
+
+    view: str
+    path: str
+    low: float
+    high: float
+    fov: float
+    driving: str | None
+    speech: str | None
+    motion: str | None
+
+
+def _free_view(common: Order, asked: FreeView) -> Order:
     """Look from a moving viewpoint, or from three sides at once."""
+    view, path, drivers = asked.view, asked.path, (asked.driving, asked.speech, asked.motion)
     if view not in VIEWS or path not in PATHS:
         raise OptionError(f"The choice {view!r}, {path!r} does not exist.", "Choose from the lists.")
-    driven = any((driving, speech, motion))
-    low, high = as_number("least yaw", low, -60, 0), as_number("greatest yaw", high, 0, 60)
-    fov = as_number("field of view", fov, 10, 60)
+    low, high = as_number("least yaw", asked.low, -60, 0), as_number("greatest yaw", asked.high, 0, 60)
+    fov = as_number("field of view", asked.fov, 10, 60)
 
     def check() -> None:
         check_yaw(low, high, 60.0)
         dolly(fov, RenderConfig().focal_ratio)
-        if driven:
-            exactly_one(video=driving, recording=speech, motion_file=motion)
-        check_files(driving, speech, motion)
+        if any(drivers):
+            exactly_one(video=asked.driving, recording=asked.speech, motion_file=asked.motion)
+        check_files(*drivers)
 
     def perform(pipe: MGGTalkPipeline, avatar: Avatar, on_progress: Progress) -> Performance:
         performance = None
-        if driving is not None:
-            performance = from_video(pipe, driving, on_progress=on_progress)
-        elif motion is not None:
-            performance = _short(from_motion_file(pipe, motion))
-        elif speech is not None:
-            performance = from_speech(pipe, speech, on_progress=on_progress, avatar=avatar)
+        if asked.driving is not None:
+            performance = from_video(pipe, asked.driving, on_progress=on_progress)
+        elif asked.motion is not None:
+            performance = _short(from_motion_file(pipe, asked.motion))
+        elif asked.speech is not None:
+            performance = from_speech(pipe, asked.speech, on_progress=on_progress, avatar=avatar)
         return around(pipe, avatar, (low, high), performance, PATHS[path])
 
     around_it = {"pose": "absolute", "yaws": VIEWS[view], "fov": fov, "viewer": True}
-    return replace(common, check=check, perform=perform, drivers=(driving, speech, motion), **around_it)  # type: ignore[arg-type]
+    return replace(common, check=check, perform=perform, drivers=drivers, **around_it)  # type: ignore[arg-type]

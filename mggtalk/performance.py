@@ -86,7 +86,6 @@ def from_speech(
     speech: str | Path,
     seed: int = 0,
     language: str | None = None,
-    head: str | Path | None = None,
     on_progress: Progress = no_progress,
     manner: SpeechConfig | None = None,
     avatar: Avatar | None = None,
@@ -99,15 +98,12 @@ def from_speech(
         speech: The file.
         seed: Of the invented head motion and blinks.
         language: See :meth:`MGGTalkPipeline.listen`.
-        head: A motion file whose head poses replace the invented ones.
         on_progress: Called with stage, steps done and steps in all.
         manner: See :meth:`MGGTalkPipeline.listen`.
         avatar: Who is to speak, if it is known.
         voice: How the speaker moves the lips; the average one by default.
     """
-    poses = None if head is None else read_motion(pipe, head)
-    motion = pipe.listen(speech, seed, language, on_progress, manner, avatar, voice)
-    return Performance(motion if poses is None else with_head_of(motion, poses), speech)
+    return Performance(pipe.listen(speech, seed, language, on_progress, manner, avatar, voice), speech)
 
 
 def from_motion_file(pipe: MGGTalkPipeline, path: str | Path) -> Performance:

@@ -50,7 +50,7 @@ from mggtalk.scene import Camera, FaceTrack, Gaussians, Motion, MotionFrame
 from mggtalk.sgp.predictor import SymmetricGaussianPredictor
 from mggtalk.speech.audio_prior import AudioPrior, Voice
 from mggtalk.speech.features import measure, record
-from mggtalk.speech.listen import listen
+from mggtalk.speech.listen import Speaker, listen
 from mggtalk.speech.smart_turn import why_not_fetched
 from mggtalk.speech.speech_encoder import Ears, encoder_folder
 
@@ -418,7 +418,8 @@ class MGGTalkPipeline:
         check_speech(sound)
         ratio = self.config.render.focal_ratio
         rest = None if avatar is None else close_lips(self.face_model, avatar.identity, avatar.expression)
-        motion = listen(sound, self.face_model, manner, seed, language, on_progress, ratio, prior, rest, voice)
+        speaker = Speaker(prior, rest, voice)
+        motion = listen(sound, self.face_model, manner, seed, language, on_progress, ratio, speaker)
         missing = "" if ears is not None or self.encoded_prior.untrained else self.missing_encoder()
         if not missing:
             return motion

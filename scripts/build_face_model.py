@@ -299,18 +299,17 @@ def build(clip_tracks: list[FaceTrack], portraits: list[FaceTrack], config: Face
     from_weights = expression_coefficients(effects, expression_basis, 1e-3)
     from_weights = close_lids(from_weights, mean, expression_basis)
     digest = hashlib.sha256(mean.numpy().tobytes() + expression_basis.numpy().tobytes()).hexdigest()[:8]
-    return FaceModel(
-        mean=mean,
-        identity_basis=identity_basis,
-        expression_basis=expression_basis,
-        triangles=torch.from_numpy(topology.triangles().copy()),
-        mirror=torch.from_numpy(topology.mirror_permutation().copy()),
-        to_weights=to_weights,
-        from_weights=from_weights,
-        rest_weights=rest,
-        version=f"landmark-{digest}",
-        config=config,
-    )
+    tensors = {
+        "mean": mean,
+        "identity_basis": identity_basis,
+        "expression_basis": expression_basis,
+        "triangles": torch.from_numpy(topology.triangles().copy()),
+        "mirror": torch.from_numpy(topology.mirror_permutation().copy()),
+        "to_weights": to_weights,
+        "from_weights": from_weights,
+        "rest_weights": rest,
+    }
+    return FaceModel(tensors, f"landmark-{digest}", config)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ import torch
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.depth.catalogue import download
 from mggtalk.errors import OptionError
-from mggtalk.evaluation import evaluate, markdown
+from mggtalk.evaluation import EvaluationConfig, evaluate, markdown
 from mggtalk.evaluation.methods import make_methods
 from mggtalk.media.clips import VIDEO_SUFFIXES, find_clips
 from mggtalk.media.image import IMAGE_SUFFIXES
@@ -22,7 +22,15 @@ from mggtalk.media.watermark import THRESHOLD
 from mggtalk.motion.arkit import CSV_SUFFIX, save_arkit_csv
 from mggtalk.motion.motion_file import save_motion
 from mggtalk.motion.retarget import PoseMode
-from mggtalk.performance import Performance, around, from_motion_file, from_speech, from_video
+from mggtalk.performance import (
+    Performance,
+    around,
+    from_motion_file,
+    from_speech,
+    from_video,
+    read_motion,
+    with_head_of,
+)
 from mggtalk.person.load import load_adapter
 from mggtalk.pipeline import MGGTalkPipeline, check_device
 from mggtalk.runtime.files import temporary_beside
@@ -52,8 +60,11 @@ def talk(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     pipe, avatar = open_portrait(options, on_progress)
     voice = None if options.voice is None else load_voice(options.voice, pipe.lip_prior()[0].config)
     performance = from_speech(
-        pipe, options.audio, options.seed, options.language, options.motion, on_progress, avatar=avatar, voice=voice
+        pipe, options.audio, options.seed, options.language, on_progress, avatar=avatar, voice=voice
     )
+    if options.motion is not None:
+        poses = read_motion(pipe, options.motion)
+        performance = performance._replace(motion=with_head_of(performance.motion, poses))
     return write_video(pipe, avatar, performance, "relative", options, on_progress)
 
 
@@ -170,14 +181,16 @@ def measure(options: argparse.Namespace, on_progress: Progress) -> list[str]:
         options.clips,
         options.csv,
         options.out,
-        options.every,
-        options.size,
+        EvaluationConfig(
+            options.every,
+            options.size,
+            options.split,
+            options.mode,
+            tuple(options.metrics),
+            options.frames,
+            options.portrait_frame,
+        ),
         on_progress,
-        options.split,
-        options.mode,
-        options.metrics,
-        options.frames,
-        options.portrait_frame,
     )
     return markdown(evaluation).splitlines()
 
@@ -230,7 +243,7 @@ def drive(pipe: MGGTalkPipeline, avatar: Avatar, options: argparse.Namespace, on
         return from_video(pipe, options.driving, options.driver_face, on_progress)
     if options.motion is not None:
         return from_motion_file(pipe, options.motion)
-    return from_speech(pipe, options.audio, options.seed, options.language, None, on_progress, avatar=avatar)
+    return from_speech(pipe, options.audio, options.seed, options.language, on_progress, avatar=avatar)
 
 
 def write_video(

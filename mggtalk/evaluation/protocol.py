@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +28,7 @@ from mggtalk.evaluation.scores import PRIOR, REAL, STILL, TRAINED, ClipScore, Ev
 from mggtalk.evaluation.sheets import Moment, save_sheet
 from mggtalk.evaluation.tasks import MODES, PORTRAIT_FRAMES, Mode, PortraitFrame, Reenactor, Task, make_task
 from mggtalk.face.lips import lip_gap
-from mggtalk.media.clips import find_clips, other_person
+from mggtalk.media.clips import Clip, find_clips, other_person
 from mggtalk.motion.retarget import retarget
 from mggtalk.nets.perceptual import LPIPS
 from mggtalk.runtime.progress import Progress, no_progress
@@ -47,19 +47,45 @@ class Method(NamedTuple):
     noise: float = 0.0  # standard deviation of what is added to the driving expression, in its standard deviations
 
 
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """What is measured, and of what."""
+
+    every: int = 1  # generate and measure each so many-th frame only; the driving motion is tracked on all frames
+    size: int = 256  # side of the compared frames
+    split: str = "val"  # which rows of the table; several splits with commas between them
+    mode: Mode = "self"  # what drives the portrait, see mggtalk.evaluation.tasks
+    foreign: tuple[str, ...] = ()  # metrics by networks of others, of mggtalk.evaluation.foreign.FOREIGN; fetched once
+    most: int | None = None  # measure so many frames of a clip at most; perceptual distances are then of every one
+    portrait_frame: PortraitFrame = "first"  # the clip's first frame, or the most turned one, made frontal from there
+
+    def check(self) -> None:
+        """Refuse settings that make no sense.
+
+        Raises:
+            OptionError: With the first one.
+        """
+        if self.every < 1:
+            raise OptionError(f"The stride over frames is {self.every}.", "Give 1 or more.")
+        if self.mode not in MODES:
+            raise OptionError(f"The mode is {self.mode!r}.", f"Choose one of {', '.join(MODES)}.")
+        if self.most is not None and self.most < 1:
+            raise OptionError(f"The number of frames is {self.most}.", "Give 1 or more.")
+        frame = self.portrait_frame
+        if frame not in PORTRAIT_FRAMES:
+            raise OptionError(f"The portrait's frame is {frame!r}.", f"Choose {' or '.join(PORTRAIT_FRAMES)}.")
+        if frame != "first" and self.mode != "self":
+            problem = f"The mode is {self.mode!r} with the {frame} frame as the portrait."
+            raise OptionError(problem, "Use the mode 'self' for it.")
+
+
 def evaluate(
     methods: Mapping[str, Method],
     clips: str | Path,
     csv: str | Path | None = None,
     out: str | Path | None = None,
-    every: int = 1,
-    size: int = 256,
+    config: EvaluationConfig | None = None,
     on_progress: Progress = no_progress,
-    split: str = "val",
-    mode: Mode = "self",
-    foreign: Iterable[str] = (),
-    most: int | None = None,
-    portrait_frame: PortraitFrame = "first",
 ) -> Evaluation:
     """Evaluate methods on a folder of clips.
 
@@ -68,16 +94,8 @@ def evaluate(
         clips: Folder of videos.
         csv: See :func:`find_clips`; all videos of the folder without it.
         out: Folder for ``evaluation.json``, ``evaluation.md`` and ``sheets/<clip>.png``; nothing is written without it.
-        every: Generate and measure each so many-th frame only. The driving motion is tracked on all frames.
-        size: Side of the compared frames.
+        config: What is measured.
         on_progress: Called with ``"evaluate"``, steps done and steps in all; a step is a clip under a method.
-        split: Which rows of the table; several splits with commas between them.
-        mode: What drives the portrait, see :mod:`mggtalk.evaluation.tasks`.
-        foreign: Metrics that need networks of others, of :data:`mggtalk.evaluation.foreign.FOREIGN`, which are fetched
-            once.
-        most: Measure so many frames of a clip at most; perceptual distances are then taken of every one.
-        portrait_frame: Which frame of the clip the portrait is: the first, or the most turned one, from which the most
-            frontal ones are made.
 
     Returns:
         The scores. Clips that cannot be measured are named with the reason, and so are metrics.
@@ -86,50 +104,55 @@ def evaluate(
         OptionError: If there is nothing to evaluate, or an option is not allowed.
         MGGTalkError: If not one clip could be measured.
     """
-    if every < 1:
-        raise OptionError(f"The stride over frames is {every}.", "Give 1 or more.")
-    if mode not in MODES:
-        raise OptionError(f"The mode is {mode!r}.", f"Choose one of {', '.join(MODES)}.")
-    if most is not None and most < 1:
-        raise OptionError(f"The number of frames is {most}.", "Give 1 or more.")
-    if portrait_frame not in PORTRAIT_FRAMES:
-        raise OptionError(f"The portrait's frame is {portrait_frame!r}.", f"Choose {' or '.join(PORTRAIT_FRAMES)}.")
-    if portrait_frame != "first" and mode != "self":
-        raise OptionError(
-            f"The mode is {mode!r} with the {portrait_frame} frame as the portrait.", "Use the mode 'self' for it."
-        )
-    found = find_clips(clips, csv, split)
-    judges, not_computed = load_judges(foreign, mode in ("audio", "fixed-pose"))
-    lpips = _load_lpips(mode, not_computed)
+    config = config or EvaluationConfig()
+    config.check()
+    found = find_clips(clips, csv, config.split)
+    judges, not_computed = load_judges(config.foreign, config.mode in ("audio", "fixed-pose"))
+    lpips = _load_lpips(config.mode, not_computed)
     scores: list[ClipScore] = []
     skipped: dict[str, str] = {}
     on_progress("evaluate", 0, len(found))
     for index, clip in enumerate(found):
         try:
-            source = other_person(found, index) if mode == "cross" else clip
-            task = make_task(next(iter(methods.values())).pipe, clip, source, mode, every, size, most, portrait_frame)
-            score, moments = score_task(task, methods, size, lpips, judges, LPIPS_STRIDE if most is None else 1)
+            source = other_person(found, index) if config.mode == "cross" else clip
+            task = _task(methods, clip, source, config)
+            stride = LPIPS_STRIDE if config.most is None else 1
+            score, moments = score_task(task, methods, config.size, lpips, judges, stride)
         except MGGTalkError as error:
             logger.warning("%s is left out: %s", clip.path.name, error)
             skipped[clip.path.name] = str(error)
         else:
             scores.append(score)
             if out is not None:
-                save_sheet(resize_picture(task.portrait, size), moments, Path(out) / "sheets" / f"{clip.path.stem}.png")
+                picture = resize_picture(task.portrait, config.size)
+                save_sheet(picture, moments, Path(out) / "sheets" / f"{clip.path.stem}.png")
         on_progress("evaluate", index + 1, len(found))
     if not scores:
         first = next(iter(skipped.values()))
         raise MGGTalkError(f"None of {len(found)} clips could be measured. The first: {first}", "Give other clips.")
-    fid = {}
-    if judges.fid is not None:
-        try:
-            fid = judges.fid.distances()
-        except OptionError as error:
-            not_computed[FID] = f"not computed: {error}"
-    evaluation = Evaluation(mode, size, every, tuple(scores), skipped, not_computed, fid, portrait_frame, most)
+    fid = _fid(judges, not_computed)
+    facts = (config.mode, config.size, config.every, tuple(scores), skipped, not_computed, fid)
+    evaluation = Evaluation(*facts, config.portrait_frame, config.most)
     if out is not None:
         write_report(evaluation, out)
     return evaluation
+
+
+def _task(methods: Mapping[str, Method], clip: Clip, source: Clip, config: EvaluationConfig) -> Task:
+    """What is asked of all methods for one clip; the first method's pipeline tracks it."""
+    pipe = next(iter(methods.values())).pipe
+    return make_task(pipe, clip, source, config.mode, config.every, config.size, config.most, config.portrait_frame)
+
+
+def _fid(judges: Judges, not_computed: dict[str, str]) -> dict[str, float]:
+    """FID of each method; empty if it is not asked for, or there are too few frames, which is noted."""
+    if judges.fid is None:
+        return {}
+    try:
+        return judges.fid.distances()
+    except OptionError as error:
+        not_computed[FID] = f"not computed: {error}"
+        return {}
 
 
 def score_task(

@@ -8,6 +8,7 @@ at rest: mouth closed, eyes open, looking ahead. Identity carries no size: the d
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -27,49 +28,24 @@ class FaceModel(nn.Module):
     """The 3DMM and its linear maps to and from the 52 blendshape scores.
 
     Args:
-        mean: ``[478, 3]``.
-        identity_basis: ``[I, 478, 3]``, one standard deviation each.
-        expression_basis: ``[K, 478, 3]``, one standard deviation each.
-        triangles: ``[898, 3]`` int64.
-        mirror: ``[478]`` int64, the mirror image of each vertex.
-        to_weights: ``[K, 52]``, from expression coefficients to blendshape scores relative to those at rest.
-        from_weights: ``[52, K]``, the other way.
-        rest_weights: ``[52]``, the tracker's typical scores of a face at rest.
+        tensors: All of :data:`TENSORS` by name, in the shapes that stand beside the attributes.
         version: Name of the basis; coefficients of different versions do not mix.
         config: Weights of the fit.
     """
 
-    mean: Tensor
-    identity_basis: Tensor
-    expression_basis: Tensor
-    triangles: Tensor
-    mirror: Tensor
-    to_weights: Tensor
-    from_weights: Tensor
-    rest_weights: Tensor
+    mean: Tensor  # [478, 3]
+    identity_basis: Tensor  # [I, 478, 3], one standard deviation each
+    expression_basis: Tensor  # [K, 478, 3], one standard deviation each
+    triangles: Tensor  # [898, 3] int64
+    mirror: Tensor  # [478] int64, the mirror image of each vertex
+    to_weights: Tensor  # [K, 52] from expression coefficients to blendshape scores relative to those at rest
+    from_weights: Tensor  # [52, K] the other way
+    rest_weights: Tensor  # [52] the tracker's typical scores of a face at rest
 
-    def __init__(
-        self,
-        mean: Tensor,
-        identity_basis: Tensor,
-        expression_basis: Tensor,
-        triangles: Tensor,
-        mirror: Tensor,
-        to_weights: Tensor,
-        from_weights: Tensor,
-        rest_weights: Tensor,
-        version: str,
-        config: FaceModelConfig | None = None,
-    ) -> None:
+    def __init__(self, tensors: Mapping[str, Tensor], version: str, config: FaceModelConfig | None = None) -> None:
         super().__init__()
-        self.register_buffer("mean", mean)
-        self.register_buffer("identity_basis", identity_basis)
-        self.register_buffer("expression_basis", expression_basis)
-        self.register_buffer("triangles", triangles)
-        self.register_buffer("mirror", mirror)
-        self.register_buffer("to_weights", to_weights)
-        self.register_buffer("from_weights", from_weights)
-        self.register_buffer("rest_weights", rest_weights)
+        for name in TENSORS:
+            self.register_buffer(name, tensors[name])
         self.version = version
         self.config = config or FaceModelConfig()
 
@@ -96,7 +72,7 @@ class FaceModel(nn.Module):
             )
         whole = {"triangles", "mirror"}
         parts = {name: tensors[name].long() if name in whole else tensors[name].float() for name in TENSORS}
-        return FaceModel(**parts, version=version, config=config)
+        return FaceModel(parts, version, config)
 
     def save(self, path: str | Path) -> None:
         """Write the model in half precision, with a description beside it in JSON."""

@@ -7,6 +7,7 @@ import weakref
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,6 +31,16 @@ COLOURS = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "b
 TO_YUV = "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
 
 
+class Coding(NamedTuple):
+    """Settings of x264."""
+
+    crf: int = 18  # quality, 0 (exact) to 51
+    preset: str = "veryfast"  # its trade of time against size
+
+
+CODING = Coding()
+
+
 class VideoWriter:
     """An MP4 that every browser plays (H.264 yuv420p, AAC, index at the front), written one frame at a time.
 
@@ -45,8 +56,7 @@ class VideoWriter:
         fps: Frames per second; 29.97 means 30000/1001.
         sound: A file with sound, or samples. It starts with the first frame, and is cut, or continued with silence,
             to the length of the frames.
-        crf: Quality of x264, 0 (exact) to 51.
-        preset: x264's trade of time against size.
+        coding: How x264 codes them.
         no_badge: A statement that leaves the visible badge out, and is noted in the metadata: see
             :func:`~mggtalk.media.badge.check_statement`.
         watermark: False leaves the invisible watermark out; for videos that are not made by the pipeline.
@@ -63,8 +73,7 @@ class VideoWriter:
         height: int,
         fps: float | Fraction,
         sound: PathLike | Sound | None = None,
-        crf: int = 18,
-        preset: str = "veryfast",
+        coding: Coding = CODING,
         no_badge: str | None = None,
         watermark: bool = True,
     ) -> None:
@@ -83,8 +92,9 @@ class VideoWriter:
         size = f"{self.width + self.width % 2}x{self.height + self.height % 2}"
         rate = f"{self.rate.numerator}/{self.rate.denominator}"
         source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", rate, "-i", "pipe:0"]
-        coding = ["-vf", f"{TO_YUV},format=yuv420p", *COLOURS, "-c:v", "libx264", "-preset", preset, "-crf", str(crf)]
-        self._pipe = FFmpegPipe([*source, *coding, "-f", "mp4", file_url(self._pictures)], writes=True)
+        x264 = ["-c:v", "libx264", "-preset", coding.preset, "-crf", str(coding.crf)]
+        options = ["-vf", f"{TO_YUV},format=yuv420p", *COLOURS, *x264]
+        self._pipe = FFmpegPipe([*source, *options, "-f", "mp4", file_url(self._pictures)], writes=True)
         self._cleanup = weakref.finalize(self, _remove, self._pipe, (self._pictures, self._complete))
 
     def __enter__(self) -> VideoWriter:

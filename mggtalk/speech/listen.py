@@ -42,6 +42,18 @@ NOTED_TRUST = 0.6
 """Below this the user is told."""
 
 
+class Speaker(NamedTuple):
+    """Who speaks, as far as it is known."""
+
+    prior: AudioPrior | None = None  # what was learned; without it, or untrained, the rules move the lips alone
+    source: Tensor | None = None  # [K] expression at rest of the portrait
+    voice: Voice | None = None  # how the speaker moves the lips; the average one by default
+
+
+NOBODY = Speaker()
+"""The rules, for any portrait."""
+
+
 class SpeechCurves(NamedTuple):
     """Blendshape weights of a recording, or of a part of one, and what they rest on."""
 
@@ -59,9 +71,7 @@ def listen(
     language: str | None = None,
     on_progress: Progress = no_progress,
     focal_ratio: float = RenderConfig.focal_ratio,
-    prior: AudioPrior | None = None,
-    source: Tensor | None = None,
-    voice: Voice | None = None,
+    speaker: Speaker = NOBODY,
 ) -> Motion:
     """Turn speech into motion.
 
@@ -74,9 +84,7 @@ def listen(
             by how well the phones fit.
         on_progress: Called with stage, steps done and steps in all.
         focal_ratio: Of the camera that the poses refer to.
-        prior: What was learned; without it, or untrained, the rules move the lips alone, and the notes say so.
-        source: Expression at rest ``[K]`` of the portrait that is to speak, if it is known.
-        voice: Of the speaker; the average one by default.
+        speaker: Where the rules alone move the lips, the notes say so.
 
     Returns:
         ``round(seconds * fps)`` frames, at least one. Poses are around a head that looks straight ahead, to be used
@@ -90,7 +98,7 @@ def listen(
     if seed < 0:
         raise OptionError(f"The seed is {seed}.", "Choose 0 or more.")
     _check(config, language)
-    prior = None if prior is None or prior.untrained else prior
+    prior = None if speaker.prior is None or speaker.prior.untrained else speaker.prior
     recording = sound if isinstance(sound, Recording) else record(sound, None if prior is None else prior.ears())
     speech = understand(recording, language, on_progress)
     frames = max(1, round(recording.seconds * config.fps))
@@ -101,6 +109,7 @@ def listen(
         speech.features, frames, config.fps, eye_chance, config.blinks_per_minute, head_degrees
     )  # [T, 52]
     learned = prior if speech.trust > 0.0 else None  # music has no phones
+    speaker = speaker._replace(prior=learned)
     expression = torch.empty(frames, face_model.expression_basis.shape[0])  # [T, K]
     block = math.ceil(BLOCK_SECONDS * config.fps)
     for low in range(0, frames, block):
@@ -108,7 +117,7 @@ def listen(
         above = (
             face_model.from_blendshapes(torch.from_numpy(eyes[low:high]).to(face_model.mean)).float().cpu()
         )  # [t, K]
-        expression[low:high] = above + lips(speech, low, high, face_model, config, learned, source, voice)
+        expression[low:high] = above + lips(speech, low, high, face_model, config, speaker)
         on_progress("listen", high, frames)
     return Motion(
         expression=expression,
@@ -127,9 +136,7 @@ def lips(
     high: int,
     face_model: FaceModel,
     config: SpeechConfig,
-    prior: AudioPrior | None = None,
-    source: Tensor | None = None,
-    voice: Voice | None = None,
+    speaker: Speaker = NOBODY,
 ) -> Tensor:
     """Expressions of the lips in some frames of a video. Only what is near is looked at, and parts fit together.
 
@@ -139,9 +146,7 @@ def lips(
         high: Behind the last frame.
         face_model: Takes blendshape weights to expression coefficients.
         config: Frame rate and strength of the mouth.
-        prior: What was learned; without it the rules speak alone.
-        source: See :func:`listen`.
-        voice: See :func:`listen`.
+        speaker: Who speaks; the prior is trained, if there is one.
 
     Returns:
         ``[t, K]`` relative to rest.
@@ -153,10 +158,11 @@ def lips(
     curves = mouth_curves(speech.part(start, end), np.arange(first, last) / config.fps - start, config)
     inside = slice(low - first, high - first)
     rules = face_model.from_blendshapes(torch.from_numpy(curves.weights[inside]).to(face_model.mean)).float().cpu()
+    prior = speaker.prior
     if prior is None:
         return rules
     inputs = speech_inputs(curves.speech, curves.rules)
-    residual = prior.listen(inputs, np.arange(low, high) / config.fps - start, source, voice)  # [t, K]
+    residual = prior.listen(inputs, np.arange(low, high) / config.fps - start, speaker.source, speaker.voice)  # [t, K]
     return blend(rules, config.mouth * residual, torch.from_numpy(curves.closed[inside]), prior.config)
 
 

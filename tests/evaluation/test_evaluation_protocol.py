@@ -13,7 +13,7 @@ from mggtalk.evaluation.fid import InceptionDistance
 from mggtalk.evaluation.foreign import FOREIGN, NOBODY, Foreign, Judges, load_judges
 from mggtalk.evaluation.frames import FrameStore, centre_square, resize_picture
 from mggtalk.evaluation.identity import SFace
-from mggtalk.evaluation.protocol import evaluate, score_task
+from mggtalk.evaluation.protocol import EvaluationConfig, evaluate, score_task
 from mggtalk.evaluation.scores import REAL
 from mggtalk.evaluation.tasks import head_turn, make_task, turned_and_frontal
 from mggtalk.geometry import euler_to_rotation
@@ -201,10 +201,10 @@ def test_foreign_networks_judge_methods_and_the_real_frames(clips):
 
 def test_too_few_frames_for_fid_are_counted(clips, monkeypatch):
     monkeypatch.setitem(FOREIGN, "fid", Foreign("FID", "Colours", Colours))
-    few = evaluate({PRIOR: Method(DiscPipe())}, clips, every=6, size=64, foreign=["fid"])
+    few = evaluate({PRIOR: Method(DiscPipe())}, clips, config=EvaluationConfig(every=6, size=64, foreign=("fid",)))
     assert few.not_computed["FID"].startswith("not computed: 2 frames are too few")
     assert not few.fid
-    enough = evaluate({PRIOR: Method(DiscPipe())}, clips, every=3, size=64, foreign=["fid"])
+    enough = evaluate({PRIOR: Method(DiscPipe())}, clips, config=EvaluationConfig(every=3, size=64, foreign=("fid",)))
     assert "FID" not in enough.not_computed and enough.mean.scores[PRIOR].fid == enough.fid[PRIOR] >= 0.0
 
 
@@ -287,7 +287,9 @@ def test_turned_protocol_takes_its_portrait_from_the_clip(clips, tmp_path):
     assert len(task.reference) == len(task.still) == 3
     score, _ = score_task(task, {PRIOR: Method(pipe)}, 64, stride=1)
     assert score.scores[PRIOR].psnr > score.scores[STILL].psnr + 5
-    whole = evaluate({PRIOR: Method(pipe)}, clips, out=tmp_path, size=64, most=2, portrait_frame="turned")
+    whole = evaluate(
+        {PRIOR: Method(pipe)}, clips, out=tmp_path, config=EvaluationConfig(size=64, most=2, portrait_frame="turned")
+    )
     assert whole.portrait_frame == "turned" and whole.mean.frames == 2
     assert "most turned frame" in (tmp_path / "evaluation.md").read_text(encoding="utf-8")
 
@@ -309,7 +311,11 @@ def test_pictures_are_measured_even_when_no_face_can_be_found(clips):
 def test_evaluate_writes_a_report_and_names_what_it_left_out(clips, tmp_path):
     steps = []
     result = evaluate(
-        {PRIOR: Method(DiscPipe())}, clips, out=tmp_path, every=3, size=64, on_progress=lambda *step: steps.append(step)
+        {PRIOR: Method(DiscPipe())},
+        clips,
+        out=tmp_path,
+        config=EvaluationConfig(every=3, size=64),
+        on_progress=lambda *step: steps.append(step),
     )
     assert [clip.clip for clip in result.clips] == ["disc.mp4"]
     assert "No disc" in result.skipped["empty.mp4"]
@@ -323,7 +329,7 @@ def test_evaluate_writes_a_report_and_names_what_it_left_out(clips, tmp_path):
 
 def test_missing_perceptual_weights_are_named_not_zero(clips, monkeypatch):
     monkeypatch.setattr("mggtalk.nets.perceptual.PACKAGE", "no_such_package_of_weights")
-    result = evaluate({PRIOR: Method(DiscPipe())}, clips, every=6, size=64)
+    result = evaluate({PRIOR: Method(DiscPipe())}, clips, config=EvaluationConfig(every=6, size=64))
     assert result.not_computed["LPIPS"].startswith("not computed: The perceptual weights alex")
     assert math.isnan(result.mean.scores[PRIOR].lpips)
 
@@ -342,7 +348,7 @@ def test_cross_reenactment_measures_motion_and_no_pictures(clips, tmp_path):
             assert motion.landmarks is None  # they are of another person
             return super().animate(avatar, motion, size, pose)
 
-    result = evaluate({PRIOR: Method(Follower())}, tmp_path, every=2, size=64, mode="cross")
+    result = evaluate({PRIOR: Method(Follower())}, tmp_path, config=EvaluationConfig(every=2, size=64, mode="cross"))
     made = result.mean.scores[PRIOR]
     assert [clip.clip for clip in result.clips] == ["a.mp4", "b.mp4"]
     assert math.isnan(made.psnr) and math.isnan(made.lmd) and math.isnan(made.lpips)
@@ -354,7 +360,7 @@ def test_table_chooses_the_clips(clips, tmp_path):
     assert [clip.path.name for clip in find_clips(clips, clips / "clips.csv", "train")] == ["empty.mp4"]
     assert [clip.path.name for clip in find_clips(clips)] == ["disc.mp4", "empty.mp4"]
     with pytest.raises(MGGTalkError, match="None of 1 clips"):
-        evaluate({PRIOR: Method(DiscPipe())}, clips, clips / "clips.csv", split="train")
+        evaluate({PRIOR: Method(DiscPipe())}, clips, clips / "clips.csv", config=EvaluationConfig(split="train"))
     table = tmp_path / "people.csv"
     table.write_text(
         "clip,split,identity_cluster,speech_fraction\na.mp4,val,1,0.9\nb.mp4,val,1,\nc.mp4,val,2,0.1\n",
@@ -380,17 +386,17 @@ def test_bad_options_are_refused(clips, tmp_path):
     with pytest.raises(OptionError, match="has no videos"):
         evaluate(methods, tmp_path)
     with pytest.raises(OptionError, match="stride"):
-        evaluate(methods, clips, every=0)
+        evaluate(methods, clips, config=EvaluationConfig(every=0))
     with pytest.raises(OptionError, match="mode"):
-        evaluate(methods, clips, mode="sideways")
+        evaluate(methods, clips, config=EvaluationConfig(mode="sideways"))
     with pytest.raises(OptionError, match="number of frames is 0"):
-        evaluate(methods, clips, most=0)
+        evaluate(methods, clips, config=EvaluationConfig(most=0))
     with pytest.raises(OptionError, match="'last'"):
-        evaluate(methods, clips, portrait_frame="last")
+        evaluate(methods, clips, config=EvaluationConfig(portrait_frame="last"))
     with pytest.raises(OptionError, match="Use the mode 'self'"):
-        evaluate(methods, clips, mode="cross", portrait_frame="turned")
+        evaluate(methods, clips, config=EvaluationConfig(mode="cross", portrait_frame="turned"))
     with pytest.raises(OptionError, match="no clip of the split"):
-        evaluate(methods, clips, clips / "clips.csv", split="test")
+        evaluate(methods, clips, clips / "clips.csv", config=EvaluationConfig(split="test"))
     assert len(find_clips(clips, clips / "clips.csv", "train,val")) == 2
     with pytest.raises(OptionError, match=r"missing\.csv"):
         evaluate(methods, clips, clips / "missing.csv")

@@ -12,6 +12,7 @@ import soundfile
 from mggtalk.errors import MediaError
 from mggtalk.media import Sound, VideoWriter, has_sound, load_sound, open_video, read_mark
 from mggtalk.media.ffmpeg import executable
+from mggtalk.media.writer import Coding
 from tests.unmarked import UNMARKED
 
 
@@ -218,7 +219,7 @@ def test_memory_stays_flat(tmp_path):
 
 def test_ffmpeg_that_dies_is_told(tmp_path):
     with pytest.raises(MediaError, match="ffmpeg stopped while writing|could not be written") as caught:
-        with VideoWriter(tmp_path / "a.mp4", 640, 480, 25, preset="no-such-preset") as writer:
+        with VideoWriter(tmp_path / "a.mp4", 640, 480, 25, coding=Coding(preset="no-such-preset")) as writer:
             for frame in frames(30, 480, 640):
                 writer.write(frame)
     assert "\n" not in str(caught.value)

@@ -12,7 +12,7 @@ from mggtalk.face.face_model import FaceModel
 from mggtalk.media.sound import Sound
 from mggtalk.scene import Motion
 from mggtalk.speech.audio_prior import CHUNK, AudioPrior, Voice, blend, mouth_region
-from mggtalk.speech.listen import LEARNED_NOTE, RULES_NOTE, listen
+from mggtalk.speech.listen import LEARNED_NOTE, RULES_NOTE, Speaker, listen
 from mggtalk.speech.speech_inputs import CHANNELS, CLOCK, SpeechInputs, speech_gate
 
 
@@ -40,7 +40,7 @@ def inputs() -> SpeechInputs:
 def test_without_training_it_is_the_rules(hello: Sound, face_model: FaceModel, hello_motion: Motion) -> None:
     fresh = AudioPrior(AudioPriorConfig()).eval()
     assert fresh.untrained
-    motion = listen(hello, face_model, seed=3, prior=fresh)
+    motion = listen(hello, face_model, seed=3, speaker=Speaker(fresh))
     assert torch.equal(motion.expression, hello_motion.expression)
     assert RULES_NOTE in motion.notes
 
@@ -48,7 +48,7 @@ def test_without_training_it_is_the_rules(hello: Sound, face_model: FaceModel, h
 def test_a_trained_one_moves_the_lips_and_says_so(
     hello: Sound, face_model: FaceModel, hello_motion: Motion, prior: AudioPrior
 ) -> None:
-    motion = listen(hello, face_model, seed=3, prior=prior)
+    motion = listen(hello, face_model, seed=3, speaker=Speaker(prior))
     assert motion.notes == (LEARNED_NOTE,)
     change = motion.expression - hello_motion.expression
     moved = (change @ face_model.expression_basis.flatten(1)).unflatten(-1, (-1, 3)).norm(dim=-1)  # [T, V]
@@ -59,7 +59,7 @@ def test_a_trained_one_moves_the_lips_and_says_so(
 
 def test_no_mouth_no_learned_motion(hello: Sound, face_model: FaceModel, prior: AudioPrior) -> None:
     config = SpeechConfig(mouth=0.0, blinks_per_minute=0.0, head_motion=0.0)
-    still = listen(hello, face_model, config, prior=prior)
+    still = listen(hello, face_model, config, speaker=Speaker(prior))
     rules = listen(hello, face_model, config)
     torch.testing.assert_close(still.expression, rules.expression)
 

@@ -26,7 +26,7 @@ from mggtalk.media.sound import Sound
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.speech.audio_prior import AudioPrior, mouth_region
 from mggtalk.speech.features import record
-from mggtalk.speech.listen import LEARNED_NOTE, listen
+from mggtalk.speech.listen import LEARNED_NOTE, Speaker, listen
 from mggtalk.speech.speech_encoder import CLOCK, HOP, RATE, Ears, Hearing, SpeechEncoder, encoder_folder
 from mggtalk.training.speech.listening import SPREAD, fit_ears
 
@@ -178,14 +178,14 @@ def test_blocks_of_speech_leave_no_seam(
     config = SpeechConfig(fps=29.97)
     sound = hello._replace(samples=np.tile(hello.samples, 2))
     recording = record(sound, encoded.ears())
-    whole = listen(recording, face_model, config, prior=encoded)
+    whole = listen(recording, face_model, config, speaker=Speaker(encoded))
     monkeypatch.setattr("mggtalk.speech.listen.BLOCK_SECONDS", 3)
     monkeypatch.setattr("mggtalk.speech.features.PIECE", 8000)
-    parts = listen(record(sound, encoded.ears()), face_model, config, prior=encoded)
+    parts = listen(record(sound, encoded.ears()), face_model, config, speaker=Speaker(encoded))
     torch.testing.assert_close(whole.expression, parts.expression, atol=2e-3, rtol=0.0)
     assert whole.notes[0].startswith(LEARNED_NOTE) and "hears with" in whole.notes[0]
     assert recording.sounds is not None
-    deaf = listen(recording._replace(sounds=0.0 * recording.sounds), face_model, config, prior=encoded)
+    deaf = listen(recording._replace(sounds=0.0 * recording.sounds), face_model, config, speaker=Speaker(encoded))
     assert (deaf.expression - whole.expression).abs().max() > 0.05
 
 

@@ -15,7 +15,7 @@ from mggtalk.speech.blinks import MIN_GAP, blink_curve, blink_times
 from mggtalk.speech.features import SpeechFeatures, analyse, record
 from mggtalk.speech.head_motion import DISTANCE, accents, head_motion
 from mggtalk.speech.hearing import LEAST_TRUST, heard, phone_trust, understand
-from mggtalk.speech.listen import RULES_NOTE, listen, mouth_curves
+from mggtalk.speech.listen import RULES_NOTE, Speaker, listen, mouth_curves
 from mggtalk.speech.phones import PHONES, SILENCE, Phone, decode_phones
 from mggtalk.speech.visemes import (
     BILABIALS,
@@ -270,10 +270,10 @@ def test_blocks_leave_no_seam(hello, face_model, monkeypatch):
         torch.nn.init.normal_(part.weight, std=0.5)
     sound = hello._replace(samples=np.tile(hello.samples, 3))
     config = SpeechConfig(fps=29.97)
-    whole = listen(sound, face_model, config, prior=prior)
+    whole = listen(sound, face_model, config, speaker=Speaker(prior))
     monkeypatch.setattr("mggtalk.speech.listen.BLOCK_SECONDS", 5)
     monkeypatch.setattr("mggtalk.speech.features.PIECE", 8000)
-    parts = listen(sound, face_model, config, prior=prior)
+    parts = listen(sound, face_model, config, speaker=Speaker(prior))
     assert torch.equal(whole.rotation, parts.rotation)
     torch.testing.assert_close(whole.expression, parts.expression, atol=2e-3, rtol=0.0)
 
