@@ -104,6 +104,74 @@ class Seat:
             return self._guest if self._guest is not None and self._guest.name == name else None
 
 
+class Mirror:
+    """What the tab does with the frames of a camera.
+
+    Args:
+        studio: Does the work.
+        seat: For one guest at a time.
+    """
+
+    def __init__(self, studio: Studio, seat: Seat) -> None:
+        self._studio, self._seat = studio, seat
+
+    def follow(
+        self,
+        frame: np.ndarray | None,
+        mirrored: bool,
+        agreed: bool,
+        portrait: str | None,
+        face: int | None,
+        depth: str,
+        request: gr.Request,
+    ) -> tuple[Any, Any]:
+        """The avatar in the pose of a frame, and what there is to say; only if the person agreed and has the seat."""
+        if frame is None:
+            return gr.skip(), gr.skip()
+        name = str(request.session_hash)
+        try:
+            if not agreed:
+                return gr.skip(), failed("The consent is not ticked. Tick it above the camera.")
+            key = (portrait, face, depth, mirrored)
+            if self._seat.guest(name) is None and (seconds := self._seat.wait(name)):
+                return gr.skip(), empty(f"Somebody else is live. Your turn comes in {seconds:.0f} s or sooner.")
+            who = named(portrait, face, depth)
+
+            def start() -> LiveAvatar:
+                return self._studio.engine.pipe.live(self._studio.avatar(who, request), SIZE, 1.0 / EVERY, mirrored)
+
+            guest = self._seat.sit(name, key, start)
+            if guest is None:
+                return gr.skip(), empty("Somebody else is live. Please try again in a moment.")
+            data = _encode(draw_badge(guest.live(frame).copy()))
+        except MGGTalkError as error:
+            return gr.skip(), failed(public(error))
+        guest.recorded.append((time.monotonic(), data))
+        del guest.recorded[:-MOST_RECORDED]
+        said = "" if guest.live.calibrated else empty("Calibrating: look into the camera and relax your face.")
+        return _as_picture(data), said
+
+    def calibrate(self, request: gr.Request) -> None:
+        """Take the next frames for the relaxed face."""
+        guest = self._seat.guest(str(request.session_hash))
+        if guest is not None:
+            guest.live.reset()
+
+    def keep_film(self, request: gr.Request) -> tuple[Any, Any]:
+        """A video of the last seconds."""
+        guest = self._seat.guest(str(request.session_hash))
+        if guest is None or len(guest.recorded) < 2:
+            return gr.skip(), empty("There is nothing to keep yet.")
+        kept = keep(_write(list(guest.recorded)))
+        self._studio.visitors.own(self._studio.visitors.of(request), kept)
+        return gr.Video(kept, visible=True), gr.skip()
+
+    def leave(self, request: gr.Request) -> tuple[str, str]:
+        """Free the seat."""
+        self._seat.leave(str(request.session_hash))
+        return "", empty("The avatar appears here. Nothing is kept of your camera.")
+
+
 def live_tab(studio: Studio, column: Column) -> Seat:
     """A webcam, and the avatar that follows it.
 
@@ -129,61 +197,11 @@ def live_tab(studio: Studio, column: Column) -> Seat:
             picture = gr.HTML("", elem_id="live-picture")
             film = gr.Video(label="Recording (AI-made)", interactive=False, visible=False, elem_id="live-film")
 
-    def follow(
-        frame: np.ndarray | None,
-        mirrored: bool,
-        agreed: bool,
-        portrait: str | None,
-        face: int | None,
-        depth: str,
-        request: gr.Request,
-    ) -> tuple[Any, Any]:
-        if frame is None:
-            return gr.skip(), gr.skip()
-        name = str(request.session_hash)
-        try:
-            if not agreed:
-                return gr.skip(), failed("The consent is not ticked. Tick it above the camera.")
-            key = (portrait, face, depth, mirrored)
-            if seat.guest(name) is None and (seconds := seat.wait(name)):
-                return gr.skip(), empty(f"Somebody else is live. Your turn comes in {seconds:.0f} s or sooner.")
-            who = named(portrait, face, depth)
-
-            def start() -> LiveAvatar:
-                return studio.engine.pipe.live(studio.avatar(who, request), SIZE, 1.0 / EVERY, mirrored)
-
-            guest = seat.sit(name, key, start)
-            if guest is None:
-                return gr.skip(), empty("Somebody else is live. Please try again in a moment.")
-            data = _encode(draw_badge(guest.live(frame).copy()))
-        except MGGTalkError as error:
-            return gr.skip(), failed(public(error))
-        guest.recorded.append((time.monotonic(), data))
-        del guest.recorded[:-MOST_RECORDED]
-        said = "" if guest.live.calibrated else empty("Calibrating: look into the camera and relax your face.")
-        return _as_picture(data), said
-
-    def calibrate(request: gr.Request) -> None:
-        guest = seat.guest(str(request.session_hash))
-        if guest is not None:
-            guest.live.reset()
-
-    def keep_film(request: gr.Request) -> tuple[Any, Any]:
-        guest = seat.guest(str(request.session_hash))
-        if guest is None or len(guest.recorded) < 2:
-            return gr.skip(), empty("There is nothing to keep yet.")
-        kept = keep(_write(list(guest.recorded)))
-        studio.visitors.own(studio.visitors.of(request), kept)
-        return gr.Video(kept, visible=True), gr.skip()
-
-    def leave(request: gr.Request) -> tuple[str, str]:
-        seat.leave(str(request.session_hash))
-        return "", empty("The avatar appears here. Nothing is kept of your camera.")
-
+    acts = Mirror(studio, seat)
     hidden: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     inputs = [camera, mirror, consent, *column.who]
     camera.stream(
-        follow,
+        acts.follow,
         inputs,
         [picture, state],
         stream_every=EVERY,
@@ -191,9 +209,9 @@ def live_tab(studio: Studio, column: Column) -> Seat:
         concurrency_limit=2,
         **hidden,
     )
-    again.click(calibrate, None, None, **hidden)
-    record.click(keep_film, None, [film, state], api_visibility="private")
-    camera.clear(leave, None, [picture, state], **hidden)
+    again.click(acts.calibrate, None, None, **hidden)
+    record.click(acts.keep_film, None, [film, state], api_visibility="private")
+    camera.clear(acts.leave, None, [picture, state], **hidden)
     return seat
 
 

@@ -130,19 +130,23 @@ def _wire_adapter(studio: Studio, adapter: gr.File, portrait: gr.Image, card: gr
     adapter.clear(let_go, None, portrait, **PRIVATE)
 
 
-def _wire(studio: Studio, column: Column, card: gr.HTML, faces: gr.Image, preview: gr.Image) -> None:
-    """Check and preview follow the portrait; a click or the radio chooses among faces."""
-    portrait, face, depth, badge, statement = column.portrait, column.face, column.depth, column.badge, column.statement
-    boxes = gr.State(())
-    shown = [card, faces, face, boxes]
+class Looks:
+    """What is shown of a portrait that was chosen.
 
-    def look(path: str | None, request: gr.Request) -> tuple[Any, ...]:
+    Args:
+        studio: Does the work.
+    """
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+
+    def look(self, path: str | None, request: gr.Request) -> tuple[Any, ...]:
         """Check a new portrait."""
         hidden = gr.Image(visible=False, value=None), gr.Radio([], value=None, visible=False), ()
         if path is None:
             return (START, *hidden)
         try:
-            check, framed = studio.check(path, request)
+            check, framed = self._studio.check(path, request)
         except MGGTalkError as error:
             return (failed(public(error)), *hidden)
         if len(check.boxes) < 2:
@@ -151,38 +155,49 @@ def _wire(studio: Studio, column: Column, card: gr.HTML, faces: gr.Image, previe
         radio = gr.Radio(names, value=None, visible=True)
         return portrait_card(check), gr.Image(framed.picture, visible=True), radio, framed.boxes
 
-    def look_at(path: str | None, number: int | None, request: gr.Request) -> tuple[Any, Any]:
+    def look_at(self, path: str | None, number: int | None, request: gr.Request) -> tuple[Any, Any]:
         """Check the face that was chosen."""
         if path is None or number is None:
             return gr.skip(), gr.skip()
         try:
-            check, framed = studio.check(path, request, int(number))
+            check, framed = self._studio.check(path, request, int(number))
         except MGGTalkError as error:
             return failed(public(error)), gr.skip()
         return portrait_card(check), framed.picture
 
-    def clicked(places: tuple[tuple[float, ...], ...], event: gr.SelectData) -> Any:
-        """The face under the pointer."""
-        x, y = event.index
-        inside = [n for n, (x0, y0, x1, y1) in enumerate(places) if x0 <= x <= x1 and y0 <= y <= y1]
-        return inside[0] if inside else gr.skip()
-
-    def show(path: str | None, number: int | None, name: str, places: tuple[Any, ...], request: gr.Request) -> Any:
+    def show(
+        self, path: str | None, number: int | None, name: str, places: tuple[Any, ...], request: gr.Request
+    ) -> Any:
         """One frame of the avatar."""
         if path is None or (places and number is None):
             return gr.Image(None, visible=False)
         try:
-            return gr.Image(studio.still(named(path, number, name), PREVIEW, 384, request), visible=True)
+            return gr.Image(self._studio.still(named(path, number, name), PREVIEW, 384, request), visible=True)
         except MGGTalkError:
             return gr.Image(None, visible=False)  # the card says why
 
+
+def face_under(places: tuple[tuple[float, ...], ...], event: gr.SelectData) -> Any:
+    """The face under the pointer."""
+    x, y = event.index
+    inside = [n for n, (x0, y0, x1, y1) in enumerate(places) if x0 <= x <= x1 and y0 <= y <= y1]
+    return inside[0] if inside else gr.skip()
+
+
+def _wire(studio: Studio, column: Column, card: gr.HTML, faces: gr.Image, preview: gr.Image) -> None:
+    """Check and preview follow the portrait; a click or the radio chooses among faces."""
+    portrait, face, depth, badge, statement = column.portrait, column.face, column.depth, column.badge, column.statement
+    boxes = gr.State(())
+    shown = [card, faces, face, boxes]
+
+    looks = Looks(studio)
     inputs = [portrait, face, depth, boxes]
-    looked = portrait.change(look, portrait, shown, show_progress_on=card, **PRIVATE)
-    looked.then(show, inputs, preview, **PRIVATE)
-    faces.select(clicked, boxes, face, **PRIVATE)
-    chosen = face.change(look_at, [portrait, face], [card, faces], show_progress="hidden", **PRIVATE)
-    chosen.then(show, inputs, preview, **PRIVATE)
-    depth.change(show, inputs, preview, **PRIVATE)
+    looked = portrait.change(looks.look, portrait, shown, show_progress_on=card, **PRIVATE)
+    looked.then(looks.show, inputs, preview, **PRIVATE)
+    faces.select(face_under, boxes, face, **PRIVATE)
+    chosen = face.change(looks.look_at, [portrait, face], [card, faces], show_progress="hidden", **PRIVATE)
+    chosen.then(looks.show, inputs, preview, **PRIVATE)
+    depth.change(looks.show, inputs, preview, **PRIVATE)
     badge.change(
         lambda shown: gr.Textbox(visible=not shown), badge, statement, queue=False, show_progress="hidden",
         api_visibility="private",

@@ -74,7 +74,7 @@ class MGGTalkPipeline:
         >>> pipe.animate(avatar, pipe.track("driving.mp4"), size=256).save("out.mp4")
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the components, by the names that model_index.json has
         self,
         config: PipelineConfig,
         face_model: FaceModel,

@@ -224,7 +224,7 @@ def _average(frame, grid):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _add(frame, change, rows, wave_y, fade_y, columns, wave_x, fade_x, marked):  # type: ignore[no-untyped-def]
+def _add(frame, change, rows, wave_y, fade_y, columns, wave_x, fade_x, marked):  # type: ignore[no-untyped-def]  # noqa: PLR0913  # a kernel
     """Add the waves of all cells to all channels, rounded and clipped. Frames are ``[H, W * 3]`` here."""
     width = columns.shape[0]
     along_x, along_y = np.empty(width * 3, np.float32), np.empty(width * 3, np.float32)

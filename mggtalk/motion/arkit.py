@@ -93,16 +93,7 @@ def load_arkit_csv(
     for index, name in enumerate(NAMES):
         if name in known:
             weights[:, index] = _column(rows, columns[name.lower()], name, what)
-    angles, place = np.zeros((len(rows), 3)), np.tile((0.0, 0.0, DISTANCE), (len(rows), 1))  # [T, 3], [T, 3]
-    for target, names in ((angles, ANGLES), (place, PLACE)):
-        for axis, name in enumerate(names):
-            if name.lower() in columns:
-                target[:, axis] = _column(rows, columns[name.lower()], name, what)
-    if np.abs(angles).max() > 2 * math.pi:
-        problem = f"{what} has a head angle of {np.abs(angles).max():.3g} radians."
-        raise MotionFileError(problem, "Convert its angles from degrees to radians.")
-    if (place[:, 2] <= 0).any():
-        raise MotionFileError(f"{what} puts the head behind the camera (HeadZ is not positive).", "Correct HeadZ.")
+    angles, place = _head(rows, columns, what)  # [T, 3], [T, 3]
     if fps is None:
         stamps = [row[columns["timecode"]] for row in rows] if "timecode" in columns else []
         fps = _rate(stamps, what)
@@ -118,6 +109,25 @@ def load_arkit_csv(
         focal_ratio=focal_ratio,
         notes=notes,
     )
+
+
+def _head(rows: list[list[str]], columns: dict[str, int], what: str) -> tuple[np.ndarray, np.ndarray]:
+    """Angles ``[T, 3]``, radians, and place ``[T, 3]``, decimetres, of the head; straight ahead where they are missing.
+
+    Raises:
+        MotionFileError: If they are no radians, or behind the camera.
+    """
+    angles, place = np.zeros((len(rows), 3)), np.tile((0.0, 0.0, DISTANCE), (len(rows), 1))
+    for target, names in ((angles, ANGLES), (place, PLACE)):
+        for axis, name in enumerate(names):
+            if name.lower() in columns:
+                target[:, axis] = _column(rows, columns[name.lower()], name, what)
+    if np.abs(angles).max() > 2 * math.pi:
+        problem = f"{what} has a head angle of {np.abs(angles).max():.3g} radians."
+        raise MotionFileError(problem, "Convert its angles from degrees to radians.")
+    if (place[:, 2] <= 0).any():
+        raise MotionFileError(f"{what} puts the head behind the camera (HeadZ is not positive).", "Correct HeadZ.")
+    return angles, place
 
 
 def save_arkit_csv(motion: Motion, face_model: FaceModel, path: PathLike) -> None:

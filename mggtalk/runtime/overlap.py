@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -56,7 +56,7 @@ def read_ahead(items: Iterable[Item], depth: int = 4) -> Iterator[Item]:
         items: Iterated to its end, to its exception, or until the consumer stops; a generator is then closed.
         depth: Items held at most.
     """
-    ready: queue.Queue[tuple[bool, object]] = queue.Queue(depth)
+    ready: queue.Queue[tuple[bool, Any]] = queue.Queue(depth)
     stopped = threading.Event()
 
     def put(entry: tuple[bool, object]) -> bool:
@@ -81,17 +81,22 @@ def read_ahead(items: Iterable[Item], depth: int = 4) -> Iterator[Item]:
     producer = threading.Thread(target=produce, name="mggtalk-ahead", daemon=True)
     producer.start()
     try:
-        while True:
-            more, value = ready.get()
-            if more:
-                yield value  # type: ignore[misc]
-            elif value is None:
-                return
-            else:
-                raise value  # type: ignore[misc]
+        yield from _taken(ready)
     finally:
         stopped.set()
         producer.join()
+
+
+def _taken(ready: queue.Queue[tuple[bool, Any]]) -> Iterator[Any]:
+    """Items until an entry says that there are no more, or why."""
+    while True:
+        more, value = ready.get()
+        if more:
+            yield value
+        elif value is None:
+            return
+        else:
+            raise value
 
 
 @contextmanager
