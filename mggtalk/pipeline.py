@@ -44,6 +44,7 @@ from mggtalk.nets.maps import to_float
 from mggtalk.nets.unet import ResidualUNet
 from mggtalk.portrait.check import judge_face, portrait_notes
 from mggtalk.portrait.prepare import build_avatar
+from mggtalk.portrait.view import see
 from mggtalk.runtime.overlap import one_thread, read_ahead
 from mggtalk.runtime.progress import Progress, no_progress
 from mggtalk.scene import Camera, FaceTrack, Gaussians, Motion, MotionFrame
@@ -244,8 +245,8 @@ class MGGTalkPipeline:
         on_progress("matte", 0, 1)
         matte = self.person_matte(square, track.landmarks[0])
         on_progress("matte", 1, 1)
-        known = square, track, matte, self.face_model, self.config
-        avatar = build_avatar(*known, estimator, self.refine, on_progress)
+        view = see(square, track, matte, self.face_model, self.config)
+        avatar = build_avatar(view, estimator, self.refine, self.config.dsgr, on_progress)
         size = square.shape[0]
         avatar = calibrate_colours(self.animator(avatar, size), self.head(avatar, size), to_float(square))
         small = self.head(avatar, self.config.dsgr.map_size)  # finds the colours of the coarse set

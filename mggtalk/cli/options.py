@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
-from mggtalk.config import NO_BADGE_STATEMENT
+from mggtalk.config import CONSENT, NO_BADGE_STATEMENT
 from mggtalk.errors import OptionError
 
 
@@ -97,6 +97,34 @@ def add_speech(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_driver(parser: argparse.ArgumentParser, video: str, speech: str = "", required: bool = False) -> None:
+    """Add what drives the portrait, one of several.
+
+    Args:
+        parser: Gets the options.
+        video: Which video, after that word.
+        speech: Which recording, if one may be given.
+        required: Whether one must be given.
+    """
+    driver = parser.add_mutually_exclusive_group(required=required)
+    driver.add_argument("--driving", metavar="VIDEO", help=f"video {video}")
+    if speech:
+        driver.add_argument("--audio", metavar="SPEECH", help=f"recording {speech}, in its place")
+    driver.add_argument("--motion", metavar="MOTION.npz", help="motion file, in its place")
+    add_driver_face(parser)
+
+
+def add_clip(parser: argparse.ArgumentParser, about: str) -> None:
+    """Add the clip that is learned from, and the consent that this needs."""
+    parser.add_argument("--clip", required=True, metavar="VIDEO", help=about)
+    parser.add_argument("--consent", metavar="STATEMENT", help=f'must be "{CONSENT}"')
+
+
+def add_table(parser: argparse.ArgumentParser) -> None:
+    """Add the table of a folder of clips."""
+    parser.add_argument("--csv", metavar="FILE", help="table with the columns clip and split that chooses among them")
+
+
 def add_driver_face(parser: argparse.ArgumentParser) -> None:
     """Add the choice of the driver."""
     parser.add_argument(
@@ -116,6 +144,16 @@ def add_output(parser: argparse.ArgumentParser) -> None:
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add which weights are used, and how much is said."""
-    parser.add_argument("--weights", metavar="FOLDER", help="folder or hub id; default: the weights of the package")
     parser.add_argument("--prior", action="store_true", help="leave the learned residuals off")
+    add_weights(parser)
+
+
+def add_weights(parser: argparse.ArgumentParser) -> None:
+    """Add where the weights are, and how much is said."""
+    parser.add_argument("--weights", metavar="FOLDER", help="folder or hub id; default: the weights of the package")
+    add_verbose(parser)
+
+
+def add_verbose(parser: argparse.ArgumentParser) -> None:
+    """Add how much is said."""
     parser.add_argument("-v", "--verbose", action="store_true", help="log what happens")

@@ -13,17 +13,21 @@ from collections.abc import Sequence
 from mggtalk.cli.checks import check_options, expand_paths
 from mggtalk.cli.options import (
     OneLineParser,
+    add_clip,
+    add_driver,
     add_driver_face,
     add_model,
     add_output,
     add_portrait,
     add_preparation,
     add_speech,
+    add_table,
+    add_verbose,
+    add_weights,
     attach_dashed_values,
     yaw_range,
 )
 from mggtalk.cli.progress import stage_progress
-from mggtalk.config import CONSENT
 from mggtalk.errors import MGGTalkError
 
 BAD_INPUT = 2
@@ -83,10 +87,7 @@ def build_parser() -> argparse.ArgumentParser:
 def add_reenact(parser: argparse.ArgumentParser) -> None:
     """Options of ``reenact``."""
     add_portrait(parser)
-    driver = parser.add_mutually_exclusive_group(required=True)
-    driver.add_argument("--driving", metavar="VIDEO", help="video whose motion is put on the portrait")
-    driver.add_argument("--motion", metavar="MOTION.npz", help="motion file, in its place")
-    add_driver_face(parser)
+    add_driver(parser, "whose motion is put on the portrait", required=True)
     parser.add_argument(
         "--pose",
         choices=("relative", "absolute"),
@@ -113,11 +114,7 @@ def add_talk(parser: argparse.ArgumentParser) -> None:
 def add_orbit(parser: argparse.ArgumentParser) -> None:
     """Options of ``orbit``."""
     add_portrait(parser)
-    driver = parser.add_mutually_exclusive_group()
-    driver.add_argument("--driving", metavar="VIDEO", help="video whose expressions are shown")
-    driver.add_argument("--audio", metavar="SPEECH", help="recording that is spoken, in its place")
-    driver.add_argument("--motion", metavar="MOTION.npz", help="motion file, in its place")
-    add_driver_face(parser)
+    add_driver(parser, "whose expressions are shown", speech="that is spoken")
     add_speech(parser)
     parser.add_argument(
         "--yaw", type=yaw_range, default=(-30.0, 30.0), metavar="A:B", help="least and greatest yaw (default -30:30)"
@@ -143,11 +140,7 @@ def add_prepare(parser: argparse.ArgumentParser) -> None:
 def add_export(parser: argparse.ArgumentParser) -> None:
     """Options of ``export``."""
     add_portrait(parser)
-    driver = parser.add_mutually_exclusive_group()
-    driver.add_argument("--driving", metavar="VIDEO", help="video whose motion the head plays")
-    driver.add_argument("--audio", metavar="SPEECH", help="recording that the head speaks, in its place")
-    driver.add_argument("--motion", metavar="MOTION.npz", help="motion file, in its place; without any, the head idles")
-    add_driver_face(parser)
+    add_driver(parser, "whose motion the head plays; without a driver it idles", speech="that the head speaks")
     add_speech(parser)
     parser.add_argument(
         "--out",
@@ -182,7 +175,7 @@ def add_track(parser: argparse.ArgumentParser) -> None:
 
 def add_adapt(parser: argparse.ArgumentParser) -> None:
     """Options of ``adapt``."""
-    parser.add_argument("--clip", required=True, metavar="VIDEO", help="video of one person, 10 to 120 seconds")
+    add_clip(parser, "video of one person, 10 to 120 seconds")
     parser.add_argument("--out", required=True, metavar="A.safetensors", help="the adapter to write, 10 MB at most")
     parser.add_argument(
         "--method",
@@ -194,7 +187,6 @@ def add_adapt(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--held-out", type=float, default=0.0, metavar="SHARE", help="end of the clip to measure on, as in 0.3"
     )
-    parser.add_argument("--consent", metavar="STATEMENT", help=f'must be "{CONSENT}"')
     parser.add_argument(
         "--crop",
         choices=("auto", "none"),
@@ -210,9 +202,8 @@ def add_adapt(parser: argparse.ArgumentParser) -> None:
 
 def add_voice(parser: argparse.ArgumentParser) -> None:
     """Options of ``voice``."""
-    parser.add_argument("--clip", required=True, metavar="VIDEO", help="video in which one person speaks")
+    add_clip(parser, "video in which one person speaks")
     parser.add_argument("--out", required=True, metavar="V.safetensors", help="the voice to write, for 'talk --voice'")
-    parser.add_argument("--consent", metavar="STATEMENT", help=f'must be "{CONSENT}"')
     add_model(parser)
     parser.set_defaults(run="voice")
 
@@ -220,7 +211,7 @@ def add_voice(parser: argparse.ArgumentParser) -> None:
 def add_preprocess(parser: argparse.ArgumentParser) -> None:
     """Options of ``preprocess``."""
     parser.add_argument("--clips", required=True, metavar="DIR", help="folder of videos and pictures, one person each")
-    parser.add_argument("--csv", metavar="FILE", help="table with the columns clip and split that chooses among them")
+    add_table(parser)
     parser.add_argument("--split", default="train", metavar="NAME", help="split of the table to use (default train)")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="the corpus; what it has already is left alone")
     parser.add_argument("--tracks", metavar="DIR", help="folder of known tracks (scripts/track_clips.py)")
@@ -232,8 +223,7 @@ def add_preprocess(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--shard", default="0/1", metavar="I/N", help="do only the I-th of N parts, counted from 0")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes at work at once (default 1)")
-    parser.add_argument("--weights", metavar="FOLDER", help="folder or hub id; default: the weights of the package")
-    parser.add_argument("-v", "--verbose", action="store_true", help="log what happens")
+    add_weights(parser)
     parser.set_defaults(run="preprocess")
 
 
@@ -268,7 +258,7 @@ def add_train(parser: argparse.ArgumentParser) -> None:
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
     """Options of ``evaluate``."""
     parser.add_argument("--clips", required=True, metavar="DIR", help="folder of videos")
-    parser.add_argument("--csv", metavar="FILE", help="table with the columns clip and split")
+    add_table(parser)
     parser.add_argument(
         "--split", default="val", metavar="NAME", help="which rows of the table (default val); several with commas"
     )
@@ -331,12 +321,12 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
 def add_doctor(parser: argparse.ArgumentParser) -> None:
     """Options of ``doctor``."""
     parser.add_argument("--fetch", metavar="NAME", help="download the weights of a depth estimator first")
-    parser.add_argument("-v", "--verbose", action="store_true", help="log what happens")
+    add_verbose(parser)
     parser.set_defaults(run="doctor")
 
 
 def add_verify(parser: argparse.ArgumentParser) -> None:
     """Options of ``verify``."""
     parser.add_argument("file", metavar="FILE", help="video, still, avatar, motion, splats or exported head to look at")
-    parser.add_argument("-v", "--verbose", action="store_true", help="log what happens")
+    add_verbose(parser)
     parser.set_defaults(run="verify")

@@ -7,9 +7,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,17 +14,16 @@ from mggtalk.avatar.avatar import Avatar
 from mggtalk.avatar.binding import Part
 from mggtalk.avatar.neighbours import Neighbours
 from mggtalk.avatar.window import MovingWindow
-from mggtalk.config import PipelineConfig
+from mggtalk.config import DSGRConfig
 from mggtalk.depth.estimator import DepthEstimator
 from mggtalk.dsgr.refine import RefineUNet
-from mggtalk.face.face_model import FaceModel
 from mggtalk.geometry import camera_to_head, head_to_camera
 from mggtalk.inpaint.plates import make_plates
 from mggtalk.nets.maps import to_colour_map
 from mggtalk.portrait.paint import paint_back, paint_folds, paint_mouth
 from mggtalk.portrait.shape import shape
-from mggtalk.portrait.view import PortraitView, see
-from mggtalk.scene import FaceTrack
+from mggtalk.portrait.view import PortraitView
+from mggtalk.runtime.progress import Progress
 
 EYE_SETBACK, MOUTH_SETBACK = 0.03, 0.06
 """Decimetres that eyeballs and the seen inside of the mouth lie behind the lids and lips."""
@@ -38,32 +34,18 @@ LAYERS = 5
 
 @torch.no_grad()
 def build_avatar(
-    portrait: np.ndarray,
-    track: FaceTrack,
-    matte: np.ndarray,
-    face_model: FaceModel,
-    config: PipelineConfig,
-    estimator: DepthEstimator,
-    refine: RefineUNet,
-    on_progress: Callable[[str, int, int], None],
+    view: PortraitView, estimator: DepthEstimator, refine: RefineUNet, config: DSGRConfig, on_progress: Progress
 ) -> Avatar:
     """Run DSGR and collect the avatar (colours not yet calibrated).
 
     Args:
-        portrait: uint8 ``[S, S, 3]``.
-        track: Landmarks of the portrait in its own pixels.
-        matte: Person alpha ``[S, S]``.
-        face_model: The landmark 3DMM.
-        config: The pipeline's configuration.
+        view: What is seen of the portrait, see :func:`mggtalk.portrait.view.see`.
         estimator: Depth and normals.
         refine: ``Phi_refine``.
+        config: Settings of DSGR.
         on_progress: Called with stage, steps done and steps in all.
-
-    Raises:
-        NoFaceError: If the matte leaves nothing of the head.
     """
-    view = see(portrait, track, matte, face_model, config)
-    head = shape(view, estimator, refine, config.dsgr, on_progress)
+    head = shape(view, estimator, refine, config, on_progress)
     binding = head.binding
     own = head.colour[:, head.mask].T.contiguous()  # [N, 3]
     step = view.camera.side / view.camera.map_size / 2
@@ -85,7 +67,7 @@ def build_avatar(
         mirrored=head.mirrored,
         mirrored_points=head.half.points,
         mirrored_colour=head.half.colour,
-        mirrored_binding=binding.select(head.mirrored).mirrored(face_model.mirror),
+        mirrored_binding=binding.select(head.mirrored).mirrored(view.face_model.mirror),
         back=paint_back(view, head),
         mouth=paint_mouth(view, own, binding.part),
         folds=paint_folds(view, head, binding.part == Part.SKIN),

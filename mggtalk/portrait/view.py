@@ -134,6 +134,7 @@ def sample(image: Tensor, grid: Tensor) -> Tensor:
     return to_colour_map(image, grid, image.shape[-1]).permute(2, 0, 1)  # [C, H, W]
 
 
+@torch.no_grad()
 def see(
     portrait: np.ndarray, track: FaceTrack, matte: np.ndarray, face_model: FaceModel, config: PipelineConfig
 ) -> PortraitView:

@@ -12,6 +12,7 @@ from mggtalk.avatar.avatar import Avatar
 from mggtalk.face.masks import CHIN, CROWN, LEFT_EAR, RIGHT_EAR
 from mggtalk.face.topology import LEFT_EYE_LOWER, LEFT_EYE_UPPER, RIGHT_EYE_LOWER, RIGHT_EYE_UPPER
 from mggtalk.portrait.prepare import build_avatar
+from mggtalk.portrait.view import see
 from mggtalk.runtime.progress import no_progress
 from mggtalk.scene import FaceTrack
 
@@ -35,9 +36,8 @@ def build(pipeline, astronaut):
     def run(track: FaceTrack, matte: np.ndarray, picture: np.ndarray = astronaut) -> Avatar:
         weights = matte.astype(np.float32)
         estimator = pipeline.estimators.get("mesh", pipeline.device, no_progress)
-        return build_avatar(
-            picture, track, weights, pipeline.face_model, config, estimator, pipeline.refine, no_progress
-        )
+        view = see(picture, track, weights, pipeline.face_model, config)
+        return build_avatar(view, estimator, pipeline.refine, config.dsgr, no_progress)
 
     return run
 

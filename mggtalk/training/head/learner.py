@@ -8,15 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from mggtalk.avatar.avatar import Avatar
-from mggtalk.dsgr.refine import RefineUNet
-from mggtalk.face.face_model import FaceModel
 from mggtalk.geometry import camera_to_head, mirror_points
 from mggtalk.inpaint.shrink import shrink
-from mggtalk.motion.deformation import DeformationMLP, drive
+from mggtalk.motion.deformation import drive
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.render import rasterize
 from mggtalk.scene import Camera, Gaussians, MotionFrame
-from mggtalk.sgp.predictor import SymmetricGaussianPredictor
 from mggtalk.training.config import TrainConfig
 
 
@@ -50,44 +47,18 @@ class Learner(nn.Module):
     """The networks of DSGR and SGP as one module.
 
     Args:
-        refine: ``Phi_refine``.
-        deformation: Residual of eq. 9.
-        sgp: Symmetric Gaussian prediction.
-        face_model: The landmark 3DMM; not trained.
-        focal_ratio: Focal length over the side of the picture.
-        side: Side of the target pictures, pixels.
-        oversampling: The head is splatted this many times finer.
+        pipe: Holds them; those that the configuration names get gradients.
+        config: Size of the target pictures, and how much finer the head is splatted.
     """
 
-    def __init__(
-        self,
-        refine: RefineUNet,
-        deformation: DeformationMLP,
-        sgp: SymmetricGaussianPredictor,
-        face_model: FaceModel,
-        focal_ratio: float,
-        side: int,
-        oversampling: int,
-    ) -> None:
+    def __init__(self, pipe: MGGTalkPipeline, config: TrainConfig) -> None:
         super().__init__()
-        self.refine = refine
-        self.deformation = deformation
-        self.sgp = sgp
-        self.face_model = face_model
-        self.focal_ratio = focal_ratio
-        self.side = side
-        self.oversampling = oversampling
-
-    @staticmethod
-    def of(pipe: MGGTalkPipeline, config: TrainConfig) -> Learner:
-        """The networks of a pipeline; those that the configuration names get gradients."""
-        ratio = pipe.config.render.focal_ratio
-        learner = Learner(
-            pipe.refine, pipe.deformation, pipe.sgp, pipe.face_model, ratio, config.picture, config.oversampling
-        )
+        self.refine, self.deformation, self.sgp = pipe.refine, pipe.deformation, pipe.sgp
+        self.face_model = pipe.face_model  # not trained
+        self.focal_ratio = pipe.config.render.focal_ratio
+        self.side, self.oversampling = config.picture, config.oversampling
         for name in config.train:
-            getattr(learner, name).requires_grad_()
-        return learner
+            getattr(self, name).requires_grad_()
 
     def forward(self, avatar: Avatar, targets: list[Target], background: Tensor) -> Renditions:
         """Render the windows of all targets of one source.

@@ -27,7 +27,7 @@ class HeadStage:
 
     def __init__(self, pipe: MGGTalkPipeline, clips: list[Clip], config: TrainConfig) -> None:
         self.networks = config.train
-        self.learner = Learner.of(pipe, config)
+        self.learner = Learner(pipe, config)
         self.loss = HeadLoss(config.loss)
         self.samples = Samples(clips, pipe.face_model, config)
 
