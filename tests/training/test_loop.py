@@ -19,8 +19,8 @@ def test_it_descends_averages_and_ends() -> None:
     with torch.no_grad():  # the caller's mode is not the loop's
         norms = list(loop.run(lambda _: learner.weight.square().sum(), lambda step: step / 3))
     assert loop.step == 3 and norms == [4.0, 2.0, 1.0]
-    assert float(learner.weight) == 0.25  # 2, 1, 0.5, 0.25
-    assert float(average.module.weight) == 0.5 * (0.5 * 1.0 + 0.5 * 0.5) + 0.5 * 0.25
+    assert learner.weight.item() == 0.25  # 2, 1, 0.5, 0.25
+    assert average.module.weight.item() == 0.5 * (0.5 * 1.0 + 0.5 * 0.5) + 0.5 * 0.25
 
 
 def test_each_group_has_its_rate_and_the_norm_is_clipped() -> None:
@@ -29,8 +29,8 @@ def test_each_group_has_its_rate_and_the_norm_is_clipped() -> None:
     loop = Loop(torch.optim.SGD(groups), [lambda step: 0.5**step, lambda _: 0.0], clip_norm=0.1)
     norms = list(loop.run(lambda _: 10.0 * (moving + frozen).sum(), lambda step: step / 2))
     assert norms == pytest.approx([math.sqrt(200.0)] * 2)
-    assert float(frozen) == 1.0
-    assert float(moving) == pytest.approx(1.0 - 0.1 * math.sqrt(0.5) * (1.0 + 0.5), abs=1e-6)
+    assert frozen.item() == 1.0
+    assert moving.item() == pytest.approx(1.0 - 0.1 * math.sqrt(0.5) * (1.0 + 0.5), abs=1e-6)
 
 
 def test_a_gradient_that_is_not_finite_changes_nothing() -> None:
