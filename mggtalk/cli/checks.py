@@ -191,20 +191,19 @@ def _check_train(options: argparse.Namespace) -> None:
     from mggtalk.training.recipes import SPEECH, changed, recipe
     from mggtalk.training.speech.config import SpeechTrainConfig
 
-    if options.steps is not None and options.steps < 1:
-        raise OptionError(f"The number of steps is {options.steps}.", "Give 1 or more.")
+    spoken = options.recipe == SPEECH
+    config = changed(SpeechTrainConfig(), options.set) if spoken else recipe(options.recipe, options.set)
+    steps = config.steps if options.steps is None else options.steps
+    if steps < 1:
+        raise OptionError(f"The number of steps is {steps}.", "Give 1 or more.")
     for name in ("corpus", "clips", "speech", "tracks", "encoder"):
         folder = vars(options)[name]
         if folder is not None and not Path(folder).is_dir():
             raise OptionError(f"There is no folder {folder!r} for --{name}.", "Check the name.")
-    if options.recipe == SPEECH:
-        changed(SpeechTrainConfig(), options.set)
-        if options.clips is None:
-            raise OptionError("The recipe 'speech' has no clips.", "Give a folder of videos with --clips.")
-        return
-    recipe(options.recipe, options.set)
     Ablation.of(options.ablate)
-    if options.corpus is None:
+    if spoken and options.clips is None:
+        raise OptionError("The recipe 'speech' has no clips.", "Give a folder of videos with --clips.")
+    if not spoken and options.corpus is None:
         raise OptionError(f"The recipe {options.recipe!r} has no corpus.", "Give what 'preprocess' wrote as --corpus.")
 
 

@@ -12,6 +12,8 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 from transformers import WhisperConfig, WhisperForAudioClassification
 
+from mggtalk.cli.checks import check_options
+from mggtalk.cli.parser import build_parser
 from mggtalk.cli.train_speech import train_speech
 from mggtalk.cli.voice import in_time, judged
 from mggtalk.config import AudioPriorConfig
@@ -185,16 +187,15 @@ def test_varying_changes_the_length_by_the_speed(hello: Sound) -> None:
     assert music(2.0, np.random.default_rng(0)).peak == pytest.approx(0.5, abs=1e-3)
 
 
-def test_the_command_asks_for_clips(tmp_path: Path) -> None:
+def test_the_command_asks_for_what_it_needs(tmp_path: Path) -> None:
+    given = ("train", "--recipe", "speech", "--out", str(tmp_path))
+    for more, words in (((), "--clips"), (("--steps", "0"), "steps is 0"), (("--set", "steps=-1"), "steps is -1")):
+        with pytest.raises(OptionError, match=words):
+            check_options(build_parser().parse_args([*given, *more]))
     options = argparse.Namespace(
         clips=None, csv=None, tracks=None, weights=None, out=tmp_path, steps=None, set=(), encoder=None, speech=None
     )
-    with pytest.raises(OptionError, match="--clips"):
-        train_speech(options, lambda *_: None)
-    options.clips, options.steps = tmp_path, 0
-    with pytest.raises(OptionError, match="steps"):
-        train_speech(options, lambda *_: None)
-    options.steps, options.encoder = 1, "nowhere"
+    options.clips, options.encoder = tmp_path, "nowhere"
     with pytest.raises(OptionError, match="no speech encoder 'nowhere'"):
         train_speech(options, lambda *_: None)
 
