@@ -127,7 +127,7 @@ class TalkingGaussian(nn.Module):
         with torch.random.fork_rng(devices=[]):  # building networks draws random numbers
             field = TalkingGaussian(config, bounds, mouth)
         field.load_state_dict(state)
-        return field.requires_grad_(False)
+        return field.requires_grad_(requires_grad=False)
 
 
 class _Places(NamedTuple):

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -102,7 +102,7 @@ class Learner:
         """
         config = self.config
         optimizer = torch.optim.Adam(self.groups(field), betas=(0.9, 0.99), eps=EPSILON)
-        touches = FieldTouches(field.requires_grad_(True), self.avatar)
+        touches = FieldTouches(field.requires_grad_(), self.avatar)
         checkpoint = None if resume is None else Checkpoint(resume, self._key(field))
         before, losses = (0.0, []) if checkpoint is None else checkpoint.read(field, optimizer)
         started = time.monotonic() - before
@@ -131,7 +131,7 @@ class Learner:
                 checkpoint.write(field, optimizer, time.monotonic() - started, losses)
             else:
                 checkpoint.remove()
-        return Learned(field.requires_grad_(False), losses)
+        return Learned(field.requires_grad_(requires_grad=False), losses)
 
     def _done(self, seconds: float, steps: int) -> float:
         """Share of the work that is done after some seconds and steps."""
@@ -176,15 +176,11 @@ class Learner:
         small = shrink(image[None], self.lessons.animator.oversampling)  # [1, 3, h, w]
         return weighted_mean((small - lesson.truth).abs(), lesson.inside)
 
-    def groups(self, field: TalkingGaussian) -> list[dict]:
+    def groups(self, field: TalkingGaussian) -> list[dict[str, Any]]:
         """Parameters with their rates, by what they are."""
         rates, face, mouth = self.config.rates, field.face, field.mouth
         kinds: dict[str, list[nn.Parameter]] = {
-            "points": [face.points],
-            "shape": [face.shape],
-            "colour": [face.colour],
-            "directional": [face.directional],
-            "logits": [face.logits],
+            **{name: [parameter] for name, parameter in face.named_parameters(recurse=False)},
             "grid": list(field.planes.parameters()),
             "network": list(field.motion.parameters()),
         }
