@@ -29,8 +29,8 @@ os.environ.setdefault("MGGTALK_OFFLINE", "1")  # lips by likely phones: tests mu
 
 @pytest.fixture(scope="session", autouse=True)
 def few_threads() -> None:
-    """Small networks on small pictures: more threads than this only get in each other's way."""
-    torch.set_num_threads(min(2, torch.get_num_threads()))
+    """Small networks on small pictures: more threads than this, or one for each of several workers, get in the way."""
+    torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else min(2, torch.get_num_threads()))
 
 
 @pytest.fixture(autouse=True)

@@ -190,7 +190,8 @@ def test_stop_while_it_renders_keeps_what_is_done(visit, files):
     tab.wait_for_selector("#reenact-motion .file-preview, #reenact-motion table")
     tab.click("#reenact-start")
     # The live player may still buffer on a slow machine, so that only the state tells that frames are made.
-    tab.wait_for_function("() => document.querySelector('#reenact-state').innerText.includes('frames')")
+    done = "/: ([0-9]+) of [0-9]+ frames/.exec(document.querySelector('#reenact-state').innerText)?.[1]"
+    tab.wait_for_function(f"() => Number({done}) > 9")
     tab.click("#reenact-stop")
     assert "Stopped: what was rendered is kept." in finished(tab, "reenact")
     plays(tab, "#reenact-video")

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import tracemalloc
+from contextlib import suppress
 from fractions import Fraction
 
 import numpy as np
@@ -26,7 +27,7 @@ def children() -> set[str]:
     task = f"/proc/{os.getpid()}/task"
     found: set[str] = set()
     for thread in os.listdir(task):
-        with open(f"{task}/{thread}/children") as file:
+        with suppress(FileNotFoundError), open(f"{task}/{thread}/children") as file:  # a thread may have ended
             found |= set(file.read().split())
     return found
 
