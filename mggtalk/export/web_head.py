@@ -17,7 +17,7 @@ from mggtalk.export.fit import SAMPLES, fit_blendshapes
 from mggtalk.export.head_file import FORMAT, MOST_MEGABYTES, VERSION, HeadFile, Packer, crc, pack
 from mggtalk.export.sound import TYPE
 from mggtalk.face.blendshapes import INDEX, NAMES
-from mggtalk.inpaint.follow import GRID, PIVOT_DEPTH, STEPS
+from mggtalk.inpaint.follow import GRID, NECK, PIVOT_DEPTH, STEPS
 from mggtalk.inpaint.plates import SHOULDER
 from mggtalk.media.provenance import mark_text
 from mggtalk.motion.edit import Edit, blendshapes
@@ -128,6 +128,7 @@ def _plates(animator: Animator, packer: Packer) -> dict[str, Any]:
         "grid": GRID,
         "steps": STEPS,
         "pivot_depth": PIVOT_DEPTH,
+        "neck": NECK,
     }
 
 

@@ -3,8 +3,9 @@
 Points of the neck are taken on a plane through the head's pivot, parallel to the image. With the motion of the head
 ``H`` (source pose to driven pose, projected), a torso pixel ``p`` moves to ``q = p + w(p) (H(p) - p)``, where the
 weight ``w`` is 1 at the rim of the head and falls to 0 below. Where a driver's shoulders were followed, they move by a
-similarity ``A``, and ``q = A(p) + w(p) (H(p) - A(p))``. The renderer needs the inverse, ``p`` for a given ``q``,
-which a few fixed-point steps on a coarse grid find.
+similarity ``A``, and ``q = A(p) + v(p) (H(p) - A(p))``, where ``v`` falls to 0 within a part of the reach of ``w``:
+only the neck still has to give way. The renderer needs the inverse, ``p`` for a given ``q``, which a few fixed-point
+steps on a coarse grid find.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch.nn import functional as F
 
 from mggtalk.geometry import camera_to_head, head_to_camera, project, unproject
 from mggtalk.inpaint.plates import SHOULDER, Plates
-from mggtalk.scene import MotionFrame
+from mggtalk.scene import STILL_TORSO, MotionFrame
 
 PIVOT_DEPTH = 0.8
 """Decimetres from the head's origin (in the face) back to the axis that the neck turns about."""
@@ -25,6 +26,22 @@ GRID = 64
 
 STEPS = 8
 """Fixed-point steps."""
+
+NECK = 0.4
+"""Reach of the head's pull over that of ``follow``, where the way of the shoulders is known."""
+
+
+def neck_weight(follow: Tensor) -> Tensor:
+    """Shorten the reach of the head's pull to the neck.
+
+    ``w = 1 - s(t)`` of the depth ``t`` below the rim, with ``s(t) = 3t^2 - 2t^3``, becomes ``1 - s(min(t / NECK, 1))``.
+
+    Args:
+        follow: Weights of any shape in [0, 1].
+    """
+    depth = 0.5 - torch.sin(torch.asin((2.0 * follow - 1.0).clamp(-1.0, 1.0)) / 3.0)
+    nearer = (depth / NECK).clamp(0.0, 1.0)
+    return 1.0 - nearer * nearer * (3.0 - 2.0 * nearer)
 
 
 def torso_warp(follow: Tensor, source: MotionFrame, driven: MotionFrame, focal_ratio: float) -> Tensor:
@@ -45,10 +62,12 @@ def torso_warp(follow: Tensor, source: MotionFrame, driven: MotionFrame, focal_r
     depth = source.translation[2] + PIVOT_DEPTH
     pose = driven._replace(rotation=driven.rotation.view(-1, 3, 3), translation=driven.translation.view(-1, 3))
     place = target.expand(len(pose.rotation), GRID, GRID, 2)
-    follow = follow.expand(len(place), *follow.shape)
     torso = driven.torso.to(place).view(-1, 1, 2, 3)  # [B or 1, 1, 2, 3]
+    known = (torso != STILL_TORSO.to(place)).flatten(1).any(dim=1).view(-1, 1, 1)  # [B or 1, 1, 1]
+    follow = follow.expand(len(place), *follow.shape)  # [B, 1, S, S]
     for _ in range(STEPS):
         weight = F.grid_sample(follow, place * 2 - 1, padding_mode="border", align_corners=False)[:, 0]
+        weight = torch.where(known, neck_weight(weight), weight)  # [B, G, G]
         moved = _move(place, depth, source, pose, focal_ratio)
         below = place @ torso[..., :2].mT + torso[..., None, :, 2]  # [B, G, G, 2]
         place = place + target - (below + weight[..., None] * (moved - below))  # [B, G, G, 2]

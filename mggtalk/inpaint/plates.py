@@ -74,8 +74,9 @@ def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor) -> Plates:
     exact = (portrait - (1.0 - torso) * background).clamp(min=0.0).minimum(torso)  # premultiplied
     premultiplied = colour * torso + bare * (exact - colour * torso)
     # What the torso cannot give, an unsure matte over a strong colour, goes into the background; not where it moves.
-    rest = (portrait - premultiplied) / (1.0 - torso).clamp(min=0.1)
-    background = background + bare * (1.0 - follow).pow(4) * (torso > 0) * (rest.clamp(0.0, 1.0) - background)
+    missing = portrait - premultiplied - (1.0 - torso) * background  # [3, S, S]
+    missing = bare * (1.0 - follow).pow(4) * (torso > 0) * missing / (1.0 - torso).clamp(min=0.1)
+    background = (background + missing).clamp(0.0, 1.0)
     return Plates(background, torch.cat([premultiplied, torso[None]]), follow[None])
 
 

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from mggtalk.geometry import euler_to_rotation
-from mggtalk.inpaint.follow import GRID, torso_and_background, torso_warp
+from mggtalk.inpaint.follow import GRID, NECK, neck_weight, torso_and_background, torso_warp
 from mggtalk.inpaint.plates import Plates
 from mggtalk.scene import MotionFrame
 
@@ -108,3 +108,10 @@ def test_shoulders_that_were_followed_move_below_and_the_rim_stays_with_the_head
     assert warp[0, :, 5].abs().max() < 0.002
     assert warp[0, 0, -1].mean().item() == pytest.approx(-0.05, abs=0.003)
     assert warp[0, 1, -1].mean().item() == pytest.approx(0.02, abs=0.003)
+
+
+def test_the_neck_gives_way_nearer_where_the_way_of_the_shoulders_is_known():
+    depth = torch.linspace(0.0, 1.0, 41)
+    nearer = (depth / NECK).clamp(max=1.0)
+    weight = neck_weight(1.0 - depth**2 * (3.0 - 2.0 * depth))
+    assert torch.allclose(weight, 1.0 - nearer**2 * (3.0 - 2.0 * nearer), atol=2e-3)

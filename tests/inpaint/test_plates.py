@@ -87,3 +87,11 @@ def test_a_veil_that_the_sharper_matte_left_out_stays_out_of_the_background() ->
     clean = make_plates(image, masks, veil).background[:, row, column]
     kept = make_plates(image, masks, torch.from_numpy(masks.person)).background[:, row, column]
     assert kept.max() < 0.01 and clean.max() > 0.5
+
+
+def test_the_background_goes_on_under_the_shoulders():
+    image, masks = drawing()
+    background = make_plates(image, masks, torch.from_numpy(masks.person)).background
+    assert background[1, torch.from_numpy(masks.torso > 0.999)].min() > 0.9, (
+        "the green wall, not the dark of a division"
+    )

@@ -11,10 +11,18 @@ function sample(map, side, x, y) {
   return above + down * (below - above);
 }
 
+// The weight of the neck where the way of the shoulders is known: neck_weight of mggtalk/inpaint/follow.py.
+function neckWeight(weight, neck) {
+  const depth = 0.5 - Math.sin(Math.asin(Math.min(Math.max(2 * weight - 1, -1), 1)) / 3);
+  const nearer = Math.min(Math.max(depth / neck, 0), 1);
+  return 1 - nearer * nearer * (3 - 2 * nearer);
+}
+
 // Where each cell of a coarse grid comes from in the torso plate: offsets [grid, grid, 2] in units of the side.
 // `torso`: the similarity [2, 3] by which the shoulders move themselves, in units of the side.
 export function torsoWarp(head, rotation, translation, torso, out) {
-  const { grid, steps, pivot_depth: pivot, follow, followSide } = head.plates;
+  const { grid, steps, pivot_depth: pivot, neck, follow, followSide } = head.plates;
+  const known = [1, 0, 0, 0, 1, 0].some((still, k) => torso[k] !== still);
   const { source, focalRatio: ratio } = head;
   const m = multiply(viewRotation(Float64Array.from(rotation)), transpose(viewRotation(Float64Array.from(source.rotation))));
   const s = source.translation;
@@ -25,7 +33,8 @@ export function torsoWarp(head, rotation, translation, torso, out) {
       const targetX = (column + 0.5) / grid, targetY = (row + 0.5) / grid;
       let x = targetX, y = targetY;
       for (let step = 0; step < steps; step++) {
-        const weight = sample(follow, followSide, x, y);
+        const reached = sample(follow, followSide, x, y);
+        const weight = known ? neckWeight(reached, neck) : reached;
         const px = ((x - 0.5) / ratio) * depth, py = ((y - 0.5) / ratio) * depth;
         const qx = m[0] * px + m[1] * py + m[2] * depth + shift[0];
         const qy = m[3] * px + m[4] * py + m[5] * depth + shift[1];
