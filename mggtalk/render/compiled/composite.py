@@ -34,12 +34,12 @@ def _decay(x: Any) -> Any:
 
 
 @overload(_decay, jit_options={"fastmath": set(FAST_MATH)})
-def _decay_for(x: Any) -> Any:
+def _decay_for(x):  # type: ignore[no-untyped-def]  # numba compares the signature with that of what it returns
     """Float64: the library's. Float32: a polynomial (relative error 2e-7) that vectorises. 1 where x < 0."""
     if x == types.float64:
         return lambda x: math.exp(min(0.0, -x))
 
-    def polynomial(x: Any) -> Any:
+    def polynomial(x):  # type: ignore[no-untyped-def]
         power = min(np.float32(0.0), max(x * np.float32(-1.4426950408889634), np.float32(-126.0)))
         whole = np.int32(power - np.float32(0.5))
         part = power - np.float32(whole)
