@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 from torch.nn import functional as F
 
@@ -12,7 +11,7 @@ from mggtalk.face.roi import Roi, resample
 PICTURE = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
 
 
-def expected(roi: Roi, size: int, padding: str, block: int = 1) -> np.ndarray:
+def expected_samples(roi: Roi, size: int, padding: str, block: int = 1) -> np.ndarray:
     """Samples of the whole picture, after averaging over blocks that begin at its corner."""
     pixels = torch.from_numpy(PICTURE).permute(2, 0, 1)[None].double()  # [1, 3, H, W]
     pixels = F.avg_pool2d(pixels, block)
@@ -24,26 +23,9 @@ def expected(roi: Roi, size: int, padding: str, block: int = 1) -> np.ndarray:
     return samples[0].permute(1, 2, 0).numpy()
 
 
-@pytest.mark.parametrize("padding", ["zeros", "border"])
-@pytest.mark.parametrize(
-    "roi",
-    [
-        Roi(35.0, 25.0, 16.0, 0.0),
-        Roi(30.2, 20.9, 21.3, 0.4),
-        Roi(3.0, 47.0, 30.0, -2.6),  # partly outside
-        Roi(69.5, 0.2, 8.0, 1.5),
-        Roi(-40.0, 25.0, 20.0, 0.3),  # wholly outside
-    ],
-)
-def test_samples_are_those_of_torch(roi: Roi, padding: str) -> None:
-    samples = resample(PICTURE, roi, 16, padding)
-    assert samples.shape == (16, 16, 3) and samples.dtype == np.float32
-    np.testing.assert_allclose(samples, expected(roi, 16, padding), atol=0.02)
-
-
 def test_large_regions_are_averaged_first() -> None:
     roi = Roi(35.0, 26.0, 50.0, 0.0)  # what is cut out begins 27 pixels before, at a pixel of an even number
-    np.testing.assert_allclose(resample(PICTURE, roi, 25), expected(roi, 25, "border", block=2), atol=0.02)
+    np.testing.assert_allclose(resample(PICTURE, roi, 25), expected_samples(roi, 25, "border", block=2), atol=0.02)
 
 
 def test_a_picture_that_may_not_be_written_to() -> None:

@@ -11,7 +11,7 @@ from mggtalk.geometry import euler_to_rotation
 from mggtalk.scene import Camera, Gaussians
 
 
-def _scene(
+def make_scene(
     count: int = 60, size: int = 36, seed: int = 0, dtype: torch.dtype = torch.float64
 ) -> tuple[Gaussians, Camera]:
     """Random Gaussians within a decimetre and a half of the origin, and a camera turned a little."""
@@ -36,4 +36,4 @@ def _scene(
 @pytest.fixture(scope="session")
 def scene() -> Callable[..., tuple[Gaussians, Camera]]:
     """Makes a scene: ``scene(count, size, seed, dtype)``."""
-    return _scene
+    return make_scene

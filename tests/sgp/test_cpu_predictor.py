@@ -1,4 +1,4 @@
-"""The compiled prediction against the torch path that is trained: the same Gaussians, whatever is learned."""
+"""The compiled prediction on maps and with residuals of its own; that it is its torch twin, test_twins.py says."""
 
 from __future__ import annotations
 
@@ -6,50 +6,22 @@ import pytest
 import torch
 
 from mggtalk.avatar.avatar import Avatar
-from mggtalk.avatar.binding import Binding, Part
+from mggtalk.avatar.binding import Binding
 from mggtalk.avatar.mouth_sheet import COLUMNS, ROWS
 from mggtalk.avatar.neighbours import Neighbours
 from mggtalk.avatar.window import MovingWindow
-from mggtalk.config import SGPConfig
-from mggtalk.face.topology import LEFT_EYE_UPPER, LIPS_INNER_LOWER, LIPS_INNER_UPPER
 from mggtalk.geometry import mirror_points
 from mggtalk.motion.deformation import drive_points
 from mggtalk.render.constants import MIN_ALPHA
 from mggtalk.sgp.compiled.predictor import CpuPredictor, Residuals
 from mggtalk.sgp.predictor import SymmetricGaussianPredictor
-
-PARTS = ("decoder", "sym_decoder", "densify", "mouth_decoder")
-
-
-def predictor(stride: int = 1, learned: tuple[str, ...] = PARTS, **changes: object) -> SymmetricGaussianPredictor:
-    """Networks whose named parts say something."""
-    torch.manual_seed(0)
-    small = dict(features=4, encoder_width=4, decoder_width=4, sym_width=8, child_width=4, mouth_width=4)
-    sgp = SymmetricGaussianPredictor(SGPConfig(stride=stride, **small, **changes)).eval().requires_grad_(False)  # type: ignore[arg-type]
-    for part in learned:
-        for module in getattr(sgp, part).modules():
-            if hasattr(module, "last"):
-                torch.nn.init.normal_(module.last.weight, std=0.2)
-                torch.nn.init.normal_(module.last.bias, std=0.1)
-    return sgp
+from tests.sgp.plane import closed, lively_avatar, opened, predictor
 
 
 @pytest.fixture
-def lively(small_avatar: Avatar) -> Avatar:
-    """Points of all parts, which move differently."""
-    part = small_avatar.binding.part.clone()
-    part[:40] = torch.arange(40) % len(Part)
-    binding = small_avatar.binding._replace(part=part, gaze=torch.linspace(0, 1, len(part)))
-    return small_avatar.with_(binding=binding, mirrored_binding=binding.select(small_avatar.mirrored))
-
-
-def opened(avatar: Avatar) -> tuple[torch.Tensor, torch.Tensor]:
-    """A driven face model and its expression: lips part, an eye opens, the bound points move."""
-    generator = torch.Generator().manual_seed(1)
-    vertices = avatar.vertices + 0.02 * torch.randn(avatar.vertices.shape, generator=generator)
-    vertices[list(LIPS_INNER_LOWER[1:-1]), 1] -= 0.3
-    vertices[list(LEFT_EYE_UPPER[1:-1]), 1] += 0.05
-    return vertices, avatar.expression + 0.5 * torch.randn(avatar.expression.shape, generator=generator)
+def lively() -> Avatar:
+    """See :func:`tests.sgp.plane.lively_avatar`."""
+    return lively_avatar()
 
 
 def assert_same(sgp: SymmetricGaussianPredictor, avatar: Avatar) -> None:
@@ -64,18 +36,6 @@ def assert_same(sgp: SymmetricGaussianPredictor, avatar: Avatar) -> None:
         found, _ = CpuPredictor(sgp, avatar, features, children)(vertices, expression)
         for name, one, other in zip(expected._fields, found, expected):
             torch.testing.assert_close(one, other, atol=3e-4, rtol=1e-3, msg=lambda text, name=name: f"{name}: {text}")
-
-
-@pytest.mark.parametrize("learned", [(), *((part,) for part in PARTS), PARTS])
-def test_the_same_gaussians(lively: Avatar, learned: tuple[str, ...]) -> None:
-    assert_same(predictor(learned=learned), lively)
-
-
-@pytest.mark.parametrize(
-    "changes", [{"densify": False}, {"points": False}, {"sym_twin": False}, {"sym_decoder": False}]
-)
-def test_the_same_gaussians_for_every_configuration(lively: Avatar, changes: dict) -> None:
-    assert_same(predictor(**changes), lively)
 
 
 def test_folded_maps_that_need_padding(lively: Avatar) -> None:
@@ -145,11 +105,10 @@ def test_closed_lips_hide_the_sheet_and_nothing_is_asked(lively: Avatar) -> None
     fast = CpuPredictor(sgp, lively, sgp.features(lively))
     vertices, expression = opened(lively)
     whole, said = fast(vertices, expression)
-    closed = vertices.clone()
-    closed[list(LIPS_INNER_LOWER), 1] = closed[list(LIPS_INNER_UPPER), 1] - float(lively.mouth.closed_gap)
-    less, residuals = fast(closed, expression)
+    shut, _ = closed(lively)
+    less, residuals = fast(shut, expression)
     assert len(whole.means) - len(less.means) == ROWS * COLUMNS and not len(residuals.mouth)
-    sheet = sgp.mouth_decoder(lively.mouth, closed, expression)
+    sheet = sgp.mouth_decoder(lively.mouth, shut, expression)
     assert sheet.opacities.max() < MIN_ALPHA, "what is left out would not be drawn"
     between = Residuals.between(residuals, said, 0.5)
     assert not len(between.mouth) and len(between.visible) == len(said.visible)
