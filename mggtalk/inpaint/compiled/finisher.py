@@ -9,14 +9,14 @@ from torch.nn import functional as F
 
 from mggtalk.geometry import FLIP
 from mggtalk.inpaint.compiled.frame import cover_plate, finish, follow_head, shrink_rows, stack_layers
-from mggtalk.inpaint.follow import GRID, PIVOT_DEPTH, STEPS
+from mggtalk.inpaint.follow import GRID, NECK, PIVOT_DEPTH, STEPS
 from mggtalk.inpaint.image_renderer import LAYERS, ImageRenderer, bounded, describe_change
 from mggtalk.inpaint.plates import SHOULDER, Plates
 from mggtalk.inpaint.shrink import lanczos_taps
 from mggtalk.nets.folded_unet import FoldedUNet
 from mggtalk.nets.gates import frame_gate
 from mggtalk.runtime.threads import run_ranges
-from mggtalk.scene import MotionFrame
+from mggtalk.scene import STILL_TORSO, MotionFrame
 
 ROWS = 16
 """Rows in a task."""
@@ -92,8 +92,9 @@ class CpuFinisher:
         shift = frame.translation.numpy() - motion @ source.translation.numpy()
         depth = np.float32(source.translation[2]) + np.float32(PIVOT_DEPTH)
         offsets = np.empty((GRID, GRID, 2), np.float32)
-        torso = frame.torso.numpy()
-        run_ranges(follow_head, GRID, ROWS, self._follow, motion, shift, torso, depth, self._ratio, STEPS, offsets)
+        reach = np.float32(1.0 if bool((frame.torso == STILL_TORSO).all()) else NECK)
+        places = (self._follow, motion, shift, frame.torso.numpy(), depth, reach, self._ratio, STEPS)
+        run_ranges(follow_head, GRID, ROWS, *places, offsets)
         composite = np.empty_like(self._background)
         layers = (self._torso, self._background, offsets, np.float32(SHOULDER), head, alpha)
         run_ranges(cover_plate, len(composite), ROWS, *layers, composite)

@@ -7,6 +7,7 @@ pixel lie together.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,16 @@ def _sample(image: np.ndarray, x: float, y: float) -> float:
     return above + down * (below - above)
 
 
+@helper
+def _neck_weight(weight: float, reach: float) -> float:
+    """See :func:`mggtalk.inpaint.follow.neck_weight`."""
+    dt = type(weight)
+    half, one = dt(0.5), dt(1)
+    depth = half - math.sin(math.asin(min(max(dt(2) * weight - one, -one), one)) / dt(3))
+    nearer = min(max(depth / reach, dt(0)), one)
+    return one - nearer * nearer * (dt(3) - dt(2) * nearer)
+
+
 @kernel
 def follow_head(
     first: int,
@@ -50,6 +61,7 @@ def follow_head(
     shift: np.ndarray,
     torso: np.ndarray,
     depth: float,
+    reach: float,
     ratio: float,
     steps: int,
     offsets: np.ndarray,
@@ -64,6 +76,7 @@ def follow_head(
         shift: ``[3]``.
         torso: ``[2, 3]`` similarity of the shoulders, in units of the side.
         depth: Of the neck's plane in the source's camera frame.
+        reach: Of the head's pull over that of ``follow``: 1, or :data:`mggtalk.inpaint.follow.NECK`.
         ratio: Focal length over the side.
         steps: Fixed-point steps.
         offsets: ``[G, G, 2]``, written, in units of the side.
@@ -77,6 +90,8 @@ def follow_head(
             x, y = target_x, target_y
             for _ in range(steps):
                 weight = _sample(follow, x, y)
+                if reach < one:
+                    weight = _neck_weight(weight, reach)
                 px, py = (x - half) / ratio * depth, (y - half) / ratio * depth
                 qx = motion[0, 0] * px + motion[0, 1] * py + motion[0, 2] * depth + shift[0]
                 qy = motion[1, 0] * px + motion[1, 1] * py + motion[1, 2] * depth + shift[1]
