@@ -272,6 +272,24 @@ ALONE = {
 }
 """Kernels that have no torch version, and the test that holds them by hand or by what they must do."""
 
+BESIDE = {
+    "sgp/predictor": "sgp/compiled/predictor",
+    "sgp/footprint": "sgp/compiled/kernels",
+    "sgp/densify": "sgp/compiled/kernels",
+    "sgp/parameters": "sgp/compiled/kernels",
+    "motion/deformation": "sgp/compiled/kernels",
+    "sgp/gaussian_decoder": "sgp/compiled/residuals",
+    "sgp/sym_decoder": "sgp/compiled/residuals",
+    "sgp/mouth/decoder": "sgp/compiled/residuals",
+    "render/torch_reference": "render/compiled/rasterizer",
+    "render/harmonics": "render/compiled/harmonics",
+    "inpaint/follow": "inpaint/compiled/frame",
+    "inpaint/shrink": "inpaint/compiled/frame",
+    "inpaint/image_renderer": "inpaint/compiled/finisher",
+    "nets/unet": "nets/folded_unet",
+}
+"""Modules to read, and those that are compiled from the same equations. The docstring of each names the other."""
+
 CASES = [pytest.param(case, id=f"{name}: {case.name}") for name, twin in TWINS.items() for case in twin.cases()]
 
 
@@ -298,3 +316,10 @@ def test_every_kernel_is_held_by_a_test() -> None:
     assert not [full for full, short in kernels if not {full, short} & named], "name its twin, or its test in ALONE"
     assert named == {name for names in kernels for name in names} & named, "a kernel that is gone is still named"
     assert all((root / "tests" / test).is_file() for test in ALONE.values())
+
+
+@pytest.mark.parametrize("pair", BESIDE.items(), ids=BESIDE.keys())
+def test_twins_name_each_other(pair: tuple[str, str]) -> None:
+    for one, other in (pair, pair[::-1]):
+        text = ast.get_docstring(ast.parse((Path(__file__).parents[1] / f"mggtalk/{one}.py").read_text()))
+        assert text is not None and f"mggtalk.{other.replace('/', '.')}" in text

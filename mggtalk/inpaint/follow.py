@@ -6,6 +6,8 @@ weight ``w`` is 1 at the rim of the head and falls to 0 below. Where a driver's 
 similarity ``A``, and ``q = A(p) + v(p) (H(p) - A(p))``, where ``v`` falls to 0 within a part of the reach of ``w``:
 only the neck still has to give way. The renderer needs the inverse, ``p`` for a given ``q``, which a few fixed-point
 steps on a coarse grid find.
+
+Its compiled twin: :mod:`mggtalk.inpaint.compiled.frame`.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 A UNet adds a bounded residual to the composite, ``I = C + g b r / (b + |r|)``: it starts at zero, and the gate ``g`` is
 closed at the portrait's own pose and expression, where the composite is the portrait.
+
+Its compiled twin: :mod:`mggtalk.inpaint.compiled.finisher`.
 """
 
 from __future__ import annotations

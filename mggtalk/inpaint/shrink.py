@@ -2,6 +2,8 @@
 
 A head averaged over squares over a plate that was resized bilinearly loses detail twice; the frame of both, shrunk once
 by ``L(x) = sinc(x) sinc(x / 3)``, keeps what the smaller picture can show.
+
+Its compiled twin: :mod:`mggtalk.inpaint.compiled.frame`.
 """
 
 from __future__ import annotations

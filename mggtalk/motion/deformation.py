@@ -10,6 +10,8 @@ every point, and it cannot tear the surface.
 
 Eyes and the inside of the mouth move by rules of their own: the eyeball follows the iris and is covered by the lids,
 not squeezed by them; the upper teeth stay with the skull and the lower ones go with the lower lip.
+
+Its compiled twin: :mod:`mggtalk.sgp.compiled.kernels`.
 """
 
 from __future__ import annotations

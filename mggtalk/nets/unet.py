@@ -3,6 +3,8 @@
 The law of the project: every network adds a residual to an analytic estimate and its last layer starts at zero, so an
 untrained network changes nothing. :func:`is_zero` lets the pipeline skip a network whose residual is still identically
 zero; the result is the same to the last bit, only faster.
+
+Its compiled twin: :mod:`mggtalk.nets.folded_unet`.
 """
 
 from __future__ import annotations

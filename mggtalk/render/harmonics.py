@@ -2,6 +2,8 @@
 
 The basis is (1, -y, z, -x) with the factors of :mod:`mggtalk.render.constants`, for the unit direction from the camera
 to the Gaussian in the head frame; a colour is ``max(0, SH + 0.5)``, as in gsplat and the original 3DGS.
+
+Its compiled twin: :mod:`mggtalk.render.compiled.harmonics`.
 """
 
 from __future__ import annotations

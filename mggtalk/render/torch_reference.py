@@ -2,6 +2,8 @@
 
 Works on any device and in any precision, and is differentiable by autograd. Memory and time grow with the number of
 Gaussians times the number of pixels.
+
+Its compiled twin: :mod:`mggtalk.render.compiled.rasterizer`.
 """
 
 from __future__ import annotations

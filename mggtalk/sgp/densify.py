@@ -2,6 +2,8 @@
 
 The analytic child sits half a pixel along both tangents, where the portrait has a colour of its own, and parent and
 child share the parent's area between them. A 1x1 network adds a residual to the child's offset and attributes.
+
+Its compiled twin: :mod:`mggtalk.sgp.compiled.kernels`.
 """
 
 from __future__ import annotations

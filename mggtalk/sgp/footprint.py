@@ -4,6 +4,8 @@ A pixel-aligned point and its neighbours on the position map span the surface. T
 map, give the tangents; so a Gaussian grows exactly where the deformation stretches the surface, and turns with it.
 Across a cut (between the lips, under an eyelid, at the silhouette) the two one-sided differences disagree, and the
 smaller one is the surface's own.
+
+Its compiled twin: :mod:`mggtalk.sgp.compiled.kernels`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Gaussian decoder ``D_gs``, eq. 4: residual parameters of the visible points."""
+"""Gaussian decoder ``D_gs``, eq. 4: residual parameters of the visible points.
+
+Its compiled twin: :mod:`mggtalk.sgp.compiled.residuals`.
+"""
 
 from __future__ import annotations
 

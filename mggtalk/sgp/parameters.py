@@ -1,4 +1,7 @@
-"""Gaussian parameters before activation: what the decoders of SGP add their residuals to."""
+"""Gaussian parameters before activation: what the decoders of SGP add their residuals to.
+
+Its compiled twin: :mod:`mggtalk.sgp.compiled.kernels`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Symmetric Gaussian prediction as a whole: an avatar and an expression become Gaussians (eq. 4 to 6)."""
+"""Symmetric Gaussian prediction as a whole: an avatar and an expression become Gaussians (eq. 4 to 6).
+
+Its compiled twin: :mod:`mggtalk.sgp.compiled.predictor`.
+"""
 
 from __future__ import annotations
 

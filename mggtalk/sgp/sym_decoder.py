@@ -2,6 +2,8 @@
 
 Four convolutional nets, one each for s, r, c and o, add a residual to the visible twin's parameters. The base is the
 twin's *exact mirror* (rotation and degree-1 harmonics flip at x = 0), which the paper leaves to the network.
+
+Its compiled twin: :mod:`mggtalk.sgp.compiled.residuals`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""From a head render to the finished frame on a CPU, frame after frame: the torch path's result, without gradients."""
+"""From a head render to the finished frame on a CPU, frame after frame: the torch path's result, without gradients.
+
+In torch, to be read: :mod:`mggtalk.inpaint.image_renderer`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""CPU kernels: colours from degree-1 spherical harmonics, and their gradients."""
+"""CPU kernels: colours from degree-1 spherical harmonics, and their gradients.
+
+In torch, to be read: :mod:`mggtalk.render.harmonics`.
+"""
 
 from __future__ import annotations
 

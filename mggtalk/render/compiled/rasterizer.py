@@ -1,4 +1,7 @@
-"""The CPU rasterizer in numpy: runs the kernels in order; ``autograd`` beside it makes it differentiable."""
+"""The CPU rasterizer in numpy: runs the kernels in order; ``autograd`` beside it makes it differentiable.
+
+In torch, to be read: :mod:`mggtalk.render.torch_reference`.
+"""
 
 from __future__ import annotations
 

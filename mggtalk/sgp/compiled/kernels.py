@@ -17,7 +17,12 @@ from mggtalk.sgp.footprint import LEAST_HEIGHT
 from mggtalk.sgp.parameters import CHANNELS
 
 PARAMETERS = sum(CHANNELS.values())
-HARMONICS = 7  # place of the first of them in a row
+QUATERNION, HARMONICS, LOGIT = (int(place) for place in np.cumsum(list(CHANNELS.values()))[:-1])
+"""Where rotation, colour and opacity begin in a row of parameters; scales come first."""
+
+PLACE = 3
+"""Numbers of a place or an offset that stand before parameters in one row."""
+
 EPSILON = 1e-12
 LOWER_MOUTH, UPPER_MOUTH, LEFT_EYE = int(Part.LOWER_MOUTH), int(Part.UPPER_MOUTH), int(Part.LEFT_EYE)
 
@@ -196,12 +201,12 @@ def describe_visible(
         parameters[i, 2] = math.log(max(thickness * min(width, height), dt(1e-6))) + spread
         turn = _quaternion(along, across, normal)
         for k in range(4):
-            parameters[i, 3 + k] = turn[k]
+            parameters[i, QUATERNION + k] = turn[k]
         for k in range(3):
-            parameters[i, 7 + k] = colour[i, k]
-        for k in range(10, 19):
+            parameters[i, HARMONICS + k] = colour[i, k]
+        for k in range(HARMONICS + 3, LOGIT):
             parameters[i, k] = zero
-        parameters[i, 19] = logits[i]
+        parameters[i, LOGIT] = logits[i]
         if len(added) > 0:
             for k in range(PARAMETERS):
                 parameters[i, k] += added[i, k]
@@ -228,7 +233,7 @@ def pool_twins(
     for i in range(first, last):
         cell = cells[i]
         for k in range(PARAMETERS):
-            grid[cell, 3 + k] += share * signs[k] * parameters[i, k]
+            grid[cell, PLACE + k] += share * signs[k] * parameters[i, k]
 
 
 @kernel
@@ -306,8 +311,8 @@ def _activate(
     quaternions[row, 0], quaternions[row, 1] = w * unit, x * unit
     quaternions[row, 2], quaternions[row, 3] = y * unit, z * unit
     for k in range(12):
-        harmonics[row, k] = source[i, 7 + k]
-    opacities[row] = one / (one + math.exp(-source[i, 19]))
+        harmonics[row, k] = source[i, HARMONICS + k]
+    opacities[row] = one / (one + math.exp(-source[i, LOGIT]))
 
 
 @kernel
@@ -386,7 +391,7 @@ def activate(
         for k in range(3):
             means[row, k] += math.tanh(gate * residual[slot, k]) * reach
         for k in range(PARAMETERS):
-            child[0, k] = parameters[i, k] + gate * residual[slot, 3 + k]
+            child[0, k] = parameters[i, k] + gate * residual[slot, PLACE + k]
         for k in range(3):
-            child[0, 7 + k] += colour_step[own, k]
+            child[0, HARMONICS + k] += colour_step[own, k]
         _activate(row, child, 0, share, quaternions, scales, opacities, harmonics)

@@ -23,6 +23,7 @@ from mggtalk.runtime.threads import run_ranges
 from mggtalk.scene import Gaussians
 from mggtalk.sgp.compiled.kernels import (
     PARAMETERS,
+    PLACE,
     activate,
     bind_points,
     describe_mirrored,
@@ -167,7 +168,7 @@ class CpuPredictor:
             seen = NONE
         steps, gates, parameters = self._describe(points, seen, colour, logits, added)
         mirrored = self._mirror(points, parameters, None if residuals is None else residuals.mirrored)
-        slots, children = self._slots, np.zeros((0, PARAMETERS + 3), np.float32)
+        slots, children = self._slots, np.zeros((0, PLACE + PARAMETERS), np.float32)
         if self._children is not None:
             slots, children = self._children(parameters, gates, self._twins)
         if touch is not None and len(touch.mouth):

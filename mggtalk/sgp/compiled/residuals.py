@@ -1,4 +1,8 @@
-"""The learned residuals frame after frame on a CPU: of each network only what depends on the frame is evaluated."""
+"""The learned residuals frame after frame on a CPU: of each network only what depends on the frame is evaluated.
+
+In torch, to be read: :mod:`mggtalk.sgp.gaussian_decoder`, :mod:`mggtalk.sgp.sym_decoder` and
+:mod:`mggtalk.sgp.mouth.decoder`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from mggtalk.avatar.avatar import Avatar
 from mggtalk.nets.folded_unet import FoldedUNet
 from mggtalk.runtime.threads import run_ranges
 from mggtalk.scene import Gaussians
-from mggtalk.sgp.compiled.kernels import PARAMETERS, pool_places, pool_twins, scatter_moved
+from mggtalk.sgp.compiled.kernels import PARAMETERS, PLACE, pool_places, pool_twins, scatter_moved
 from mggtalk.sgp.densify import CLOSED
 from mggtalk.sgp.gaussian_decoder import MOTION_SCALE
 from mggtalk.sgp.mouth.decoder import as_maps, hidden, paint_residual
@@ -143,7 +147,7 @@ class SymResidual:
     def __call__(self, places: np.ndarray, twins: np.ndarray, signs: np.ndarray) -> np.ndarray:
         """Residuals ``[coarse pixels, 20]`` from the mirrored points ``[M, 3]`` and all parameters ``[N, 20]``."""
         height, width = self._size
-        grid = np.zeros((height * width, 3 + PARAMETERS), np.float32)
+        grid = np.zeros((height * width, PLACE + PARAMETERS), np.float32)
         share = np.float32(1.0 / COARSENESS**2)
         pool_twins(0, len(twins), self._cells, signs, share, twins, grid)
         pool_places(0, len(places), self._cells, self._twins, share, places, grid)

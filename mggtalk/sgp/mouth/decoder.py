@@ -5,6 +5,8 @@ lower inner lip of the driven mesh, set back behind them, and colours it as a da
 teeth that is fixed to the skull. Where the portrait's own mouth is open, its points are before the sheet, which then
 shows only where they part: above them, as the continuation of what is there, and below. The sheet has a fixed
 parametrisation over all frames and people, so a network can learn to paint teeth and tongue on it.
+
+Its compiled twin: :mod:`mggtalk.sgp.compiled.residuals`.
 """
 
 from __future__ import annotations
