@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 
 from mggtalk.animate.animator import Animator
 from mggtalk.animate.calibrate import calibrate_coarse, calibrate_colours
@@ -27,27 +25,25 @@ from mggtalk.dsgr.refine import RefineUNet
 from mggtalk.errors import FaceTooSmallError, MediaError, OptionError
 from mggtalk.face.crop import CropMode, choose_crop
 from mggtalk.face.face_model import FaceModel
-from mggtalk.face.fitting import fit_track
 from mggtalk.face.masks import face_axes
 from mggtalk.face.matte import PersonMatte
 from mggtalk.face.tracker import FaceTracker
 from mggtalk.face.upright import turn_upright
 from mggtalk.inpaint.image_renderer import ImageRenderer
-from mggtalk.media import VideoReader, load_image, open_video
+from mggtalk.media import load_image, open_video
 from mggtalk.media.sound import Sound, check_speech, read_sound
 from mggtalk.motion.deformation import DeformationMLP
-from mggtalk.motion.parts import Shot, differ, join_shots
-from mggtalk.motion.retarget import PoseMode, close_lips, driver_rest, retarget
+from mggtalk.motion.driver import Tracking, check_fits, track_driver
+from mggtalk.motion.retarget import PoseMode, close_lips, retarget
 from mggtalk.motion.style import Style, play
-from mggtalk.motion.torso import SIDE, grey_square, torso_mask, track_torso
 from mggtalk.nets.maps import to_float
 from mggtalk.nets.unet import ResidualUNet
 from mggtalk.portrait.check import judge_face, portrait_notes
 from mggtalk.portrait.prepare import build_avatar
 from mggtalk.portrait.view import see
-from mggtalk.runtime.overlap import one_thread, read_ahead
+from mggtalk.runtime.devices import check_device
 from mggtalk.runtime.progress import Progress, no_progress
-from mggtalk.scene import Camera, FaceTrack, Gaussians, Motion, MotionFrame
+from mggtalk.scene import Camera, FaceTrack, Gaussians, Motion, MotionFrame, check_square
 from mggtalk.sgp.predictor import SymmetricGaussianPredictor
 from mggtalk.speech.audio_prior import AudioPrior, Voice
 from mggtalk.speech.features import measure, record
@@ -233,8 +229,7 @@ class MGGTalkPipeline:
         Returns:
             Alpha in [0, 1], ``[H, W]``.
         """
-        low, high = landmarks[:, :2].min(0), landmarks[:, :2].max(0)  # [2]
-        return self.matte(picture, box=(float(low[0]), float(low[1]), float(high[0]), float(high[1])))
+        return self.matte.around(picture, landmarks)
 
     def _avatar(
         self, square: np.ndarray, track: FaceTrack, on_progress: Progress, depth: DepthEstimator | str | None = None
@@ -307,76 +302,17 @@ class MGGTalkPipeline:
             NoFaceError: If no frame shows a face.
         """
         with open_video(video, self.config.media) as reader:
-            return self._track(reader, reader.fps, face, on_progress, _frame_count(reader))
+            return track_driver(self._tracking(), reader, reader.fps, face, on_progress, int(reader.frame_count or 0))
 
     def track_frames(
         self, frames: Iterable[np.ndarray], fps: float, face: int | None = None, on_progress: Progress = no_progress
     ) -> Motion:
         """Track frames, uint8 ``[H, W, 3]``, that are already decoded; they are read once, in order."""
-        return self._track(frames, fps, face, on_progress, 0)
+        return track_driver(self._tracking(), frames, fps, face, on_progress)
 
-    def _track(
-        self, frames: Iterable[np.ndarray], fps: float, face: int | None, on_progress: Progress, total: int
-    ) -> Motion:
-        """Landmarks, then the face model's fit."""
-        first: list[np.ndarray] = []
-        small: list[np.ndarray] = []
-
-        def counted() -> Iterable[np.ndarray]:
-            for index, frame in enumerate(read_ahead(frames)):
-                on_progress("track", index + 1, max(total, index + 1))
-                if not first:
-                    first.append(frame.copy())
-                small.append(grey_square(frame))
-                yield frame
-
-        with one_thread():
-            track = self.tracker.video(counted(), fps, face=face)
-        track, shots = self._cut(track)
-        notes = track_notes(track)
-        for note in notes:
-            logger.warning(note)
-        motion = join_shots([shot.motion for shot in shots])
-        torso = self._torso(first[0], small, track.landmarks[0]) if len(shots) == 1 and track.found[0] else None
-        return motion.with_(notes=notes, torso=torso)
-
-    def _torso(self, first: np.ndarray, small: list[np.ndarray], landmarks: np.ndarray) -> Tensor | None:
-        """The way of the shoulders ``[T, 2, 3]``, see :mod:`mggtalk.motion.torso`."""
-        height, width = first.shape[:2]
-        low, high = landmarks[:, :2].min(0), landmarks[:, :2].max(0)
-        matte = self.matte(first, box=(float(low[0]), float(low[1]), float(high[0]), float(high[1])))
-        side = max(height, width)
-        square = np.pad(matte, (((side - height) // 2,), ((side - width) // 2,)))
-        person = np.asarray(Image.fromarray(square).resize((SIDE, SIDE), Image.Resampling.BOX))
-        corner = ((side - width) / 2, (side - height) / 2)
-        found = track_torso(small, torso_mask(person, (landmarks[:, :2] + corner) * (SIDE / side)))
-        return None if found is None else torch.from_numpy(found)
-
-    def _cut(self, track: FaceTrack) -> tuple[FaceTrack, list[Shot]]:
-        """A track without the cuts after which the same person is seen from the same place, and its shots."""
-        shots = [self._fit(shot) for shot in track.shots()]
-        if len(shots) == 1:
-            return track, shots
-        starts = np.cumsum([len(shot.motion) for shot in shots])[:-1]
-        cuts = tuple(int(s) for s, a, b in zip(starts, shots, shots[1:]) if differ(self.face_model, a, b))
-        track = replace(track, cuts=cuts)
-        return track, [self._fit(shot) for shot in track.shots()]
-
-    def _fit(self, track: FaceTrack) -> Shot:
-        """The motion of one shot."""
-        fit = fit_track(self.face_model, track, self.config.render.focal_ratio)
-        motion = Motion(
-            expression=fit.expression,
-            rotation=fit.rotation,
-            translation=fit.translation,
-            fps=track.fps,
-            face_model=self.face_model.version,
-            focal_ratio=self.config.render.focal_ratio,
-            landmarks=torch.from_numpy(track.landmarks),
-            found=torch.from_numpy(track.found),
-            frame_size=(track.width, track.height),
-        )
-        return Shot(motion.with_(rest=driver_rest(self.face_model, fit.identity, motion)), fit.identity)
+    def _tracking(self) -> Tracking:
+        """What follows a driver."""
+        return Tracking(self.tracker, self.face_model, self.matte, self.config.render.focal_ratio)
 
     def listen(
         self,
@@ -477,7 +413,7 @@ class MGGTalkPipeline:
         """
         check_size(size)
         style.check()
-        self._check(motion)
+        check_fits(motion, self.face_model.version, self.config.render.focal_ratio)
         motion = retarget(motion, avatar, pose, self.face_model, style.pose)
         motion = play(motion, close_lips(self.face_model, avatar.identity, avatar.expression), style)
         return TalkingVideo(self.animator(avatar, size, field_of_view), motion, sound, on_progress)
@@ -518,74 +454,6 @@ class MGGTalkPipeline:
         Raises:
             OptionError: If the camera is not square or has another focal ratio.
         """
-        ratio = camera.focal / camera.width
-        if camera.width != camera.height or abs(ratio - self.config.render.focal_ratio) > 1e-3:
-            raise OptionError(
-                f"The camera is {camera.width}x{camera.height} with focal ratio {ratio:.3f}.",
-                f"Use a square camera with focal ratio {self.config.render.focal_ratio}.",
-            )
-        middle = camera.width / 2
-        if max(abs(camera.centre[0] - middle), abs(camera.centre[1] - middle)) > 1e-3:
-            raise OptionError(f"The camera's principal point is {camera.centre}.", f"Use the middle, {middle:g}.")
+        check_square(camera, self.config.render.focal_ratio)
         rotation, translation = camera.head_pose()
         return self.animator(avatar, camera.width).frame(MotionFrame(frame.expression, rotation, translation))
-
-    def _check(self, motion: Motion) -> None:
-        """Refuse a motion of another face model or camera."""
-        if motion.face_model != self.face_model.version:
-            raise OptionError(
-                f"The motion belongs to face model {motion.face_model!r}, this pipeline has "
-                f"{self.face_model.version!r}.",
-                "Track the driving video again.",
-            )
-        if abs(motion.focal_ratio - self.config.render.focal_ratio) > 1e-6:
-            raise OptionError(
-                f"The motion was tracked with focal ratio {motion.focal_ratio}, this pipeline has "
-                f"{self.config.render.focal_ratio}.",
-                "Track the driving video again.",
-            )
-
-
-def check_device(device: torch.device | str) -> torch.device:
-    """The device of a name.
-
-    Raises:
-        OptionError: If there is no such device, or not here.
-    """
-    try:
-        place = torch.device(device)
-    except RuntimeError as error:
-        raise OptionError(f"There is no device {device!r}.", "Use cpu or cuda.") from error
-    if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
-        raise OptionError(f"The device {device} is not here: {torch.cuda.device_count()} CUDA GPUs.", "Use cpu.")
-    if place.type not in ("cpu", "cuda"):
-        raise OptionError(f"Frames cannot be made on the device {device}.", "Use cpu or cuda.")
-    return place
-
-
-def _frame_count(reader: VideoReader) -> int:
-    """Estimated number of frames, for progress."""
-    return int(reader.frame_count or 0)
-
-
-def track_notes(track: FaceTrack) -> tuple[str, ...]:
-    """What the user should know of a tracked driver: for how long the face was out of sight, and cuts."""
-    notes = []
-    if not track.found.all():
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], ~track.found, [False]]).astype(int)))  # starts, ends
-        starts, ends = edges[::2], edges[1::2]
-        longest = int((ends - starts).argmax())
-        lost, most = ((~track.found).sum() / track.fps, (ends - starts)[longest] / track.fps)
-        notes.append(
-            f"The face was out of sight for {lost:.1f} of {len(track) / track.fps:.1f} s, longest for {most:.1f} s "
-            f"from {starts[longest] / track.fps:.1f} s on; there it is guessed from before and after."
-        )
-    shots = track.shots()
-    if len(shots) > 1:
-        places = np.cumsum([len(shot) for shot in shots])[:-1] / track.fps
-        listed = ", ".join(f"{place:.1f}" for place in places[:8]) + (", ..." if len(places) > 8 else "")
-        notes.append(
-            f"The driving video is cut at {listed} s: what follows may be another person or another view, so each of "
-            f"its {len(shots)} shots was tracked by itself and moves the portrait from its own rest."
-        )
-    return tuple(notes)

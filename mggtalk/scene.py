@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mggtalk.errors import OptionError
 from mggtalk.geometry import FLIP, constant, view_matrix
 from mggtalk.media.ply import write_ply
 
@@ -67,6 +68,26 @@ class Camera:
         """The ``[3, 3]`` matrix K in pixels."""
         fx, (cx, cy) = self.focal, self.centre
         return constant((fx, 0.0, cx, 0.0, fx, cy, 0.0, 0.0, 1.0), self.view).view(3, 3)
+
+
+def check_square(camera: Camera, focal_ratio: float) -> None:
+    """Refuse a camera that does not see what a portrait's camera sees.
+
+    Args:
+        camera: The camera.
+        focal_ratio: Focal length over the side of the picture.
+
+    Raises:
+        OptionError: If it is not square, or has another focal ratio or principal point.
+    """
+    ratio, middle = camera.focal / camera.width, camera.width / 2
+    if camera.width != camera.height or abs(ratio - focal_ratio) > 1e-3:
+        raise OptionError(
+            f"The camera is {camera.width}x{camera.height} with focal ratio {ratio:.3f}.",
+            f"Use a square camera with focal ratio {focal_ratio}.",
+        )
+    if max(abs(camera.centre[0] - middle), abs(camera.centre[1] - middle)) > 1e-3:
+        raise OptionError(f"The camera's principal point is {camera.centre}.", f"Use the middle, {middle:g}.")
 
 
 @dataclass(frozen=True)

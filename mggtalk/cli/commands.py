@@ -32,7 +32,8 @@ from mggtalk.performance import (
     with_head_of,
 )
 from mggtalk.person.load import load_adapter
-from mggtalk.pipeline import MGGTalkPipeline, check_device
+from mggtalk.pipeline import MGGTalkPipeline
+from mggtalk.runtime.devices import check_device
 from mggtalk.runtime.files import temporary_beside
 from mggtalk.runtime.progress import Progress
 from mggtalk.runtime.quiet import quiet_stderr

@@ -193,6 +193,16 @@ class PersonMatte:
         """
         return cls(load_matte(path))
 
+    def around(self, picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+        """Alpha ``[H, W]`` of the person whose face is there.
+
+        Args:
+            picture: uint8 ``[H, W, 3]``.
+            landmarks: The person's face ``[478, 2 or 3]`` in pixels.
+        """
+        low, high = landmarks[:, :2].min(0), landmarks[:, :2].max(0)  # [2]
+        return self(picture, box=(float(low[0]), float(low[1]), float(high[0]), float(high[1])))
+
     def __call__(self, image: NDArray[np.uint8], box: Box | None = None) -> NDArray[np.float32]:
         """Estimate how much of each pixel is person.
 

@@ -63,8 +63,6 @@ def see_background(pipe: MGGTalkPipeline, footage: Footage, portrait: Candidate,
 
 def _free(pipe: MGGTalkPipeline, frame: np.ndarray, landmarks: np.ndarray) -> Tensor:
     """Find where a frame ``[S, S, 3]`` surely shows background, bool ``[1, S, S]``; landmarks in its pixels."""
-    low, high = landmarks.min(0), landmarks.max(0)
-    matte = pipe.matte(frame, box=(float(low[0]), float(low[1]), float(high[0]), float(high[1])))
-    person = torch.from_numpy(np.asarray(matte)).float()[None, None]  # [1, 1, S, S]
+    person = torch.from_numpy(np.asarray(pipe.person_matte(frame, landmarks))).float()[None, None]  # [1, 1, S, S]
     grown = GROWTH * person.shape[-1] // SIDE
     return F.max_pool2d(person, 2 * grown + 1, stride=1, padding=grown)[0] < 0.05

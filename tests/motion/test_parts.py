@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from mggtalk.motion.driver import track_notes
 from mggtalk.motion.parts import join_shots
 from mggtalk.motion.retarget import retarget
-from mggtalk.pipeline import track_notes
 from mggtalk.scene import FaceTrack
 
 

@@ -25,18 +25,16 @@ from mggtalk.config import Ablation
 from mggtalk.errors import MediaError, MGGTalkError, OptionError
 from mggtalk.face.blendshapes import MIRROR, NAMES
 from mggtalk.face.crop import SquareCrop, choose_crop
-from mggtalk.face.face_model import FaceModel
-from mggtalk.face.fitting import FaceFit, fit_track
 from mggtalk.face.masks import HeadMasks, head_masks
 from mggtalk.face.matte import PersonMatte
 from mggtalk.face.topology import VERTICES, mirror_permutation
 from mggtalk.media import VideoReader, load_image, open_video
 from mggtalk.media.image import IMAGE_SUFFIXES
-from mggtalk.motion.retarget import driver_rest
+from mggtalk.motion.driver import fit_motion
 from mggtalk.pipeline import PORTRAIT_SIZE, MGGTalkPipeline
 from mggtalk.runtime.files import temporary_beside
 from mggtalk.runtime.progress import Progress, no_progress
-from mggtalk.scene import FaceTrack, Motion
+from mggtalk.scene import FaceTrack
 from mggtalk.training.data.checks import ClipLimits, check_fit, check_length, check_track
 from mggtalk.training.data.corpus import ClipWriter
 from mggtalk.training.data.packing import pack_avatar
@@ -212,14 +210,14 @@ def _store(
     check_track(square, config.limits)
     kept = list_strides(square, config.every)
     check_length(len(kept), config.limits)
-    motion, fit = fit_clip(kept, pipe.face_model, pipe.config.render.focal_ratio)
+    motion, fit = fit_motion(pipe.face_model, kept, pipe.config.render.focal_ratio)
     check_fit(fit.rms_pixels, kept.landmarks, side, config.limits)
     sources = choose_sources(motion, config.sources)
     with ClipWriter(target) as writer:
         writer.add_facts(path.stem, motion, config.every, side, sources, path.name)
         writer.add_motion(motion)
         if config.mirror:
-            writer.add_motion(fit_clip(mirror_track(kept), pipe.face_model, motion.focal_ratio)[0], mirrored=True)
+            writer.add_motion(fit_motion(pipe.face_model, mirror_track(kept), motion.focal_ratio)[0], mirrored=True)
         for count, frame in enumerate(frames):
             index, rest = divmod(count, config.every)
             if rest:
@@ -276,23 +274,6 @@ def masks_at(matte: PersonMatte, picture: np.ndarray, landmarks: np.ndarray, sid
     low, high = points[:, :2].min(0), points[:, :2].max(0)
     alpha = matte(small, box=(float(low[0]), float(low[1]), float(high[0]), float(high[1])))
     return head_masks(alpha, points)
-
-
-def fit_clip(track: FaceTrack, face_model: FaceModel, focal_ratio: float) -> tuple[Motion, FaceFit]:
-    """The face model fitted to a track: as a motion with landmarks, and the fit itself."""
-    fit = fit_track(face_model, track, focal_ratio)
-    motion = Motion(
-        expression=fit.expression,
-        rotation=fit.rotation,
-        translation=fit.translation,
-        fps=track.fps,
-        face_model=face_model.version,
-        focal_ratio=focal_ratio,
-        landmarks=torch.from_numpy(track.landmarks),
-        found=torch.from_numpy(track.found),
-        frame_size=(track.width, track.height),
-    )
-    return motion.with_(rest=driver_rest(face_model, fit.identity, motion)), fit
 
 
 def mirror_track(track: FaceTrack) -> FaceTrack:

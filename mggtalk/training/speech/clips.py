@@ -19,6 +19,7 @@ from mggtalk.face.tracker import FaceTracker
 from mggtalk.media import load_sound, open_video
 from mggtalk.media.clips import SPEECH, Clip
 from mggtalk.media.sound import Sound
+from mggtalk.motion.driver import fit_motion
 from mggtalk.motion.retarget import close_lips
 from mggtalk.runtime.progress import Progress, no_progress
 from mggtalk.speech.audio_prior import CHIN
@@ -28,7 +29,7 @@ from mggtalk.speech.phones import Phone, recognise
 from mggtalk.speech.speech_encoder import Ears
 from mggtalk.speech.speech_inputs import SpeechInputs, speech_inputs
 from mggtalk.speech.visemes import LEAD, lip_contact, mouth_at
-from mggtalk.training.data.preprocess import fit_clip, load_track
+from mggtalk.training.data.preprocess import load_track
 from mggtalk.training.speech.augment import Variant
 
 logger = logging.getLogger(__name__)
@@ -123,7 +124,7 @@ def read_clip(clip: Clip, face_model: FaceModel, focal_ratio: float, tracks: str
     else:
         with open_video(clip.path) as video:
             track = FaceTracker(TrackerConfig()).video(video, video.fps)
-    motion, fit = fit_clip(track, face_model, focal_ratio)
+    motion, fit = fit_motion(face_model, track, focal_ratio)
     assert motion.rest is not None
     speech = understand(record(sound))
     chosen = torch.linspace(0, len(motion) - 1, SOURCES).round().long()
