@@ -1,4 +1,4 @@
-"""When a video that is still being made may begin to play, so that it need not stop again."""
+"""A buffer for a video that is still being made: it tells when playing may begin without a later stop."""
 
 from __future__ import annotations
 

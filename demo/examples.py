@@ -37,7 +37,7 @@ def is_example(path: str | Path) -> bool:
 
 
 def title(path: str) -> str:
-    """What an example is called: its name without ending and underscores, with a capital."""
+    """The title of an example: its name without ending and underscores, with a capital."""
     return Path(path).stem.replace("_", " ").capitalize()
 
 

@@ -22,7 +22,7 @@ SAMPLE</div>
 
 
 class Run(NamedTuple):
-    """What a tab needs to make a video; the examples use it as well as its start button."""
+    """The parts that a tab needs to make a video; the examples use it as well as its start button."""
 
     tab: str
     panel: Panel
@@ -50,7 +50,7 @@ WHOLE = (
 
 
 def introduce(examples: Examples) -> None:
-    """What this is, with the sample beside it."""
+    """Introduce the page, with the sample beside the words."""
     sample = ""
     if examples.sample:
         still = f"gradio_api/file={examples.sample}"

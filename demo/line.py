@@ -32,7 +32,7 @@ class StoppedError(MGGTalkError):
 
 
 class Place(NamedTuple):
-    """Where somebody stands in the line."""
+    """A visitor's place in the line."""
 
     ahead: int  # jobs that come before, with those that run
     seconds: float | None  # how long these may take; None: not known yet

@@ -42,7 +42,7 @@ MOST_RECORDED = 900
 
 
 class Guest(NamedTuple):
-    """Who is live."""
+    """The visitor who is live."""
 
     name: str  # of the session
     key: tuple[Any, ...]  # portrait and mirror
@@ -105,7 +105,7 @@ class Seat:
 
 
 class Mirror:
-    """What the tab does with the frames of a camera.
+    """The tab's answers to the frames of a camera.
 
     Args:
         studio: Does the work.

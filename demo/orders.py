@@ -142,7 +142,7 @@ def talk_order(*values: object) -> Order:
 
 
 class Talk(NamedTuple):
-    """What the tab *Talk* asks for, in the order of its inputs."""
+    """Inputs of the tab *Talk*, in their order."""
 
     speech: str | None
     language: str
@@ -188,7 +188,7 @@ def free_view_order(*values: object) -> Order:
 
 
 class FreeView(NamedTuple):
-    """What the tab *Free view* asks for, in the order of its inputs."""
+    """Inputs of the tab *Free view*, in their order."""
 
     view: str
     path: str

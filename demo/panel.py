@@ -147,7 +147,7 @@ class Panel:
             yield {**self._idle(), self.state: failed(BROKEN)}
 
     def _end(self, film: Film, playing: bool, gallery: list[Any], request: gr.Request) -> Updates:
-        """What the finished video changes; while it still plays, the player stays until its end."""
+        """Changes that the finished video makes; while it still plays, the player stays until its end."""
         goes_on = playing and not film.stopped
         results = self._studio.visitors.of(request).results
         updates = {

@@ -106,7 +106,7 @@ def portrait_column(studio: Studio, examples: Examples) -> Column:
 
 
 def _about_depth(found: list[Status]) -> str:
-    """What the list is for, and how those who run the server get more into it."""
+    """Explain the list, and how those who run the server get more into it."""
     lines = ["What guesses the shape of the head from the photo. The first one is quick and always there."]
     missing = [f"- {CATALOGUE[entry.name].about}: `{entry.missing}`" for entry in found if not entry.ready]
     if missing:
@@ -131,7 +131,7 @@ def _wire_adapter(studio: Studio, adapter: gr.File, portrait: gr.Image, card: gr
 
 
 class Looks:
-    """What is shown of a portrait that was chosen.
+    """The page's answers to a portrait that was chosen.
 
     Args:
         studio: Does the work.

@@ -1,4 +1,4 @@
-"""What the server looks at when it starts: what is missing is named in the log, before a visitor finds out."""
+"""Checks that the server makes when it starts: what is missing is named in the log, before a visitor finds out."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ def free_view_tab(studio: Studio, examples: Examples, column: Column, gallery: l
 
 
 def _common(column: Column, panel: Panel, size: gr.Radio) -> list[Any]:
-    """What all orders begin with."""
+    """The inputs that all orders begin with."""
     return [*column.who, panel.consent, column.badge, column.statement, size]
 
 

@@ -311,7 +311,7 @@ class MGGTalkPipeline:
         return track_driver(self._tracking(), frames, fps, face, on_progress)
 
     def _tracking(self) -> Tracking:
-        """What follows a driver."""
+        """The parts that follow a driver."""
         return Tracking(self.tracker, self.face_model, self.matte, self.config.render.focal_ratio)
 
     def listen(

@@ -90,7 +90,7 @@ class Animator:
         return pictures if frame.rotation.ndim > 2 else pictures[0]
 
     def layers(self, splats: Gaussians, frame: MotionFrame) -> Layers:
-        """What the image network finishes. See :meth:`render`."""
+        """The layers that the image network finishes. See :meth:`render`."""
         drawn = rasterize(splats, self._camera(frame))
         warp = torso_warp(self.avatar.plates.follow, self.avatar.source, frame, self.focal_ratio)
         plate = torso_and_background(self.plates, warp, self.fine)  # [B, 3, fine, fine]

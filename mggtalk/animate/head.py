@@ -1,4 +1,4 @@
-"""Who makes the Gaussians of a frame: what a head must offer, and the head that SGP predicts from one portrait."""
+"""Heads, which make the Gaussians of a frame: what each must offer, and the one that SGP predicts from a portrait."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Head(Protocol):
 
     @property
     def device(self) -> torch.device:
-        """Where the Gaussians are made."""
+        """The device on which the Gaussians are made."""
 
     def splats(self, frame: MotionFrame) -> SplatParts:
         """Make the Gaussians of a frame, or of B frames, with gradients where they are wanted."""

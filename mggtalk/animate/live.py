@@ -28,7 +28,7 @@ STILL, FAST = 0.35, 0.02
 
 @dataclass(frozen=True)
 class Person:
-    """Who is before the camera."""
+    """The person before the camera."""
 
     identity: Tensor  # [I]
     rest: Tensor  # [K] relaxed, with closed lips
@@ -104,7 +104,7 @@ class LiveAvatar:
             return self._picture
 
     def _follow(self, frame: np.ndarray) -> MotionFrame | None:
-        """What the avatar should do; None while that is not known."""
+        """The frame that the avatar should show; None while that is not known."""
         face = self._follower.step(frame)
         if face is None:
             return None

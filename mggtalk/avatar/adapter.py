@@ -112,7 +112,7 @@ class PersonalField(Protocol):
     """A person-specific head that is no set of blendshapes, such as TalkingGaussian's: an adapter all the same."""
 
     def touches(self, avatar: Any) -> Touching:  # an Avatar, which carries adapters itself
-        """What makes its touches of the avatar that it was learned for."""
+        """The maker of its touches, for the avatar that it was learned for."""
 
     def tensors(self) -> dict[str, Tensor]:
         """All tensors by name."""

@@ -33,7 +33,7 @@ class Touches:
 
     @staticmethod
     def of(avatar: Avatar) -> Touching | None:
-        """What makes the touches of an avatar; None if it has no adapter."""
+        """The maker of an avatar's touches; None if it has no adapter."""
         if avatar.adapter is None:
             return None
         return (

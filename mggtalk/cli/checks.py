@@ -1,4 +1,4 @@
-"""What can be told of the options before anything heavy is loaded: no torch is imported here.
+"""Checks of the options before anything heavy is loaded: no torch is imported here.
 
 A mistake in them costs a second, not a tracked video.
 """

@@ -1,4 +1,4 @@
-"""What the commands do, once :mod:`mggtalk.cli.checks` let their options pass. They return lines for the user."""
+"""The commands, run once :mod:`mggtalk.cli.checks` has let their options pass. They return lines for the user."""
 
 from __future__ import annotations
 

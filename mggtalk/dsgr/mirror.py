@@ -63,7 +63,7 @@ BESIDE = 0.3
 
 
 class MirroredHalf(NamedTuple):
-    """What is kept of the mirror image, and of the visible points."""
+    """The kept part of the mirror image, and of the visible points."""
 
     kept: Tensor  # [H, W] bool, on the pixels of the visible twins; M of them
     points: Tensor  # [M, 3] head frame, in the row-major order of the kept pixels
@@ -77,7 +77,7 @@ class MirroredHalf(NamedTuple):
 
 
 class VisibleHead(NamedTuple):
-    """What the portrait shows of a head, on the position map. N pixels of it are points."""
+    """The visible half of a head, on the position map. N pixels of it are points."""
 
     points: Tensor  # [3, H, W] P_f, head frame
     colour: Tensor  # [3, H, W] RGB
@@ -142,14 +142,14 @@ def _scatter(values: Tensor, mask: Tensor) -> Tensor:
 
 
 def _better_seen(original: Tensor, mirrored: Tensor, head: VisibleHead) -> Tensor:
-    """Which mirrored points ``[N, 3]`` were seen better than what they meet, and cover nothing better, ``[N]`` bool."""
+    """Find mirrored points ``[N, 3]`` that were seen better than what they meet, and cover nothing better: ``[N]`` bool."""
     known = ~head.twin.isnan()
     rival = torch.where(known, head.twin, _nearest(mirrored, original, head.trust))  # [N] -1 where it meets nothing
     return (head.trust > rival + MARGIN) & (known | ~_in_front(mirrored, head, worse_than=head.trust))
 
 
 def _share_of_visible(original: Tensor, mirrored: Tensor, trust: Tensor, head: VisibleHead) -> Tensor:
-    """How much ``[N]`` of each visible point stays beside the kept mirrored ones ``[M, 3]`` of trust ``[M]``."""
+    """Compute the share ``[N]`` of each visible point that stays beside the kept mirrored ones, ``[M, 3]``, trust ``[M]``."""
     met = _nearest(original, mirrored, trust)  # [N]
     known = ~head.twin.isnan() & (met >= 0.0)  # where nothing takes its place a point stays, well seen or not
     better = torch.where(known, head.twin, met) - head.trust
@@ -166,7 +166,7 @@ def _nearest(points: Tensor, others: Tensor, trust: Tensor) -> Tensor:
 
 
 def _in_front(mirrored: Tensor, head: VisibleHead, worse_than: Tensor | float = math.inf) -> Tensor:
-    """Which mirrored points ``[N, 3]`` would cover in the portrait what it sees at least as well, ``[N]`` bool."""
+    """Tell which mirrored points ``[N, 3]`` would cover in the portrait what it sees at least as well, ``[N]`` bool."""
     sight = _look(mirrored, head)
     x, y = _cells(sight.pixel, head.mask)
     edge = ndimage.binary_erosion(head.mask.numpy(), iterations=INSET)  # at the rim the portrait's depth is a guess

@@ -1,4 +1,4 @@
-"""How far to trust a point: by how the portrait sees it.
+"""Trust in a point, by how the portrait sees it.
 
 A pixel at the rim of a head shows little of the surface, at a grazing angle, and some of the background. What is
 learned from it when the head turns is worth nothing, and its twin on the other half may have been seen well::

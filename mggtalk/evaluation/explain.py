@@ -112,7 +112,7 @@ def _mirrored(avatar: Avatar) -> np.ndarray:
 
 
 def origins(avatar: Avatar, count: int) -> list[tuple[str, int]]:
-    """Where the Gaussians of a set come from: runs of one origin, in their order, as :class:`Counts` names them.
+    """Origins of the Gaussians of a set: runs of one origin, in their order, as :class:`Counts` names them.
 
     Args:
         avatar: Whose set.

@@ -49,7 +49,7 @@ class Method(NamedTuple):
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """What is measured, and of what."""
+    """Settings of an evaluation: what is measured, and on which frames."""
 
     every: int = 1  # generate and measure each so many-th frame only; the driving motion is tracked on all frames
     size: int = 256  # side of the compared frames
@@ -139,7 +139,7 @@ def evaluate(
 
 
 def _task(methods: Mapping[str, Method], clip: Clip, source: Clip, config: EvaluationConfig) -> Task:
-    """What is asked of all methods for one clip; the first method's pipeline tracks it."""
+    """The task of all methods for one clip; the first method's pipeline tracks it."""
     pipe = next(iter(methods.values())).pipe
     return make_task(pipe, clip, source, config.mode, config.every, config.size, config.most, config.portrait_frame)
 

@@ -1,4 +1,4 @@
-"""Where in a frame an error is: disjoint regions of the real frame, from its landmarks and person matte."""
+"""Regions by which errors are told apart: disjoint parts of the real frame, from its landmarks and person matte."""
 
 from __future__ import annotations
 

@@ -176,7 +176,7 @@ def make_task(
 
 
 def head_turn(motion: Motion) -> np.ndarray:
-    """How far the face looks to the side of the camera in every frame ``[T]``, degrees, positive to either side."""
+    """Measure how far the face looks past the camera in every frame ``[T]``, degrees, positive to either side."""
     facing = motion.rotation[..., 2].double().cpu()  # [T, 3] head's z axis in the camera frame, y up, z to the viewer
     place = motion.translation.double().cpu()  # [T, 3] camera frame, y down, z forward
     bearing = torch.atan2(place[:, 0], place[:, 2])  # [T] of the head, to the right of the optical axis

@@ -117,7 +117,7 @@ def compose(head: Tensor, alpha: Tensor, plate: Tensor, gate: Tensor, change: Te
 
 
 def describe_change(frame: MotionFrame, source: MotionFrame) -> Tensor:
-    """What differs from the portrait: light and wrinkles follow from it.
+    """Describe how a frame differs from the portrait: light and wrinkles follow from it.
 
     Args:
         frame: One frame, or B.

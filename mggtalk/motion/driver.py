@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 class Tracking(NamedTuple):
-    """What follows a driver."""
+    """The parts that follow a driver."""
 
     tracker: FaceTracker
     face_model: FaceModel
@@ -148,7 +148,7 @@ def check_fits(motion: Motion, face_model: str, focal_ratio: float) -> None:
 
 
 def track_notes(track: FaceTrack) -> tuple[str, ...]:
-    """What the user should know of a tracked driver: for how long the face was out of sight, and cuts."""
+    """Write what the user should know of a tracked driver: for how long the face was out of sight, and cuts."""
     notes = []
     if not track.found.all():
         edges = np.flatnonzero(np.diff(np.concatenate([[False], ~track.found, [False]]).astype(int)))  # starts, ends

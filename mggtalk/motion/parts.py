@@ -15,7 +15,7 @@ from mggtalk.scene import Motion
 
 
 class Shot(NamedTuple):
-    """What is seen between two cuts."""
+    """A piece of a video between two cuts."""
 
     motion: Motion
     identity: Tensor  # [I] of the face model

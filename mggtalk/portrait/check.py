@@ -106,7 +106,7 @@ def check_portrait(
 
 
 def portrait_notes(findings: Iterable[Finding]) -> tuple[str, ...]:
-    """What of the findings the user should know who does not see the page's list."""
+    """Choose the findings that a user should know who does not see the page's list."""
     return tuple(f"Portrait: {f.name.lower()} {f.value}. {f.advice}" for f in findings if f.grade != "good")
 
 

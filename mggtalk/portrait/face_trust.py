@@ -1,4 +1,4 @@
-"""How well the portrait sees each point, and the same place of the other half of the face."""
+"""Trust in each point, by how well the portrait sees it and the same place of the other half of the face."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a head ends that the picture cuts: an ellipsoid around the face model, as large as what is seen of the head.
+"""The end of a head that the picture cuts: an ellipsoid around the face model, as large as what is seen of the head.
 
 A ray passes the ellipsoid ``|(p - c) / r| = 1`` at the level ::
 

@@ -200,7 +200,7 @@ def _clean_edges(image: Tensor, masks: HeadMasks) -> Tensor:
 
 
 def find_beyond(masks: HeadMasks, level: Callable[[Tensor], Tensor]) -> Beyond | None:
-    """How a head goes on behind the picture; None where the picture does not cut it, but for the neck.
+    """Find how a head goes on beyond the picture; None where the picture does not cut it, but for the neck.
 
     Args:
         masks: Of the portrait.

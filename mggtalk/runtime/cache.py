@@ -1,4 +1,4 @@
-"""Where files are: those that come with the project, and those that were downloaded."""
+"""Folders of files: those that come with the project, and those that were downloaded."""
 
 from __future__ import annotations
 

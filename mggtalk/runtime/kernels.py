@@ -1,4 +1,4 @@
-"""How the CPU kernels are compiled, and kept between runs.
+"""Compilation of the CPU kernels, and the names under which they are kept between runs.
 
 Numba's on-disk cache notices a change in a kernel's own file only. What a kernel takes from other files is frozen in
 it: constants, and helpers that it calls. A digest of these is therefore part of the name under which a kernel is kept,
@@ -57,7 +57,7 @@ def frozen(function: Function) -> str:
 
 
 def _parts(function: Function, seen: set[Function]) -> Iterator[bytes]:
-    """What is frozen, one after the other; each function once."""
+    """Yield all that is frozen, one after the other; each function once."""
     # A compiled function and an intrinsic remember what they were made of.
     function = getattr(function, "py_func", getattr(function, "_defn", function))
     if function in seen or not isinstance(function, FunctionType):

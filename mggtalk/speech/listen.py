@@ -43,7 +43,7 @@ NOTED_TRUST = 0.6
 
 
 class Speaker(NamedTuple):
-    """Who speaks, as far as it is known."""
+    """A speaker, as far as one is known."""
 
     prior: AudioPrior | None = None  # what was learned; without it, or untrained, the rules move the lips alone
     source: Tensor | None = None  # [K] expression at rest of the portrait

@@ -31,7 +31,7 @@ class LossConfig:
 
 @dataclass(frozen=True)
 class CompletionConfig:
-    """How the image network learns from crops of layers; its loss is L1 and what is weighted here."""
+    """Training of the image network on crops of layers; its loss is L1 and what is weighted here."""
 
     pairs: int = 16  # targets that are drawn once per source
     following: float = 0.33  # share of them whose next frame is drawn as well

@@ -116,7 +116,7 @@ class Trainer:
             ) from error
 
     def _loss(self, drawer: ThreadPoolExecutor, step: int) -> Tensor:
-        """What the stage makes of the sample of a step; kept until the step is taken."""
+        """Compute the loss of the sample of a step; the outcome is kept until the step is taken."""
         accelerator = self.accelerator
         index = step * accelerator.num_processes + accelerator.process_index
         with accelerator.autocast():

@@ -174,7 +174,7 @@ class Purse(NamedTuple):
 
     @staticmethod
     def of(vertices: Tensor) -> Purse:
-        """What the lips of a driven mesh ``[..., V, 3]`` are like."""
+        """Measure how far the lips of a driven mesh ``[..., V, 3]`` are pursed."""
         upper, lower = (vertices[..., indices(lip, vertices), :] for lip in (LIPS_INNER_UPPER, LIPS_INNER_LOWER))
         width = (upper[..., :1, :] - upper[..., -1:, :]).norm(dim=-1)  # [..., 1]
         gap = (upper - lower).norm(dim=-1).amax(-1, keepdim=True)  # [..., 1]

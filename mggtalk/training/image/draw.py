@@ -101,7 +101,7 @@ def _pair(animator: Animator, clip: Clip, motion: Motion, frame: int, neighbour:
 
 
 def _tensors(pairs: list[_Pair]) -> dict[str, Tensor]:
-    """What a file holds, see :mod:`mggtalk.training.image.shards`."""
+    """The tensors of a file, see :mod:`mggtalk.training.image.shards`."""
     return {
         "composite": torch.cat([_bytes(pair.layers.composite.permute(0, 2, 3, 1)) for pair in pairs]),
         "alpha": torch.cat([_bytes(pair.layers.alpha[:, 0]) for pair in pairs]),
