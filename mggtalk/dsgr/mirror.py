@@ -142,14 +142,14 @@ def _scatter(values: Tensor, mask: Tensor) -> Tensor:
 
 
 def _better_seen(original: Tensor, mirrored: Tensor, head: VisibleHead) -> Tensor:
-    """Find mirrored points ``[N, 3]`` that were seen better than what they meet, and cover nothing better: ``[N]`` bool."""
+    """Find mirrored points ``[N, 3]`` seen better than what they meet, and covering nothing better: ``[N]`` bool."""
     known = ~head.twin.isnan()
     rival = torch.where(known, head.twin, _nearest(mirrored, original, head.trust))  # [N] -1 where it meets nothing
     return (head.trust > rival + MARGIN) & (known | ~_in_front(mirrored, head, worse_than=head.trust))
 
 
 def _share_of_visible(original: Tensor, mirrored: Tensor, trust: Tensor, head: VisibleHead) -> Tensor:
-    """Compute the share ``[N]`` of each visible point that stays beside the kept mirrored ones, ``[M, 3]``, trust ``[M]``."""
+    """Share ``[N]`` of each visible point that stays beside kept mirrored ones ``[M, 3]`` of trust ``[M]``."""
     met = _nearest(original, mirrored, trust)  # [N]
     known = ~head.twin.isnan() & (met >= 0.0)  # where nothing takes its place a point stays, well seen or not
     better = torch.where(known, head.twin, met) - head.trust
