@@ -8,7 +8,9 @@ from pathlib import Path
 
 from mggtalk.animate.talking_video import first_interrupt
 from mggtalk.evaluation.scores import Scores
-from mggtalk.person.adapt import AdaptConfig, adapt, measure, write_head
+from mggtalk.media.clips import find_clips
+from mggtalk.person.adapt import MEASURED, AdaptConfig, adapt, measure, write_head
+from mggtalk.person.evaluate import evaluate_person, markdown
 from mggtalk.person.footage import LEAST_SECONDS, MOST_SECONDS
 from mggtalk.person.talking_gaussian.learn import Stage
 from mggtalk.pipeline import MGGTalkPipeline
@@ -54,6 +56,15 @@ def adapt_to_clip(pipe: MGGTalkPipeline, options: argparse.Namespace, on_progres
     if adaptation.clip.held_out is not None:
         lines += table(measure(pipe, adaptation))
     return [*lines, options.out]
+
+
+def measure_heads(pipe: MGGTalkPipeline, options: argparse.Namespace, on_progress: Progress) -> list[str]:
+    """Learn and measure heads on the clips of a folder; the lines are the report."""
+    config = AdaptConfig(held_out=options.held_out).lasting(options.minutes)
+    paths = [clip.path for clip in find_clips(options.clips, options.csv, options.split)]
+    most = MEASURED if options.frames is None else options.frames
+    scores = evaluate_person(pipe, paths, config, options.consent, options.ablate, most, options.out, on_progress)
+    return markdown(scores).splitlines()
 
 
 def table(scores: dict[str, Scores]) -> list[str]:

@@ -177,11 +177,14 @@ def _check_clips(options: argparse.Namespace) -> None:
 
     if options.run == "measure":
         check_size(options.size)
+        if options.mode == "person":
+            check_consent(options.consent)
     else:
         from mggtalk.training.data.shard import Shard
 
         Shard.parse(options.shard)
-    Ablation.of(part for part in options.ablate if part != "all" or options.run == "preprocess")
+    if options.run != "measure" or options.mode != "person":  # whose parts are others
+        Ablation.of(part for part in options.ablate if part != "all" or options.run == "preprocess")
     if options.csv is not None:
         check_readable(options.csv, "table")
     find_clips(options.clips, options.csv, options.split, VIDEO_SUFFIXES + IMAGE_SUFFIXES)

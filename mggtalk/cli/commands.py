@@ -167,6 +167,10 @@ def voice(options: argparse.Namespace, on_progress: Progress) -> list[str]:
 
 def measure(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     """Evaluate reenactment on a folder of clips; the lines are the report."""
+    if options.mode == "person":
+        from mggtalk.cli.adapt import measure_heads
+
+        return measure_heads(load_pipeline(options), options, on_progress)
     with nullcontext() if options.verbose else quiet_stderr():
         methods = make_methods(
             options.weights,

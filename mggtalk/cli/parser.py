@@ -265,11 +265,19 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="DIR", help="folder for the report and the contact sheets")
     parser.add_argument(
         "--mode",
-        choices=("self", "cross", "audio", "fixed-pose"),
+        choices=("self", "cross", "audio", "fixed-pose", "person"),
         default="self",
         help="self: each clip drives its own first frame (default); cross: another person's; audio: by the clip's "
-        "sound; fixed-pose: by the sound, with the portrait's pose",
+        "sound; fixed-pose: by the sound, with the portrait's pose; person: heads that are learned from the first part "
+        "of each clip, on the rest of it",
     )
+    parser.add_argument(
+        "--minutes", type=float, default=5.0, metavar="N", help="of learning, for each head in mode person (default 5)"
+    )
+    parser.add_argument(
+        "--held-out", type=float, default=0.3, metavar="SHARE", help="what is measured in mode person (default 0.3)"
+    )
+    parser.add_argument("--consent", metavar="STATEMENT", help="the statement of adapt, in mode person")
     parser.add_argument(
         "--portrait-frame",
         choices=("first", "turned"),
@@ -284,7 +292,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         default=(),
         metavar="PART",
         help="measure without a part as well: refine, symmetry, filter, trust, points, sym-decoder, sym-twin, "
-        "densify, or all in turn",
+        "densify, or all in turn; in mode person: colour (with the colour MLP), motion, face-mouth, incremental",
     )
     parser.add_argument(
         "--noise",

@@ -82,11 +82,11 @@ class FieldConfig:
 class Rates:
     """Steps of Adam, by what learns."""
 
-    points: float = 1e-4  # decimetres
-    shape: float = 3e-3  # log-scales and quaternions
-    colour: float = 4e-3  # RGB
+    points: float = 3e-5  # decimetres
+    shape: float = 1e-3  # log-scales and quaternions
+    colour: float = 3e-3  # RGB
     directional: float = 2e-4  # harmonics of degree 1, a twentieth as published
-    logits: float = 2e-2
+    logits: float = 1e-2
     grid: float = 5e-3
     network: float = 1e-3
 
@@ -97,13 +97,13 @@ class LearnConfig:
 
     minutes: float = 5.0  # most time for it
     steps: int = 6000  # and most steps; the rates fall to a tenth with whichever comes first
-    static: float = 0.2  # first stage: persistent parameters alone
-    fusion: float = 0.2  # last stage: colours and opacities alone
+    static: float = 0.15  # first stage: persistent parameters alone
+    fusion: float = 0.15  # last stage: colours and opacities alone
     incremental: bool = True  # off: all frames are equally likely (ablation "w/o incremental sampling")
     window_every: int = 3  # while incremental, each so many-th step takes a frame of the window
     l1: float = 1.0
     ssim: float = 0.2  # weight of 1 - SSIM, lambda
-    lpips: float = 0.5  # weight of the learned perceptual distance of the face, gamma
+    lpips: float = 1.0  # weight of the learned perceptual distance of patches of the face, gamma; published: 0.5
     inside: float = 0.5  # weight of the mouth's branch alone, inside the lips
     mouth: float = 3.0  # extra weight of the mouth's pixels
     eyes: float = 2.0  # extra weight of the eyes' pixels

@@ -39,10 +39,19 @@ MOST_SIDE, MOST_MOUTH = 1024, 8192
 """Side of a position map and Gaussians of a mouth, at most, that a file may have."""
 
 
+SQUARE = 2
+"""Side of the squares of the position map that share a learned motion."""
+
+
 class PersistentField(nn.Module):
     """Persistent parameters of the avatar's visible points, kept as maps over the head's part of the position map."""
 
     bounds: Tensor  # [4] int64 first row, end row, first column, end column
+    points: nn.Parameter  # [3, h, w], and so on: see CHANNELS
+    shape: nn.Parameter
+    colour: nn.Parameter
+    directional: nn.Parameter
+    logits: nn.Parameter
 
     def __init__(self, bounds: Tensor) -> None:
         super().__init__()
@@ -133,8 +142,28 @@ class TalkingGaussian(nn.Module):
 class _Places(NamedTuple):
     """What the motion fields see of the places that move."""
 
-    face: Tensor  # [P, C] codes
+    face: Tensor  # [A, C] codes of the anchors
     mouth: Tensor  # [Q, C]
+
+
+class Anchors(NamedTuple):
+    """Places at which the face's motion is asked for: one for each square of neighbours on the position map.
+
+    The finest cells of the tri-plane are several times larger than such a square, so that nothing is lost.
+    """
+
+    rest: Tensor  # [A, 3] mean place in the portrait, head frame
+    of_point: Tensor  # [P] which anchor each moving point belongs to
+
+    @staticmethod
+    def of(avatar: Avatar, moving: Tensor) -> Anchors:
+        """The anchors of an avatar's moving points ``[P]``."""
+        rows, columns = (place[moving] // SQUARE for place in avatar.cells)  # [P]
+        _, of_point, counts = torch.unique(
+            rows * avatar.mask.shape[1] + columns, return_inverse=True, return_counts=True
+        )
+        rest = avatar.points.new_zeros(len(counts), 3).index_add(0, of_point, avatar.points[moving])  # [A, 3]
+        return Anchors(rest / counts[:, None], of_point)
 
 
 class FieldTouches:
@@ -149,7 +178,7 @@ class FieldTouches:
         self.field = field
         self._cells = field.face.cells(avatar)  # [N]
         self._moving = moving_points(avatar)  # [P]
-        self._rest = avatar.points[self._moving]  # [P, 3]
+        self._anchors = Anchors.of(avatar, self._moving)
         learning = any(parameter.requires_grad for parameter in field.parameters())
         with torch.inference_mode(False), torch.no_grad():  # they may serve training later
             self._found = None if learning else self._places()
@@ -164,7 +193,7 @@ class FieldTouches:
         lips, upper = field.conditions(frame.expression)
         places = self._found or self._places()
         if field.config.motion and moving:
-            move = field.motion(places.face, lips, upper)
+            move = FaceMove(*(part[self._anchors.of_point] for part in field.motion(places.face, lips, upper)))
             points = points.index_add(0, self._moving, move.points)
             shape = shape.index_add(0, self._moving, torch.cat([move.log_scales, move.quaternions], dim=1))
             if field.config.colour:
@@ -177,14 +206,15 @@ class FieldTouches:
         return Touch(vertices, points, colour, none, logits, sheet, parameters, mouth)
 
     def motion(self, expression: Tensor) -> FaceMove:
-        """The learned motion of the points that have one, for regularisers and pictures of it."""
+        """The learned motion of all anchors, for regularisers and pictures of it."""
         lips, upper = self.field.conditions(expression)
         return self.field.motion((self._found or self._places()).face, lips, upper)
 
     def _places(self) -> _Places:
         field = self.field
-        mouth = self._rest.new_zeros(0, 0) if field.mouth is None else field.mouth.code()
-        return _Places(field.planes(self._rest), mouth)
+        rest = self._anchors.rest
+        mouth = rest.new_zeros(0, 0) if field.mouth is None else field.mouth.code()
+        return _Places(field.planes(rest), mouth)
 
 
 def moving_points(avatar: Avatar) -> Tensor:

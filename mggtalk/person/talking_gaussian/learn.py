@@ -3,7 +3,7 @@
 ::
 
     static   persistent parameters                  L1 + 0.2 (1 - SSIM),  and the mouth's branch alone inside the lips
-    motion   all                                    the same + 0.5 LPIPS + 1e-5 |delta|
+    motion   all                                    the same + LPIPS + 1e-5 |delta|
     fusion   colours and opacities                  the same
 
 Each stage has a share of the time, so that a head can be had in one minute or in twenty. The field starts as the avatar
@@ -38,7 +38,7 @@ from mggtalk.runtime.progress import Progress, no_progress
 from mggtalk.sgp.predictor import own_mouth
 from mggtalk.training.losses import weighted_mean
 
-EPSILON = 1e-7
+EPSILON = 1e-6
 """Gradients of persistent parameters under this hardly count: Adam would make as much of them as of any."""
 
 PATCH = 80
