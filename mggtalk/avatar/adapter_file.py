@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +24,7 @@ from mggtalk.errors import MediaError, OptionError
 from mggtalk.media.files import PathLike, check_readable, check_writable
 from mggtalk.media.provenance import mark_text
 from mggtalk.media.stills import BROKEN
-from mggtalk.runtime.files import temporary_beside
+from mggtalk.runtime.files import whole_file
 
 FORMAT = "mggtalk-adapter-1"
 
@@ -95,17 +94,13 @@ def write_package(path: PathLike, package: Package, most: float) -> Path:
     if package.background is not None:
         tensors["background"] = _encode(package.background, "JPEG", quality=92)
     own = {"format": package.format, "facts": json.dumps(package.facts._asdict()), "made": mark_text()}
-    partial = temporary_beside(target, SUFFIX)
-    try:
+    with whole_file(target) as partial:
         save_file(tensors, str(partial), metadata={**package.metadata, **own})
         megabytes = partial.stat().st_size / 1e6
         if megabytes > most:
             raise OptionError(
                 f"The adapter would have {megabytes:.1f} MB, more than {most:g}.", "Give a smaller configuration."
             )
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
     return target
 
 

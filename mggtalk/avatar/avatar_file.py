@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from mggtalk.avatar.adapter import Adapter
 from mggtalk.errors import MediaError
 from mggtalk.media.files import PathLike, check_readable, check_writable
 from mggtalk.media.provenance import mark_text
-from mggtalk.runtime.files import temporary_beside
+from mggtalk.runtime.files import whole_file
 
 FORMAT = "mggtalk-avatar-7"
 
@@ -115,12 +114,8 @@ def save_avatar(path: PathLike, tensors: Mapping[str, Tensor], notes: tuple[str,
         "consent": consent or "",
         "made": mark_text(),
     }
-    partial = temporary_beside(target, SUFFIX)
-    try:
+    with whole_file(target) as partial:
         save_file(tensors, str(partial), metadata=metadata)
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
     return target
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
@@ -34,7 +33,7 @@ from mggtalk.performance import (
 from mggtalk.person.load import load_adapter
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.runtime.devices import check_device
-from mggtalk.runtime.files import temporary_beside
+from mggtalk.runtime.files import whole_file
 from mggtalk.runtime.progress import Progress
 from mggtalk.runtime.quiet import quiet_stderr
 from mggtalk.scene import Gaussians
@@ -278,9 +277,5 @@ def as_notes(notes: Iterable[str]) -> list[str]:
 
 def save_ply(splats: Gaussians, path: Path) -> None:
     """Write splats; the file appears when it is complete."""
-    partial = temporary_beside(path, ".ply")
-    try:
+    with whole_file(path) as partial:
         splats.save_ply(str(partial))
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

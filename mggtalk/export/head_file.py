@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import struct
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +19,7 @@ from torch import Tensor
 
 from mggtalk.export.fit import ATTRIBUTES, GaussianBlendshapes, Group
 from mggtalk.media.files import PathLike, check_writable
-from mggtalk.runtime.files import temporary_beside
+from mggtalk.runtime.files import whole_file
 
 FORMAT = "mggtalk-head"
 
@@ -133,12 +132,8 @@ def write_head(head: HeadFile, path: PathLike) -> list[Path]:
     target = check_writable(path, (".json",))
     block = target.with_suffix(".bin")
     for place, data in ((block, head.block), (target, json.dumps(head.header | {"block": block.name}).encode())):
-        partial = temporary_beside(place, place.suffix)
-        try:
+        with whole_file(place) as partial:
             partial.write_bytes(data)
-            os.replace(partial, place)
-        finally:
-            partial.unlink(missing_ok=True)
     return [target, block]
 
 

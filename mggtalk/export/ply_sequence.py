@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
@@ -11,7 +10,7 @@ from mggtalk.animate.animator import Animator
 from mggtalk.errors import OptionError
 from mggtalk.media.files import PathLike, check_writable
 from mggtalk.render.transform import transform_gaussians
-from mggtalk.runtime.files import temporary_beside
+from mggtalk.runtime.files import whole_file
 from mggtalk.runtime.progress import Progress, no_progress
 from mggtalk.scene import Motion
 
@@ -48,12 +47,8 @@ def write_sequence(
             shift = frame.translation - animator.avatar.translation
             moved = splats._replace(means=splats.means + shift * torch.tensor([1.0, -1.0, -1.0]))
         place = target.with_name(f"{target.stem}_{index:04d}.ply")
-        partial = temporary_beside(place, ".ply")
-        try:
+        with whole_file(place) as partial:
             moved.save_ply(str(partial))
-            os.replace(partial, place)
-        finally:
-            partial.unlink(missing_ok=True)
         written.append(place)
         on_progress("splats", index + 1, len(motion))
     return written

@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import html
 import json
-import os
 import re
 from importlib import resources
 from pathlib import Path
 
 from mggtalk.export.head_file import HeadFile
 from mggtalk.media.files import PathLike, check_writable
-from mggtalk.runtime.files import temporary_beside
+from mggtalk.runtime.files import whole_file
 
 WORKER = ("geometry.js", "head_file.js", "blend.js", "project.js", "follow.js", "worker.js")
 """Modules of the worker, each after those that it imports."""
@@ -93,10 +92,6 @@ def write_page(head: HeadFile, path: PathLike, title: str = "A talking head") ->
         MediaError: If it cannot be written there.
     """
     target = check_writable(path, (".html",))
-    partial = temporary_beside(target, ".html")
-    try:
+    with whole_file(target) as partial:
         partial.write_text(make_page(head, title), encoding="utf-8")
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
     return target

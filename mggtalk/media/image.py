@@ -16,7 +16,7 @@ from mggtalk.media.files import PathLike, check_readable, check_writable
 from mggtalk.media.marks import mark_frame
 from mggtalk.media.provenance import mark_exif, mark_png, mark_text
 from mggtalk.media.stills import BOMB, BROKEN, HEIC_BRANDS, NAMES, add_heif, kind_of, open_still
-from mggtalk.runtime.files import temporary_beside
+from mggtalk.runtime.files import whole_file
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 """Endings that :func:`save_image` writes."""
@@ -107,19 +107,16 @@ def save_image(path: PathLike, image: np.ndarray, no_badge: str | None = None, w
     file = check_writable(path, IMAGE_SUFFIXES)
     picture = Image.fromarray(mark_frame(_checked_shape(image), badge=statement is None, watermark=watermark))
     mark = mark_text(statement)
-    temporary = temporary_beside(file, file.suffix)
     try:
-        if file.suffix.lower() == ".png":
-            picture.save(temporary, format="PNG", pnginfo=mark_png(mark))
-        elif file.suffix.lower() == ".webp":
-            picture.save(temporary, format="WEBP", quality=92, exif=mark_exif(mark))
-        else:
-            picture.save(temporary, format="JPEG", quality=95, subsampling=0, exif=mark_exif(mark))
-        temporary.replace(file)
+        with whole_file(file) as partial:
+            if file.suffix.lower() == ".png":
+                picture.save(partial, format="PNG", pnginfo=mark_png(mark))
+            elif file.suffix.lower() == ".webp":
+                picture.save(partial, format="WEBP", quality=92, exif=mark_exif(mark))
+            else:
+                picture.save(partial, format="JPEG", quality=95, subsampling=0, exif=mark_exif(mark))
     except (OSError, ValueError) as error:
         raise MediaError(f"The image {str(file)!r} cannot be written: {error}.", "Check the disk's space.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _decode(image: Image.Image, name: str, config: MediaConfig) -> np.ndarray:

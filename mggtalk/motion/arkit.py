@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +27,7 @@ from mggtalk.face.blendshapes import NAMES
 from mggtalk.face.face_model import FaceModel
 from mggtalk.geometry import euler_to_rotation, rotation_to_euler
 from mggtalk.media.files import PathLike, check_readable, check_writable
-from mggtalk.runtime.files import temporary_beside
+from mggtalk.runtime.files import whole_file
 from mggtalk.scene import Motion
 from mggtalk.speech.head_motion import DISTANCE
 
@@ -154,18 +153,13 @@ def save_arkit_csv(motion: Motion, face_model: FaceModel, path: PathLike) -> Non
         weights = face_model.to_blendshapes(motion.expression.to(face_model.mean)).clamp(0.0, 1.0).cpu().numpy()
     angles = rotation_to_euler(motion.rotation).cpu().numpy()  # [T, 3]
     header = ["Timecode", "BlendshapeCount", *(name[0].upper() + name[1:] for name in NAMES[1:]), *ANGLES, *PLACE]
-    partial = temporary_beside(file, ".csv")
-    try:
-        with partial.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(header)
-            for index in range(len(motion)):
-                numbers = (*weights[index, 1:], *angles[index], *motion.translation[index].tolist())
-                count = len(NAMES) - 1
-                writer.writerow([_timecode(index / motion.fps), count, *(f"{value:.6f}" for value in numbers)])
-        os.replace(partial, file)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(file) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(header)
+        for index in range(len(motion)):
+            numbers = (*weights[index, 1:], *angles[index], *motion.translation[index].tolist())
+            count = len(NAMES) - 1
+            writer.writerow([_timecode(index / motion.fps), count, *(f"{value:.6f}" for value in numbers)])
 
 
 def _read(file: Path, what: str) -> tuple[list[str], list[list[str]]]:

@@ -25,7 +25,7 @@ from mggtalk.motion.motion_arrays import (
     check_motion_arrays,
     read_motion_arrays,
 )
-from mggtalk.runtime.files import temporary_beside
+from mggtalk.runtime.files import whole_file
 from mggtalk.scene import Motion
 
 
@@ -46,8 +46,7 @@ def save_motion(motion: Motion, path: PathLike) -> None:
     arrays = {
         name: _numpy(getattr(motion, name), dtype) for name, dtype in types.items() if getattr(motion, name) is not None
     }
-    partial = temporary_beside(file, file.suffix.lower())
-    try:
+    with whole_file(file) as partial:
         if file.suffix.lower() == ".npz":
             scalars: dict[str, np.ndarray] = {
                 "version": np.array(FORMAT_VERSION),
@@ -68,9 +67,6 @@ def save_motion(motion: Motion, path: PathLike) -> None:
                 "made": mark_text(),
             }
             save_file(arrays, partial, metadata=metadata)
-        os.replace(partial, file)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def load_motion(path: PathLike, face_model: str | None = None, components: int = EXPRESSION_COMPONENTS) -> Motion:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from mggtalk.errors import WeightsMissingError
 from mggtalk.runtime.cache import cache_folder
-from mggtalk.runtime.files import temporary_beside
+from mggtalk.runtime.files import whole_file
 
 logger = logging.getLogger(__name__)
 
@@ -109,11 +109,7 @@ def _keep(content: bytes, place: Path) -> None:
     """Write a file that appears when it is complete; where that fails it is fetched again the next time."""
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        partial = temporary_beside(place, place.suffix)
-        try:
+        with whole_file(place) as partial:
             partial.write_bytes(content)
-            os.replace(partial, place)
-        finally:
-            partial.unlink(missing_ok=True)
     except OSError as error:
         logger.warning("%s cannot be written, so %s is not cached: %s", place.parent, place.name, error)

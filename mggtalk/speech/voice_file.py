@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from mggtalk.config import AudioPriorConfig
 from mggtalk.errors import WeightsMissingError
-from mggtalk.runtime.files import temporary_beside
+from mggtalk.runtime.files import whole_file
 from mggtalk.speech.audio_prior import Voice
 
 SUFFIX = ".safetensors"
@@ -21,13 +21,9 @@ ENCODER = "encoder"
 
 def save_voice(voice: Voice, path: str | Path, config: AudioPriorConfig) -> None:
     """Write a voice of a prior as ``.safetensors``; the file appears when it is complete."""
-    partial = temporary_beside(Path(path), SUFFIX)
-    try:
+    with whole_file(Path(path)) as partial:
         values = {name: value.contiguous() for name, value in voice._asdict().items()}
         save_file(values, partial, metadata={ENCODER: config.encoder})
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def load_voice(path: str | Path, config: AudioPriorConfig) -> Voice:

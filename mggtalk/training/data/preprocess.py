@@ -10,7 +10,6 @@ import functools
 import json
 import logging
 import multiprocessing
-import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, replace
@@ -32,7 +31,7 @@ from mggtalk.media import VideoReader, load_image, open_video
 from mggtalk.media.image import IMAGE_SUFFIXES
 from mggtalk.motion.driver import fit_motion
 from mggtalk.pipeline import PORTRAIT_SIZE, MGGTalkPipeline
-from mggtalk.runtime.files import temporary_beside
+from mggtalk.runtime.files import whole_file
 from mggtalk.runtime.progress import Progress, no_progress
 from mggtalk.scene import FaceTrack
 from mggtalk.training.data.checks import ClipLimits, check_fit, check_length, check_track
@@ -366,7 +365,6 @@ def _read_refusals(path: Path, config: PreprocessConfig) -> dict[str, str]:
 
 def _write_refusals(path: Path, config: PreprocessConfig, refused: dict[str, str]) -> None:
     """Replace the list of refused clips."""
-    partial = temporary_beside(path, ".partial")
     text = json.dumps({"config": asdict(config), "refused": refused}, indent=2, ensure_ascii=False)
-    partial.write_text(text + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    with whole_file(path) as partial:
+        partial.write_text(text + "\n", encoding="utf-8")
