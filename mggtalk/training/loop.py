@@ -7,6 +7,7 @@ What learns, from what, and what is written on the way belongs to those who call
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -90,6 +91,38 @@ class Loop:
         if self.average is not None and self.learner is not None:
             self.average.update_parameters(self.learner)
         return length
+
+
+class Budget:
+    """Share of the work that is done: by the clock or by the steps, whichever comes first.
+
+    All who ask about one step get the same answer.
+
+    Args:
+        minutes: Most time.
+        steps: Most steps.
+        seconds: Time that was spent already, for work that is resumed.
+        step: Steps that were taken already.
+    """
+
+    def __init__(self, minutes: float, steps: int, seconds: float = 0.0, step: int = 0) -> None:
+        self._minutes, self._steps = minutes, steps
+        self._started = time.monotonic() - seconds
+        self._told = step, self._share(seconds, step)
+
+    @property
+    def seconds(self) -> float:
+        """Time spent."""
+        return time.monotonic() - self._started
+
+    def __call__(self, step: int) -> float:
+        """Share after so many steps, 0 to 1 or a little more."""
+        if step != self._told[0]:
+            self._told = step, self._share(self.seconds, step)
+        return self._told[1]
+
+    def _share(self, seconds: float, step: int) -> float:
+        return max(seconds / (60.0 * self._minutes), step / self._steps)
 
 
 def average_of(learner: nn.Module, decay: float) -> AveragedModel:

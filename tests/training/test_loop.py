@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from mggtalk.training.loop import GradientError, Loop, average_of, cosine
+from mggtalk.training.loop import Budget, GradientError, Loop, average_of, cosine
 
 
 def test_it_descends_averages_and_ends() -> None:
@@ -45,3 +45,12 @@ def test_a_gradient_that_is_not_finite_changes_nothing() -> None:
 def test_the_cosine_falls_from_one_to_its_floor() -> None:
     assert [cosine(0.0), cosine(0.5), cosine(1.0), cosine(2.0)] == pytest.approx([1.0, 0.55, 0.1, 0.1])
     assert cosine(1.0, floor=0.0) == pytest.approx(0.0)
+
+
+def test_a_budget_is_spent_by_the_clock_or_by_steps_and_tells_all_the_same() -> None:
+    by_steps = Budget(minutes=1e6, steps=4)
+    assert [by_steps(step) for step in range(5)] == [0.0, 0.25, 0.5, 0.75, 1.0]
+    resumed = Budget(minutes=1.0, steps=1000, seconds=30.0, step=5)
+    assert resumed(5) == 0.5 and resumed.seconds >= 30.0
+    later = resumed(6)
+    assert later >= 0.5 and resumed(6) == later

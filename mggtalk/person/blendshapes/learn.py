@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -18,7 +17,7 @@ from mggtalk.person.footage import Footage
 from mggtalk.person.lessons import Lessons, Terms, compare, never, perceptual
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.runtime.progress import Progress, no_progress
-from mggtalk.training.loop import Loop, Rate, cosine
+from mggtalk.training.loop import Budget, Loop, Rate, cosine
 
 EPSILON = {"sheet": 1e-6}
 OTHERS = 1e-5
@@ -84,10 +83,7 @@ class Learner:
         draw = np.random.default_rng(config.seed)
         typical = np.array([int(learned.mouth.shares(frame).argmax()) for frame in self.motion])
         losses: list[float] = []
-        started = time.monotonic()
-
-        def done(step: int) -> float:
-            return max((time.monotonic() - started) / (60.0 * config.minutes), step / config.steps) if step else 0.0
+        done = Budget(config.minutes, config.steps)
 
         def loss_at(step: int) -> Tensor:
             loss = self.loss(touches, self._choose(draw, typical, step))

@@ -12,8 +12,6 @@ of the best frame, which is why the static stage may be short.
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -36,6 +34,7 @@ from mggtalk.person.talking_gaussian.sampling import Sampling, blinks, lip_openi
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.runtime.progress import Progress, no_progress
 from mggtalk.sgp.predictor import own_mouth
+from mggtalk.training.loop import Budget, Loop, Rate, cosine
 from mggtalk.training.losses import weighted_mean
 
 EPSILON = 1e-6
@@ -104,38 +103,37 @@ class Learner:
         optimizer = torch.optim.Adam(self.groups(field), betas=(0.9, 0.99), eps=EPSILON)
         touches = FieldTouches(field.requires_grad_(), self.avatar)
         checkpoint = None if resume is None else Checkpoint(resume, self._key(field))
-        before, losses = (0.0, []) if checkpoint is None else checkpoint.read(field, optimizer)
-        started = time.monotonic() - before
-        done = self._done(before, len(losses))
-        with torch.enable_grad():
-            while done < 1.0 and not stop():
-                stage = stage_at(done, config)
-                for group in optimizer.param_groups:
-                    group["lr"] = group["full"] * rate(group["kind"], stage, done)
-                    for parameter in group["params"]:  # what does not learn needs no gradients
-                        parameter.requires_grad_(group["lr"] > 0.0)
-                loss = self.loss(
-                    touches, stage, self.sampling.draw(len(losses), motion_done(done, config)), len(losses)
-                )
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                losses.append(float(loss.detach()))
-                passed = time.monotonic() - started
-                done = self._done(passed, len(losses))
-                if checkpoint is not None and checkpoint.due():
-                    checkpoint.write(field, optimizer, passed, losses)
-                on_progress(stage, len(losses), max(len(losses), round(len(losses) / done)))
+        seconds, losses = (0.0, []) if checkpoint is None else checkpoint.read(field, optimizer)
+        first = len(losses)
+        done = Budget(config.minutes, config.steps, seconds, first)
+
+        def rate_of(kind: str) -> Rate:
+            return lambda step: rate(kind, stage_at(done(first + step), config), done(first + step))
+
+        def loss_at(step: int) -> Tensor:
+            share = done(step)
+            for group in optimizer.param_groups:
+                for parameter in group["params"]:  # what does not learn needs no gradients
+                    parameter.requires_grad_(group["lr"] > 0.0)
+            index = self.sampling.draw(step, motion_done(share, config))
+            loss = self.loss(touches, stage_at(share, config), index, step)
+            losses.append(float(loss.detach()))
+            return loss
+
+        loop = Loop(optimizer, [rate_of(group["kind"]) for group in optimizer.param_groups])
+        loop.step = first
+        stage = stage_at(done(first), config)
+        for _ in loop.run(loss_at, lambda step: 1.0 if stop() else done(step)):
+            if checkpoint is not None and checkpoint.due():
+                checkpoint.write(field, optimizer, done.seconds, losses)
+            on_progress(stage, loop.step, max(loop.step, round(loop.step / done(loop.step))))
+            stage = stage_at(done(loop.step), config)
         if checkpoint is not None:
-            if done < 1.0:
-                checkpoint.write(field, optimizer, time.monotonic() - started, losses)
+            if done(loop.step) < 1.0:
+                checkpoint.write(field, optimizer, done.seconds, losses)
             else:
                 checkpoint.remove()
         return Learned(field.requires_grad_(requires_grad=False), losses)
-
-    def _done(self, seconds: float, steps: int) -> float:
-        """Share of the work that is done after some seconds and steps."""
-        return max(seconds / (60.0 * self.config.minutes), steps / self.config.steps)
 
     def _key(self, field: TalkingGaussian) -> str:
         return key_of(self.lessons.footage.frames, self.avatar.points, self.config, field)
@@ -189,7 +187,7 @@ class Learner:
                 kinds[name].append(getattr(mouth, name))
             kinds["grid"] += mouth.planes.parameters()
             kinds["network"] += mouth.motion.parameters()
-        return [{"params": params, "full": getattr(rates, kind), "kind": kind} for kind, params in kinds.items()]
+        return [{"params": params, "lr": getattr(rates, kind), "kind": kind} for kind, params in kinds.items()]
 
 
 def stage_at(done: float, config: LearnConfig) -> Stage:
@@ -211,4 +209,4 @@ def rate(kind: str, stage: Stage, done: float) -> float:
     if kind in ("points", "shape") and stage == Stage.FUSION:
         return 0.0
     slow = SLOW_FUSION if kind == "logits" and stage == Stage.FUSION else 1.0
-    return slow * (0.1 + 0.9 * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done))))
+    return slow * cosine(done)
