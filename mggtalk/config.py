@@ -130,10 +130,11 @@ class SGPConfig:
 
 @dataclass(frozen=True)
 class InpaintConfig:
-    """Torso and background completion."""
+    """The image network."""
 
-    width: int = 16  # first-stage channels of the residual UNet
-    stride: int = 2  # its maps are this many times smaller than the picture
+    width: int = 24  # first-stage channels of the residual UNet
+    stride: int = 4  # its maps are this many times smaller than the picture
+    depth: int = 3  # halvings below that
     side: int = 256  # the residual is predicted on a picture of this side, whatever the size of the frame
 
 
@@ -263,7 +264,7 @@ def paper() -> PipelineConfig:
         sgp=SGPConfig(
             stride=1, features=64, encoder_width=64, decoder_width=64, sym_width=64, child_width=64, mouth_width=64
         ),
-        inpaint=InpaintConfig(width=64, stride=1, side=512),
+        inpaint=InpaintConfig(width=64, stride=1, depth=4, side=512),
     )
 
 

@@ -51,7 +51,7 @@ class ImageRenderer(nn.Module):
     def __init__(self, config: InpaintConfig) -> None:
         super().__init__()
         self.side = config.side
-        self.unet = ResidualUNet(LAYERS, 3, config.width, condition=CHANGE, stride=config.stride)
+        self.unet = ResidualUNet(LAYERS, 3, config.width, config.depth, CHANGE, config.stride)
 
     @property
     def untrained(self) -> bool:

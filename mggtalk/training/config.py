@@ -31,17 +31,17 @@ class LossConfig:
 
 @dataclass(frozen=True)
 class CompletionConfig:
-    """Training of the image network on crops of layers; its loss is L1 and what is weighted here."""
+    """Training of the image network on layers that were drawn once; its loss is L1 and what is weighted here."""
 
     pairs: int = 16  # targets that are drawn once per source
     following: float = 0.33  # share of them whose next frame is drawn as well
-    crop: int = 128  # side of the crops, pixels
-    batch: int = 4  # crops of one step
+    crop: int = 128  # side of the crops that the perceptual networks see, pixels
+    batch: int = 4  # pictures of one step
     neighbours: int = 1  # of these, pairs of neighbouring frames
     outline: float = 0.5  # share of the crops on hair, outline, neck and shoulders; the others are on the face
-    mirror: float = 0.5  # share of the crops that are mirrored
+    mirror: float = 0.5  # share of the pictures that are mirrored
     noise: float = 0.2  # noise on the expression: few people have the same one, and would be known by it
-    alex: float = 0.5  # weight of LPIPS by AlexNet, on every other crop
+    alex: float = 0.5  # weight of LPIPS by AlexNet, on the crops of every other picture
     vgg: float = 1.0  # weight of LPIPS by VGG, on the others
     piece: int = 96  # side of the middle of a crop that VGG sees
     ssim: float = 0.1  # weight of 1 - SSIM

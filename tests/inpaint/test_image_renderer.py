@@ -15,7 +15,7 @@ from mggtalk.scene import MotionFrame
 
 def network(side: int = 32, trained: bool = True) -> ImageRenderer:
     torch.manual_seed(0)
-    made = ImageRenderer(InpaintConfig(width=4, side=side)).eval().requires_grad_(False)
+    made = ImageRenderer(InpaintConfig(width=4, stride=2, depth=4, side=side)).eval().requires_grad_(False)
     if trained:
         torch.nn.init.normal_(made.unet.last.weight, std=0.3)
     return made

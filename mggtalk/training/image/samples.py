@@ -1,4 +1,4 @@
-"""One step's crops for the image network: a function of the step alone, so that runs can resume."""
+"""One step's pictures for the image network: a function of the step alone, so that runs can resume."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from mggtalk.training.image.shards import Region, Shard
 
 
 class ImageSample(NamedTuple):
-    """B crops; the last ones may be the next frames of others."""
+    """B whole pictures, as the network sees them when it is used; some may be the next frames of others."""
 
     layers: Layers
-    real: Tensor  # [B, 3, W, W]
-    before: Tensor  # [N, 2] crops of neighbouring frames: which follows which, (earlier, later)
+    real: Tensor  # [B, 3, S, S]
+    windows: Tensor  # int64 [B, 2] first row and column of the crop that the dear losses see
+    before: Tensor  # [N, 2] neighbouring frames: which follows which, (earlier, later)
     number: int  # of the draw
     name: str  # of the clips
 
 
 class ImageSamples:
-    """Draws crops.
+    """Draws pictures, and a crop of each.
 
     Args:
         shards: Of all clips.
@@ -57,33 +58,37 @@ class ImageSamples:
         """
         config = self.config.completion
         generator = torch.Generator().manual_seed(hash((self.config.seed, index)) % 2**62)
-        crops: list[tuple[Layers, Tensor]] = []
+        pictures: list[tuple[Layers, Tensor]] = []
+        windows: list[tuple[int, int]] = []
         before: list[tuple[int, int]] = []
         names: list[str] = []
-        while len(crops) < config.batch:
+        while len(pictures) < config.batch:
             place = _integer(len(self.shards), generator)
             shard, pair = self.shards[place], _integer(self.shards[place].count, generator)
-            rows, columns = self._window(self._regions(place)[pair], generator)
             following = int(self._neighbours(place)[pair])
-            both = following >= 0 and len(before) < config.neighbours and len(crops) + 1 < config.batch
+            both = following >= 0 and len(before) < config.neighbours and len(pictures) + 1 < config.batch
             mirrored = self._chance(generator) < config.mirror
+            regions = self._regions(place)[pair]  # [S, S]
+            window = self._window(regions.flip(-1) if mirrored else regions, generator)
             jitter = ColourJitter.draw(generator, self.config.colour)
             if both:
-                before.append((len(crops), len(crops) + 1))
+                before.append((len(pictures), len(pictures) + 1))
             for chosen in (pair, following) if both else (pair,):
-                layers, real = shard.read(chosen, rows, columns)
+                layers, real = shard.read(chosen)
                 composite, real = jitter.of(layers.composite, 1), jitter.of(real, 1)
                 layers = layers._replace(composite=composite)
-                crops.append(self._mirrored(layers, real) if mirrored else (layers, real))
+                pictures.append(self._mirrored(layers, real) if mirrored else (layers, real))
+                windows.append(window)
             names.append(shard.name)
-        layers = Layers(*(torch.cat(parts) for parts in zip(*(crop[0] for crop in crops))))
+        layers = Layers(*(torch.cat(parts) for parts in zip(*(picture[0] for picture in pictures))))
         noise = config.noise * torch.randn(len(layers.change), EXPRESSION, generator=generator)
         layers.change[:, :EXPRESSION] += noise
-        real = torch.cat([crop[1] for crop in crops])  # [B, 3, W, W]
-        return ImageSample(layers, real, torch.tensor(before).reshape(-1, 2), index, " ".join(names))
+        real = torch.cat([picture[1] for picture in pictures])  # [B, 3, S, S]
+        neighbours = torch.tensor(before).reshape(-1, 2)
+        return ImageSample(layers, real, torch.tensor(windows), neighbours, index, " ".join(names))
 
-    def _window(self, regions: Tensor, generator: torch.Generator) -> tuple[slice, slice]:
-        """A crop whose middle, as far as the border allows, lies in a region that is drawn first."""
+    def _window(self, regions: Tensor, generator: torch.Generator) -> tuple[int, int]:
+        """Corner of a crop whose middle, as far as the border allows, lies in a region that is drawn first."""
         config = self.config.completion
         chance, part = self._chance(generator), self._chance(generator)
         if chance < config.outline:
@@ -93,11 +98,11 @@ class ImageSamples:
         found = (regions == region).flatten().nonzero()[:, 0]
         side = len(regions)
         place = int(found[_integer(len(found), generator)]) if len(found) else _integer(side * side, generator)
-        edges = [min(max(middle - config.crop // 2, 0), side - config.crop) for middle in divmod(place, side)]
-        return slice(edges[0], edges[0] + config.crop), slice(edges[1], edges[1] + config.crop)
+        row, column = (min(max(middle - config.crop // 2, 0), side - config.crop) for middle in divmod(place, side))
+        return row, column
 
     def _mirrored(self, layers: Layers, real: Tensor) -> tuple[Layers, Tensor]:
-        """The mirror image of a crop."""
+        """The mirror image of a picture."""
         pictures = (layers.composite.flip(-1), layers.alpha.flip(-1))
         return Layers(*pictures, layers.gate, layers.change @ self.mirror), real.flip(-1)
 

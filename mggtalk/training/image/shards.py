@@ -12,7 +12,7 @@ tensor          shape               meaning
 ``neighbour``   ``[P]`` i64         another pair of the same source whose frame is the next one of the video; -1: none
 ==============  ==================  ==================================================================================
 
-The files are read by slices: a step reads its crops, and no more.
+The files are read by slices: a step reads its pictures, and no more.
 """
 
 from __future__ import annotations
@@ -59,23 +59,21 @@ class Shard:
         """Of the clip."""
         return self.path.stem
 
-    def read(self, pair: int, rows: slice, columns: slice) -> tuple[Layers, Tensor]:
-        """A crop of one pair.
+    def read(self, pair: int) -> tuple[Layers, Tensor]:
+        """One pair.
 
         Args:
             pair: Which.
-            rows: Of the picture.
-            columns: Of the picture.
 
         Returns:
-            Its layers, each with a leading axis of one, and the real crop ``[1, 3, h, w]`` in [0, 1].
+            Its layers, each with a leading axis of one, and the real picture ``[1, 3, S, S]`` in [0, 1].
 
         Raises:
             MediaError: If the file is damaged.
         """
         try:
             with safe_open(str(self.path), framework="pt") as file:
-                pictures = [file.get_slice(name)[pair, rows, columns] for name in ("composite", "alpha", "real")]
+                pictures = [file.get_slice(name)[pair] for name in ("composite", "alpha", "real")]
                 gate, change = file.get_slice("gate")[pair : pair + 1], file.get_slice("change")[pair : pair + 1]
         except (OSError, SafetensorError) as error:
             raise MediaError(f"{self.path} cannot be read ({error}).", "Remove it; it is drawn again.") from error

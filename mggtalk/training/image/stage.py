@@ -1,4 +1,8 @@
-"""The image network's own stage: crops of layers that were drawn once, so that a step needs no splatting."""
+"""The image network's own stage: layers that were drawn once, so that a step needs no splatting.
+
+The network sees whole pictures, as it does when it is used: its normalisation takes the mean over the picture, and over
+a crop it would be another one. Only the perceptual networks, which cost several times as much, and SSIM look at crops.
+"""
 
 from __future__ import annotations
 
@@ -24,15 +28,15 @@ class Completion(nn.Module):
         self.image_renderer = image_renderer.requires_grad_()
 
     def forward(self, layers: Layers) -> Tensor:
-        """RGB ``[B, 3, W, W]`` of B crops' layers ``[B, ..., W, W]``."""
-        maps = torch.cat([layers.composite, layers.alpha], dim=1)  # [B, 4, W, W]
+        """RGB ``[B, 3, S, S]`` of layers ``[B, ..., S, S]``."""
+        maps = torch.cat([layers.composite, layers.alpha], dim=1)  # [B, 4, S, S]
         residual = self.image_renderer.residual(maps, layers.change)
         # Not clamped, as a clamped value has no gradient; a value beyond [0, 1] is an error like any other.
         return layers.composite + layers.gate * residual
 
 
 class ImageLoss(nn.Module):
-    """L1, SSIM, LPIPS by two networks that take turns over the crops, and the change from frame to frame.
+    """L1 and the change from frame to frame of pictures; SSIM, and LPIPS by two networks that take turns, of crops.
 
     Args:
         config: Weights of the terms.
@@ -47,24 +51,23 @@ class ImageLoss(nn.Module):
         self.alex = LPIPS("alex") if config.alex else None
         self.vgg = LPIPS("vgg") if config.vgg else None
 
-    def forward(self, made: Tensor, real: Tensor, before: Tensor, number: int) -> dict[str, Tensor]:
+    def forward(self, made: Tensor, sample: ImageSample) -> dict[str, Tensor]:
         """Terms, unweighted.
 
         Args:
-            made: ``[B, 3, W, W]``.
-            real: The same shape.
-            before: ``[N, 2]`` which crops show neighbouring frames.
-            number: Of the draw; by it the perceptual networks take turns.
+            made: ``[B, 3, S, S]``.
+            sample: What is wanted, on the same device.
         """
-        terms = {"l1": (made - real).abs().mean(), "ssim": (1.0 - ssim_map(made, real)).mean()}
-        parity = number % 2
+        real, before = sample.real, sample.before
+        config, parity = self.config, sample.number % 2
+        crops = [cut_windows(pictures, sample.windows, config.crop) for pictures in (made, real)]
+        terms = {"l1": (made - real).abs().mean(), "ssim": (1.0 - ssim_map(*crops)).mean()}
         if self.alex is not None:
-            terms["alex"] = self.alex(made[parity::2], real[parity::2]).mean()
+            terms["alex"] = self.alex(*(crop[parity::2] for crop in crops)).mean()
         if self.vgg is not None:  # the dearest term: a piece from the middle
-            cut = (made.shape[-1] - self.config.piece) // 2
-            middle = slice(cut, cut + self.config.piece)
-            pieces = (pictures[1 - parity :: 2, :, middle, middle] for pictures in (made, real))
-            terms["vgg"] = self.vgg(*pieces).mean()
+            cut = (config.crop - config.piece) // 2
+            middle = slice(cut, cut + config.piece)
+            terms["vgg"] = self.vgg(*(crop[1 - parity :: 2, :, middle, middle] for crop in crops)).mean()
         if len(before):
             earlier, later = before.unbind(1)
             wanted = real[later] - real[earlier]
@@ -73,7 +76,7 @@ class ImageLoss(nn.Module):
 
 
 class ImageStage:
-    """Crops of the composite, finished.
+    """The composite, finished.
 
     Args:
         pipe: Its image network learns.
@@ -101,16 +104,25 @@ class ImageStage:
     ) -> Outcome:
         """See :class:`mggtalk.training.stage.Stage`."""
         config = self.config.completion
-        layers, real = Layers(*(part.to(device) for part in sample.layers)), sample.real.to(device)
-        made = learner(layers)  # [B, 3, W, W]
-        terms = self.loss(made, real, sample.before.to(device), sample.number)
+        layers = Layers(*(part.to(device) for part in sample.layers))
+        sample = sample._replace(layers=layers, real=sample.real.to(device), before=sample.before.to(device))
+        made = learner(layers)  # [B, 3, S, S]
+        terms = self.loss(made, sample)
         total = torch.stack([getattr(config, name) * term for name, term in terms.items() if name != "l1"]).sum()
         total = total + terms["l1"]
         if critic is not None and sample.number >= config.adversarial_from * self.config.steps:
             terms["adversarial"] = -critic(made).mean()
             total = total + config.adversarial * terms["adversarial"]
-        return Outcome(total, terms, [layers.composite, made, real], sample.name)
+        return Outcome(total, terms, [layers.composite, made, sample.real], sample.name)
 
     def critic_loss(self, critic: nn.Module, outcome: Outcome) -> Tensor:
-        """What the critic minimises on the same crops."""
+        """What the critic minimises on the same pictures."""
         return hinge_loss(critic, outcome.columns[1], outcome.columns[2])
+
+
+def cut_windows(pictures: Tensor, windows: Tensor, side: int) -> Tensor:
+    """Crops ``[B, C, side, side]`` of pictures ``[B, C, S, S]`` from the first rows and columns ``[B, 2]`` on."""
+    corners = windows.tolist()
+    return torch.stack(
+        [picture[:, row : row + side, column : column + side] for picture, (row, column) in zip(pictures, corners)]
+    )

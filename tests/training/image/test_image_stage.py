@@ -1,4 +1,4 @@
-"""Layers are drawn once, crops of them are a function of the step, and the image network learns from them."""
+"""Layers are drawn once, a step's pictures are a function of the step, and the image network learns from them."""
 
 from __future__ import annotations
 
@@ -55,8 +55,7 @@ def shards(clips: list[Clip], pipeline: MGGTalkPipeline, tmp_path_factory: pytes
 def test_a_shard_holds_the_frames_and_what_is_drawn_for_them(shards: list[Shard], clips: list[Clip]) -> None:
     (shard,) = shards  # the mirror image is left out
     assert shard.side == 128 and shard.count >= 4
-    whole = slice(None)
-    layers, real = shard.read(0, whole, whole)
+    layers, real = shard.read(0)
     assert real.shape == (1, 3, 128, 128) and layers.change.shape == (1, CHANGE)
     assert 0 < float(layers.gate) < 1
     # The person of the clip stands still but for the shift: what is drawn resembles what is real.
@@ -66,8 +65,6 @@ def test_a_shard_holds_the_frames_and_what_is_drawn_for_them(shards: list[Shard]
     assert set(shard.regions().unique().tolist()) == {int(region) for region in Region}
     following = shard.neighbours()
     assert bool((following >= 0).any())
-    crop, _ = shard.read(1, slice(32, 96), slice(0, 64))
-    assert torch.equal(crop.composite, shard.read(1, whole, whole)[0].composite[..., 32:96, 0:64])
 
 
 def test_what_is_there_is_not_drawn_again_and_damage_is_told(
@@ -89,13 +86,14 @@ def test_what_is_there_is_not_drawn_again_and_damage_is_told(
         open_shard(path)
 
 
-def test_crops_are_a_function_of_the_step(shards: list[Shard], face_model: FaceModel) -> None:
+def test_pictures_are_a_function_of_the_step(shards: list[Shard], face_model: FaceModel) -> None:
     config = replace(QUICK, completion=replace(QUICK.completion, neighbours=2))
     first, second = (ImageSamples(shards, face_model, config) for _ in range(2))
     second.draw(3)
     one, other = first.draw(7), second.draw(7)
     assert all(torch.equal(a, b) for a, b in zip(one.layers, other.layers))
-    assert torch.equal(one.real, other.real) and one.real.shape == (4, 3, 64, 64)
+    assert torch.equal(one.real, other.real) and one.real.shape == (4, 3, 128, 128)
+    assert torch.equal(one.windows, other.windows) and 0 <= one.windows.min() and one.windows.max() <= 64
     assert not torch.equal(one.real, first.draw(8).real)
     assert max(len(first.draw(index).before) for index in range(8)) == 2
     with pytest.raises(OptionError, match="crops are 256"):
