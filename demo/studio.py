@@ -23,6 +23,7 @@ from demo.sessions import Visitor, Visitors
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.evaluation.explain import Counts, facing
 from mggtalk.media import load_image, save_image
+from mggtalk.media.verify import Verification, verify
 from mggtalk.motion.edit import Edit, edit_frame
 from mggtalk.person.load import open_adapter
 from mggtalk.pipeline import MGGTalkPipeline
@@ -142,6 +143,24 @@ class Studio:
         self.visitors.own(visitor, kept)
         self.visitors.adopt(visitor, picture_key(kept), adapter)
         return kept
+
+    def verify(self, path: str, request: gr.Request) -> Verification:
+        """Look for what says that a file is AI-made.
+
+        Args:
+            path: What a visitor uploaded.
+            request: Of the visitor.
+
+        Returns:
+            The mark in its metadata and the watermark in its pictures.
+
+        Raises:
+            MediaError: If the file cannot be read, or is too large.
+        """
+        visitor = self.visitors.of(request)
+        self.visitors.own(visitor, path)
+        with self._quick.place(visitor):
+            return verify(path, self.engine.pipe.config.media)
 
     def still(self, portrait: Portrait, edit: Edit, size: int, request: gr.Request) -> str:
         """One still of ``size`` pixels, marked as AI-made; its path."""

@@ -151,7 +151,7 @@ def _common(column: Column, panel: Panel, size: gr.Radio) -> list[Any]:
 
 def _driving(label: str, name: str) -> gr.Video:
     return UploadedVideo(
-        label=label, sources=["upload", "webcam"], include_audio=True, height=230, webcam_options=WEBCAM, elem_id=name
+        label=label, sources=["upload", "webcam"], include_audio=True, height=262, webcam_options=WEBCAM, elem_id=name
     )
 
 

@@ -14,6 +14,7 @@ from demo.examples import collect
 from demo.first import introduce, whole_examples, wire
 from demo.limits import KEEP_SECONDS, TEXT, THREADS, UPLOAD
 from demo.live import live_tab
+from demo.marks import mark_reader
 from demo.memory import share_arenas
 from demo.portrait import portrait_column
 from demo.startup import fetch_speech_encoder, has_mcp, self_test
@@ -33,7 +34,7 @@ SESSIONS = 64
 
 ETHICS = (
     "Use pictures and voices only of people who agreed to it, and say that the result is AI-made. Every video says so "
-    "in the picture, in its metadata, and in an invisible watermark; `python -m mggtalk verify FILE` finds them."
+    "in the picture, in its metadata, and in an invisible watermark; “Is a file AI-made?” finds them."
 )
 
 
@@ -76,6 +77,7 @@ def build(pipe: MGGTalkPipeline) -> gr.Blocks:
         with gr.Accordion("This session's videos", open=False):
             results.render()  # type: ignore[no-untyped-call]  # gradio has no types there
             files.render()  # type: ignore[no-untyped-call]
+        mark_reader(studio)
         gr.Markdown(f"{ETHICS}\n\n{TEXT}", elem_classes="note")
         add_api(studio)
         page.unload(studio.leave)

@@ -1,0 +1,51 @@
+"""Tells whether a file says that it is AI-made."""
+
+from __future__ import annotations
+
+import html
+
+import gradio as gr
+
+from demo.portrait import PRIVATE
+from demo.report import empty, failed, public
+from demo.studio import Studio
+from mggtalk.errors import MGGTalkError
+from mggtalk.media.verify import Verification
+
+START = "Choose a video, picture, recording, avatar, adapter, motion file, splats or exported head."
+
+
+def mark_reader(studio: Studio) -> None:
+    """Lay out the check, and wire it."""
+    with gr.Accordion("Is a file AI-made?", open=False):
+        gr.Markdown(
+            "What MGGTalk makes says so in its metadata; its pictures also carry an invisible watermark.",
+            elem_classes="note",
+        )
+        file = gr.File(label="File", type="filepath", height=130, elem_id="verify-file")
+        state = gr.HTML(empty(START), elem_id="verify-state")
+
+    def read(path: str | None, request: gr.Request) -> str:
+        if path is None:
+            return empty(START)
+        try:
+            return findings(studio.verify(path, request))
+        except MGGTalkError as error:
+            return failed(public(error))
+
+    file.change(read, file, state, **PRIVATE)
+
+
+def findings(verification: Verification) -> str:
+    """What was found, as HTML."""
+    if not verification.found:
+        return (
+            '<div class="state done" role="status"><b>No mark of MGGTalk.</b> '
+            "It was not made here, or it was changed too much. That is no proof that it is real.</div>"
+        )
+    ways = [f"metadata: {html.escape(verification.mark)}"] if verification.mark else []
+    if verification.watermark is not None and verification.watermark.found:
+        ways.append("watermark in the picture")
+    return (
+        f'<div class="state done" role="status"><b>AI-made.</b> It says so by its {", and by its ".join(ways)}.</div>'
+    )
