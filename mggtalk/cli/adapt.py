@@ -12,6 +12,7 @@ from mggtalk.media.clips import find_clips
 from mggtalk.person.adapt import MEASURED, AdaptConfig, adapt, measure, write_head
 from mggtalk.person.evaluate import evaluate_person, markdown
 from mggtalk.person.footage import LEAST_SECONDS, MOST_SECONDS
+from mggtalk.person.talking_gaussian.config import FieldConfig
 from mggtalk.person.talking_gaussian.learn import Stage
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.runtime.progress import Progress
@@ -34,7 +35,9 @@ def adapt_to_clip(pipe: MGGTalkPipeline, options: argparse.Namespace, on_progres
     Returns:
         Lines for the user: notes, a table of what is gained on held-out seconds, the path.
     """
-    config = AdaptConfig(held_out=options.held_out, crop=options.crop, method=options.method).lasting(options.minutes)
+    talking = FieldConfig(colour=options.colour_mlp)
+    config = AdaptConfig(held_out=options.held_out, crop=options.crop, method=options.method, talking=talking)
+    config = config.lasting(options.minutes)
     learning = threading.Event()
 
     def watch(stage: str, done: int, total: int) -> None:

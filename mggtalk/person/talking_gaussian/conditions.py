@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mggtalk.face.blendshapes import INDEX
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.topology import LIPS
+from mggtalk.scene import Motion
 
 UPPER = (
     ("browInnerUp",),  # 1, inner brow raiser
@@ -31,13 +32,26 @@ LEAST_SPREAD = 0.05
 """Standard deviation of a score that counts as moving at all."""
 
 
+POSE = 3
+"""Numbers that tell the pose of a head: where it looks to, and how it is tilted."""
+
+LEAST_TURN = 0.03
+"""Standard deviation of such a number that counts as turning at all: two degrees."""
+
+
+def pose_of(rotation: Tensor) -> Tensor:
+    """Where heads of rotations ``[..., 3, 3]`` look to, to the side and up, and how they are tilted: ``[..., 3]``."""
+    return torch.stack([rotation[..., 0, 2], rotation[..., 1, 2], rotation[..., 1, 0]], dim=-1)
+
+
 class Conditions(nn.Module):
-    """Conditions of frames: principal axes of the lips ``[..., E]`` and upper-face scores ``[..., 6]``, about one."""
+    """Conditions of frames, about one: axes of the lips ``[..., E]``, upper-face scores ``[..., 6]``, pose."""
 
     weights: Tensor  # [K, E + 6]
     origin: Tensor  # [E + 6]
     low: Tensor  # [E + 6] range in the clip, like the one that follows
     high: Tensor  # [E + 6]
+    pose_range: Tensor  # [4, 3] middle, spread, least and greatest of the poses in the clip
 
     def __init__(self, components: int, axes: int) -> None:
         super().__init__()
@@ -46,10 +60,12 @@ class Conditions(nn.Module):
         self.register_buffer("weights", torch.zeros(components, count))
         for name in ("origin", "low", "high"):
             self.register_buffer(name, torch.zeros(count))
+        self.register_buffer("pose_range", torch.zeros(4, POSE))
 
     @torch.no_grad()
-    def fit(self, face_model: FaceModel, expression: Tensor) -> None:
-        """Learn axes, spread and range from the expressions of a clip ``[T, K]``."""
+    def fit(self, face_model: FaceModel, motion: Motion) -> None:
+        """Learn axes, spread and range from a clip."""
+        expression = motion.expression  # [T, K]
         view = face_model.expression_basis[:, list(LIPS)].flatten(1)  # [K, 3 V] what the lips do
         middle = expression.mean(0)
         found = torch.linalg.svd((expression - middle) @ view, full_matrices=False)[2][: self.axes]  # [<= E, 3 V]
@@ -65,6 +81,15 @@ class Conditions(nn.Module):
         room = BEYOND * (seen.amax(0) - seen.amin(0))
         self.low.copy_(seen.amin(0) - room)
         self.high.copy_(seen.amax(0) + room)
+        poses = pose_of(motion.rotation)  # [T, 3]
+        room = BEYOND * (poses.amax(0) - poses.amin(0))
+        ends = (poses.amin(0) - room, poses.amax(0) + room)
+        self.pose_range.copy_(torch.stack([poses.mean(0), poses.std(0).clamp(min=LEAST_TURN), *ends]))
+
+    def pose(self, rotation: Tensor) -> Tensor:
+        """Pose ``[..., 3]`` of head rotations ``[..., 3, 3]``."""
+        middle, spread, low, high = self.pose_range
+        return (pose_of(rotation).clamp(low, high) - middle) / spread
 
     def forward(self, expression: Tensor) -> tuple[Tensor, Tensor]:
         """Lips ``[..., E]`` and upper face ``[..., 6]`` of expressions ``[..., K]``."""

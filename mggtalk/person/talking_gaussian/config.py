@@ -82,7 +82,9 @@ class FieldConfig:
 class Rates:
     """Steps of Adam, by what learns."""
 
-    points: float = 3e-5  # decimetres
+    points: float = 3e-5  # decimetres, of single Gaussians
+    coarse_points: float = 2e-4  # decimetres, of regions
+    coarse_colour: float = 3e-3  # RGB, of regions
     shape: float = 1e-3  # log-scales and quaternions
     colour: float = 3e-3  # RGB
     directional: float = 2e-4  # harmonics of degree 1, a twentieth as published

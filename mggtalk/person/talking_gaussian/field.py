@@ -16,10 +16,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mggtalk.avatar.adapter import NO_MOUTH, Touch
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.config import EXPRESSION_COMPONENTS
+from mggtalk.person.talking_gaussian.colour import ColourMLP
 from mggtalk.person.talking_gaussian.conditions import Conditions
 from mggtalk.person.talking_gaussian.config import FieldConfig
 from mggtalk.person.talking_gaussian.motion import FaceMotion, FaceMove
@@ -39,6 +41,10 @@ MOST_SIDE, MOST_MOUTH = 1024, 8192
 """Side of a position map and Gaussians of a mouth, at most, that a file may have."""
 
 
+COARSE, BLOCK = ("points", "colour"), 8
+"""Parameters that have a second map of so much larger pixels: by it, what whole regions have in common, such as their
+light, is learned in tens of steps."""
+
 SQUARE = 2
 """Side of the squares of the position map that share a learned motion."""
 
@@ -52,6 +58,8 @@ class PersistentField(nn.Module):
     colour: nn.Parameter
     directional: nn.Parameter
     logits: nn.Parameter
+    coarse_points: nn.Parameter  # [3, h / BLOCK, w / BLOCK]
+    coarse_colour: nn.Parameter
 
     def __init__(self, bounds: Tensor) -> None:
         super().__init__()
@@ -60,6 +68,9 @@ class PersistentField(nn.Module):
         size = (end_row - first_row, end_column - first_column)
         for name, channels in CHANNELS.items():
             self.register_parameter(name, nn.Parameter(torch.zeros(channels, *size)))
+        for name in COARSE:
+            small = (-(-side // BLOCK) for side in size)
+            self.register_parameter(f"coarse_{name}", nn.Parameter(torch.zeros(CHANNELS[name], *small)))
 
     def cells(self, avatar: Avatar) -> Tensor:
         """Row-major places ``[N]`` of the avatar's visible points on the maps."""
@@ -70,7 +81,12 @@ class PersistentField(nn.Module):
 
     def at(self, cells: Tensor) -> dict[str, Tensor]:
         """Parameters of the points at some cells: ``[N, channels]`` by name."""
-        return {name: getattr(self, name).flatten(1)[:, cells].T for name in CHANNELS}
+        found = {name: getattr(self, name) for name in CHANNELS}
+        for name in COARSE:
+            coarse = getattr(self, f"coarse_{name}")[None]  # [1, channels, h / BLOCK, w / BLOCK]
+            smooth = F.interpolate(coarse, size=found[name].shape[1:], mode="bilinear", align_corners=False)[0]
+            found[name] = found[name] + smooth
+        return {name: value.flatten(1)[:, cells].T for name, value in found.items()}
 
 
 class TalkingGaussian(nn.Module):
@@ -92,6 +108,7 @@ class TalkingGaussian(nn.Module):
         self.face = PersistentField(bounds)
         self.planes = TriPlane(config.face_grid)
         self.motion = FaceMotion(config)
+        self.colour = ColourMLP(config) if config.colour else None
         self.mouth = MouthBranch(config, mouth, components) if mouth else None
 
     def touches(self, avatar: Avatar) -> FieldTouches:
@@ -185,7 +202,7 @@ class FieldTouches:
             self._static = None if learning else field.face.at(self._cells)
 
     def __call__(self, frame: MotionFrame, moving: bool = True) -> Touch:
-        """The touch of a frame; without the learned motion of the face if it is not ``moving``."""
+        """The touch of a frame; of what is persistent alone if it is not ``moving``."""
         field = self.field
         static = self._static or field.face.at(self._cells)
         points, colour, logits = static["points"], static["colour"], static["logits"][:, 0]
@@ -196,9 +213,11 @@ class FieldTouches:
             move = FaceMove(*(part[self._anchors.of_point] for part in field.motion(places.face, lips, upper)))
             points = points.index_add(0, self._moving, move.points)
             shape = shape.index_add(0, self._moving, torch.cat([move.log_scales, move.quaternions], dim=1))
-            if field.config.colour:
-                colour = colour.index_add(0, self._moving, move.colour)
-                logits = logits.index_add(0, self._moving, move.logits)
+        if field.colour is not None and moving:
+            seen = torch.cat([lips, upper, field.conditions.pose(frame.rotation)])  # [E + 9]
+            painted, solid = field.colour(places.face, seen)
+            colour = colour.index_add(0, self._moving, painted[self._anchors.of_point])
+            logits = logits.index_add(0, self._moving, solid[self._anchors.of_point])
         none = colour.new_zeros(len(colour), 3)
         parameters = torch.cat([shape, none, static["directional"], none[:, :1]], dim=1)  # [N, 20]
         mouth = NO_MOUTH if field.mouth is None else field.mouth(places.mouth, frame.expression, lips)

@@ -182,6 +182,8 @@ class Learner:
             "grid": list(field.planes.parameters()),
             "network": list(field.motion.parameters()),
         }
+        if field.colour is not None:
+            kinds["network"] += field.colour.parameters()
         if mouth is not None:
             for name in ("points", "shape", "colour", "logits"):
                 kinds[name].append(getattr(mouth, name))
@@ -206,7 +208,7 @@ def rate(kind: str, stage: Stage, done: float) -> float:
     """Share of its full rate at which a kind of parameter learns; zero where the stage leaves it alone."""
     if kind in ("grid", "network") and stage != Stage.MOTION:
         return 0.0
-    if kind in ("points", "shape") and stage == Stage.FUSION:
+    if kind in ("points", "coarse_points", "shape") and stage == Stage.FUSION:
         return 0.0
     slow = SLOW_FUSION if kind == "logits" and stage == Stage.FUSION else 1.0
     return slow * cosine(done)

@@ -25,9 +25,6 @@ STEP = 0.1
 SIDEWAYS = 0.2
 """Share of it that the inside of the mouth moves along x and z."""
 
-PAINT = 0.2
-"""RGB that the value 1 of the colour MLP stands for; logits have five times as much."""
-
 
 class FaceMove(NamedTuple):
     """Learned motion of N persistent Gaussians; before activation, like all that it is added to."""
@@ -35,8 +32,6 @@ class FaceMove(NamedTuple):
     points: Tensor  # [N, 3] decimetres
     log_scales: Tensor  # [N, 3]
     quaternions: Tensor  # [N, 4]
-    colour: Tensor  # [N, 3] RGB; zero without the colour MLP, like the logits
-    logits: Tensor  # [N]
 
 
 def mlp(*widths: int) -> nn.Sequential:
@@ -48,7 +43,7 @@ def mlp(*widths: int) -> nn.Sequential:
 
 
 class FaceMotion(nn.Module):
-    """Position, scale and rotation of the face's Gaussians; with the colour MLP, colour and opacity too."""
+    """Position, scale and rotation of the face's Gaussians."""
 
     def __init__(self, config: FieldConfig) -> None:
         super().__init__()
@@ -58,7 +53,7 @@ class FaceMotion(nn.Module):
         self.upper = mlp(upper - 1, 16, upper - 1)
         self.upper_gate = mlp(code, 16, upper)
         self.body = mlp(code + config.lips + upper, config.hidden, config.hidden)
-        self.last = zero_init(nn.Linear(config.hidden, 14 if config.colour else 10, bias=False))
+        self.last = zero_init(nn.Linear(config.hidden, 10, bias=False))
 
     def gates(self, code: Tensor) -> tuple[Tensor, Tensor]:
         """Regional attention ``[N, A]`` and ``[N, 6]`` of places with codes ``[N, C]``."""
@@ -69,11 +64,8 @@ class FaceMotion(nn.Module):
         lips_gate, upper_gate = self.gates(code)
         heard = self.lips(lips) * lips_gate  # [N, A]
         seen = torch.cat([self.upper(upper[:-1]), upper[-1:]]) * upper_gate  # [N, 6]; the blink as it is
-        moved = self.last(self.body(torch.cat([code, heard, seen], dim=-1)).relu())  # [N, 10 or 14]
-        paint = moved[:, 10:] if moved.shape[1] > 10 else moved.new_zeros(len(moved), 4)
-        return FaceMove(
-            STEP * moved[:, :3], moved[:, 3:6], moved[:, 6:10], PAINT * paint[:, :3], 5 * PAINT * paint[:, 3]
-        )
+        moved = self.last(self.body(torch.cat([code, heard, seen], dim=-1)).relu())  # [N, 10]
+        return FaceMove(STEP * moved[:, :3], moved[:, 3:6], moved[:, 6:])
 
 
 class MouthMotion(nn.Module):

@@ -41,7 +41,7 @@ def fresh_field(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         field = TalkingGaussian(config, head_bounds(avatar), ROWS * COLUMNS if config.face_mouth else 0)
-    field.conditions.fit(face_model, motion.expression)
+    field.conditions.fit(face_model, motion)
     moving = avatar.points[moving_points(avatar)]
     field.planes.centre.copy_((moving.amax(0) + moving.amin(0)) / 2)
     if field.mouth is not None:

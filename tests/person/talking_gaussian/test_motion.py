@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from mggtalk.person.talking_gaussian.colour import ColourMLP
 from mggtalk.person.talking_gaussian.config import FieldConfig, GridConfig
 from mggtalk.person.talking_gaussian.motion import FaceMotion, MouthMotion
 
@@ -14,7 +15,7 @@ SMALL = FieldConfig(face_grid=GRID, mouth_grid=GRID, axes=3, lips=4, hidden=8, m
 def test_motion_starts_at_zero() -> None:
     code = torch.randn(5, GRID.features)
     move = FaceMotion(SMALL)(code, torch.ones(3), torch.ones(6))
-    assert [part.shape for part in move] == [(5, 3), (5, 3), (5, 4), (5, 3), (5,)]
+    assert [part.shape for part in move] == [(5, 3), (5, 3), (5, 4)]
     assert not any(part.any() for part in move) and not MouthMotion(SMALL)(code, torch.ones(3)).any()
 
 
@@ -38,6 +39,16 @@ def test_inside_of_the_mouth_moves_down_more_than_sideways() -> None:
     moved = motion(torch.randn(4, GRID.features), torch.ones(3))
     torch.testing.assert_close(5.0 * moved[:, 0], moved[:, 1])
     torch.testing.assert_close(moved[:, 0], moved[:, 2])
+
+
+def test_colours_follow_the_pose_only_once_they_are_learned() -> None:
+    torch.manual_seed(0)
+    colours, code = ColourMLP(SMALL), torch.randn(5, GRID.features)
+    frontal, turned = (torch.tensor([0.2] * 9 + [turn, 0.0, 0.0]) for turn in (0.0, 1.0))
+    assert not any(part.any() for part in colours(code, turned))
+    torch.nn.init.normal_(colours.last.weight)
+    (rgb, logits), (other, _) = colours(code, frontal), colours(code, turned)
+    assert rgb.shape == (5, 3) and logits.shape == (5,) and not torch.allclose(rgb, other)
 
 
 def test_gradients_in_double_precision() -> None:
