@@ -85,8 +85,8 @@ class Rates:
     points: float = 3e-5  # decimetres, of single Gaussians
     coarse_points: float = 2e-4  # decimetres, of regions
     coarse_colour: float = 3e-3  # RGB, of regions
-    shape: float = 1e-3  # log-scales and quaternions
-    colour: float = 3e-3  # RGB
+    shape: float = 2e-3  # log-scales and quaternions
+    colour: float = 4e-3  # RGB
     directional: float = 2e-4  # harmonics of degree 1, a twentieth as published
     logits: float = 1e-2
     grid: float = 5e-3

@@ -37,7 +37,7 @@ from mggtalk.sgp.predictor import own_mouth
 from mggtalk.training.loop import Budget, Loop, Rate, cosine
 from mggtalk.training.losses import weighted_mean
 
-EPSILON = 1e-6
+EPSILON = 2e-7
 """Gradients of persistent parameters under this hardly count: Adam would make as much of them as of any."""
 
 PATCH = 80

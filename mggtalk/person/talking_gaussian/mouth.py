@@ -2,7 +2,9 @@
 
 They are the sheet of the clip's most open mouth, taken out of the lips' hands: its upper part stays with the skull, as
 upper teeth do, and its lower part goes with the jaw. What is learned is what they look like and a small translation.
-They lie behind the lips and before the back of the head, so that drawing by depth composes as the paper does::
+Teeth that the portrait shows itself stay in the face's branch: where they were taken out, 200 steps did not bring them
+back. Both lie before the back of the head, and this branch behind the lips, so that drawing by depth composes as the
+paper does::
 
     C = C_face + (1 - A_face) C_mouth
 """

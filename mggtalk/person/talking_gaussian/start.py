@@ -8,7 +8,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mggtalk.avatar.avatar import Avatar
-from mggtalk.avatar.binding import Part
 from mggtalk.avatar.mouth_sheet import COLUMNS, ROWS
 from mggtalk.nets.maps import to_float
 from mggtalk.person.footage import SIDE, Footage
@@ -17,9 +16,6 @@ from mggtalk.person.talking_gaussian.field import TalkingGaussian, head_bounds, 
 from mggtalk.person.talking_gaussian.sampling import lip_openings
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.scene import Camera, Motion
-
-GONE = -12.0
-"""Change of a logit that makes a Gaussian invisible for good."""
 
 
 def fresh_field(
@@ -50,9 +46,6 @@ def fresh_field(
         camera = Camera.from_pose(frame.rotation, frame.translation, SIDE, pipe.config.render.focal_ratio)
         with torch.no_grad():
             field.mouth.colour.copy_(seen_colours(footage.frames[widest], field.mouth.rest, camera))
-            # What the portrait itself shows between its lips is the other branch's.
-            inside = (avatar.binding.part >= Part.UPPER_MOUTH).nonzero().squeeze(-1)
-            field.face.logits.flatten(1)[:, field.face.cells(avatar)[inside]] = GONE
     return field
 
 
