@@ -43,7 +43,7 @@ def findings(verification: Verification) -> str:
             '<div class="state done" role="status"><b>No mark of MGGTalk.</b> '
             "It was not made here, or it was changed too much. That is no proof that it is real.</div>"
         )
-    ways = [f"metadata: {html.escape(verification.mark)}"] if verification.mark else []
+    ways = ["metadata: " + html.escape(verification.mark.rstrip("."))] if verification.mark else []
     if verification.watermark is not None and verification.watermark.found:
         ways.append("watermark in the picture")
     return (

@@ -191,7 +191,7 @@ def test_reenact_writes_a_marked_video_with_sound_and_the_portraits_field_of_vie
     told = capfd.readouterr().out
     assert "metadata: AI-made" in told and "watermark: found" in told
     bare = tmp_path / "bare.mp4"
-    command = [executable(), "-loglevel", "error", "-i", out, "-map_metadata", "-1", "-crf", "28", "-an", bare]
+    command = [executable(), "-loglevel", "error", "-i", out, "-map_metadata", "-1", "-crf", "23", "-an", bare]
     subprocess.run(command, check=True, timeout=600)
     assert main(("verify", str(bare))) == 0
     told = capfd.readouterr().out
