@@ -24,6 +24,8 @@ if TYPE_CHECKING:  # the pipeline takes seconds to import; most tests do not nee
 
 ROOT = Path(__file__).parents[1]
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # a core for each worker and what it starts, notebooks too
 os.environ.setdefault("MGGTALK_OFFLINE", "1")  # lips by likely phones: tests must not depend on a package index
 
 
