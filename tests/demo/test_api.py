@@ -24,6 +24,7 @@ from mggtalk.media import has_sound, load_image, open_video, read_mark
 from mggtalk.media.verify import verify
 from mggtalk.motion.motion_file import load_motion
 from mggtalk.pipeline import MGGTalkPipeline
+from tests.folders import files_below
 
 HEAVY = ("reenact", "talk", "free_view")
 UPLOADS = ("portrait", "driving", "speech", "motion", "donor")
@@ -237,7 +238,7 @@ def test_too_few_values_are_told(page):
 
 def test_nothing_is_left_of_two_visitors_in_turn(page, files, cache):
     # Equal files are one file of the cache, so the second visitor's must outlive the first.
-    kept = set(cache.rglob("*.*"))
+    kept = files_below(cache)
     number = {fn.api_name: fn for fn in page.fns.values()}
     studio = number["check"].fn.__self__._studio
     first, second = (gr.Request(session_hash=name) for name in ("turn-1", "turn-2"))
@@ -250,9 +251,9 @@ def test_nothing_is_left_of_two_visitors_in_turn(page, files, cache):
         studio.sides(Portrait(path, 0), 256, request)
     studio.leave(first)
     assert not Path(own[0]).exists() and Path(own[1]).exists()
-    assert len(set(cache.rglob("*.*")) - kept) >= 7, "faces, four explanations, three sides, the upload"
+    assert len(files_below(cache) - kept) >= 7, "faces, four explanations, three sides, the upload"
     studio.leave(second)
-    assert not set(cache.rglob("*.*")) - kept
+    assert not files_below(cache) - kept
 
 
 def _folder(cache, name):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
-from pathlib import Path
 
 import pytest
+
+from tests.folders import files_below
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
@@ -54,11 +54,6 @@ def until(condition, what):
         assert time.monotonic() < end, what
         time.sleep(0.1)
     return value
-
-
-def files_below(folder):
-    """All files below a folder; unlike Path.rglob, os.walk passes over folders that the page deletes meanwhile."""
-    return {Path(place) / name for place, _, names in os.walk(folder) for name in names}
 
 
 def upload(tab, selector, path):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import tempfile
-from pathlib import Path
 
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
+from tests.folders import files_below
 from tests.hostile import SECRET, hostile_images, hostile_sounds, hostile_videos, strange_names
 
 
@@ -26,18 +26,21 @@ def client(page):
         (hostile_sounds, "/talk", "speech"),
     ],
 )
-def test_hostile_files_get_a_message_and_leave_nothing(client, files, cache, tmp_path, make, endpoint, parameter):
+def test_hostile_files_get_a_message_and_leave_nothing(
+    client, files, cache, tmp_path, monkeypatch, make, endpoint, parameter
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # no other process's files
     portrait = {} if endpoint == "/check" else {"portrait": handle_file(str(files / "portrait.png")), "consent": True}
-    left = set(Path(tempfile.gettempdir()).glob("mggtalk-*"))
-    videos = set(cache.rglob("mggtalk_*.mp4"))
+    left = set(tmp_path.glob("mggtalk-*"))
+    videos = {path for path in files_below(cache) if path.match("mggtalk_*.mp4")}
     for name, hostile in make(tmp_path).items():
         with pytest.raises(AppError) as caught:
             client.predict(api_name=endpoint, **portrait, **{parameter: handle_file(str(hostile.path))})
         message = str(caught.value)
         assert re.search(hostile.words, message), (name, message)
         assert "Traceback" not in message and str(cache) not in message and SECRET.decode() not in message, name
-    assert set(Path(tempfile.gettempdir()).glob("mggtalk-*")) == left
-    assert set(cache.rglob("mggtalk_*.mp4")) <= videos
+    assert set(tmp_path.glob("mggtalk-*")) == left
+    assert {path for path in files_below(cache) if path.match("mggtalk_*.mp4")} <= videos
     report = client.predict(api_name="/check", portrait=handle_file(str(files / "portrait.png")))
     assert report["usable"], "the server lives"
 
