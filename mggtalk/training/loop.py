@@ -121,6 +121,10 @@ class Budget:
             self._told = step, self._share(self.seconds, step)
         return self._told[1]
 
+    def in_all(self, step: int) -> int:
+        """Steps that there will be in all, as far as it is known after so many of them."""
+        return max(step, round(step / self(step)))
+
     def _share(self, seconds: float, step: int) -> float:
         return max(seconds / (60.0 * self._minutes), step / self._steps)
 

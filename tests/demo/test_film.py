@@ -25,7 +25,6 @@ from mggtalk.errors import MediaError, OptionError
 from mggtalk.media import open_video, read_mark
 from mggtalk.media.badge import STATEMENT
 from mggtalk.portrait.check import Finding, PortraitCheck
-from tests.folders import files_below
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +72,7 @@ def test_pieces_come_before_the_end_and_a_stop_keeps_what_is_done(engine, visito
 
 def test_a_stop_before_the_first_frame_leaves_nothing(engine, visitors, visitor, files, cache):
     request = gr.Request(session_hash="somebody")
-    before = files_below(cache)
+    before = set(cache.rglob("*"))
     line = Line()
     with line.place(visitors.of(gr.Request(session_hash="other"))):  # somebody else is served
         steps = film.make(engine, visitors, line, visitor, wanted(files))
@@ -81,7 +80,7 @@ def test_a_stop_before_the_first_frame_leaves_nothing(engine, visitors, visitor,
         visitors.stop(request, "reenact")
         with pytest.raises(StoppedError):
             list(steps)
-    assert files_below(cache) <= before
+    assert set(cache.rglob("*")) == before
     assert not visitor.stops
 
 

@@ -93,7 +93,7 @@ class Learner:
         rates = [_rate(done, config.frozen if group["moves"] else 0.0) for group in groups]
         loop = Loop(torch.optim.Adam(groups, betas=(0.9, 0.99)), rates)
         for _ in loop.run(loss_at, lambda step: 1.0 if stop() else done(step)):
-            on_progress("adapt", loop.step, max(loop.step, round(loop.step / done(loop.step))))
+            on_progress("adapt", loop.step, done.in_all(loop.step))
         for group in groups:
             for tensor in group["params"]:
                 tensor.requires_grad_(requires_grad=False)

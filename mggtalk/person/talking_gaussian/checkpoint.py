@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from mggtalk.person.talking_gaussian.config import LearnConfig
 from mggtalk.person.talking_gaussian.field import TalkingGaussian
-from mggtalk.runtime.files import temporary_beside
+from mggtalk.runtime.files import whole_file
 
 logger = logging.getLogger(__name__)
 
@@ -57,12 +56,8 @@ class Checkpoint:
             for moment, value in optimizer.state.get(parameter, {}).items():
                 tensors[f"adam.{name}.{moment}"] = value.contiguous()
         state = {"format": FORMAT, "key": self.key, "seconds": str(seconds), "losses": json.dumps(losses)}
-        partial = temporary_beside(self.path, self.path.suffix)
-        try:
+        with whole_file(self.path) as partial:
             save_file(tensors, str(partial), metadata=state)
-            os.replace(partial, self.path)
-        finally:
-            partial.unlink(missing_ok=True)
         self.written = time.monotonic()
 
     def read(self, field: TalkingGaussian, optimizer: torch.optim.Optimizer) -> tuple[float, list[float]]:

@@ -126,7 +126,7 @@ class Learner:
         for _ in loop.run(loss_at, lambda step: 1.0 if stop() else done(step)):
             if checkpoint is not None and checkpoint.due():
                 checkpoint.write(field, optimizer, done.seconds, losses)
-            on_progress(stage, loop.step, max(loop.step, round(loop.step / done(loop.step))))
+            on_progress(stage, loop.step, done.in_all(loop.step))
             stage = stage_at(done(loop.step), config)
         if checkpoint is not None:
             if done(loop.step) < 1.0:

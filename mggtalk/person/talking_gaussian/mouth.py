@@ -18,6 +18,7 @@ from mggtalk.avatar.avatar import Avatar
 from mggtalk.avatar.mouth_sheet import COLUMNS, ROWS
 from mggtalk.avatar.neighbours import Neighbours
 from mggtalk.face.face_model import FaceModel
+from mggtalk.face.lips import lip_heights
 from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER
 from mggtalk.person.talking_gaussian.config import FieldConfig
 from mggtalk.person.talking_gaussian.motion import MouthMotion
@@ -103,11 +104,10 @@ class MouthBranch(nn.Module):
         neighbours = Neighbours.of(torch.ones(ROWS, COLUMNS, dtype=torch.bool))
         log_scales, turn = scales_and_rotation(footprint(points, neighbours, SPACING), SPREAD)
         basis = face_model.expression_basis  # [K, V, 3]
-        upper, lower = list(LIPS_INNER_UPPER), list(LIPS_INNER_LOWER)
-        jaw = basis[:, lower[INNER]].mean(1)  # [K, 3]
-        gap = basis[:, upper, 1] - basis[:, lower, 1]  # [K, G]
+        jaw = basis[:, list(LIPS_INNER_LOWER)[INNER]].mean(1)  # [K, 3]
+        gap = lip_heights(basis)  # [K, G]
         neutral = face_model.vertices(avatar.identity, torch.zeros_like(expression))
-        gap_rest = neutral[upper, 1] - neutral[lower, 1] - avatar.mouth.closed_gap
+        gap_rest = lip_heights(neutral) - avatar.mouth.closed_gap
         found = (points, held, log_scales, turn, jaw, expression @ jaw, gap, gap_rest)
         for name, value in zip(("rest", "held", "log_scales", "turn", "jaw", "jaw_rest", "gap", "gap_rest"), found):
             getattr(self, name).copy_(value)

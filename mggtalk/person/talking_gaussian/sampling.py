@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mggtalk.face.blendshapes import INDEX
 from mggtalk.face.face_model import FaceModel
-from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER
+from mggtalk.face.lips import lip_heights
 from mggtalk.scene import Motion
 
 BLINKS = (INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"])
@@ -29,8 +29,7 @@ BEFORE, AFTER = 0.15, 0.3
 def lip_openings(face_model: FaceModel, motion: Motion) -> np.ndarray:
     """Largest gap between the inner lips in every frame ``[T]``, decimetres, for an average identity."""
     vertices = face_model.vertices(torch.zeros(len(face_model.identity_basis)), motion.expression)  # [T, V, 3]
-    upper, lower = (vertices[:, list(lip), 1] for lip in (LIPS_INNER_UPPER, LIPS_INNER_LOWER))
-    return (upper - lower).amax(1).numpy()
+    return lip_heights(vertices).amax(1).numpy()
 
 
 def blinks(face_model: FaceModel, motion: Motion) -> np.ndarray:
