@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from mggtalk.evaluation.identity import SFace, csim
 from mggtalk.evaluation.report import write_report
 from mggtalk.evaluation.scores import PRIOR, REAL, STILL, TRAINED, ClipScore, Evaluation, Scores
 from mggtalk.evaluation.sheets import Moment, save_sheet
+from mggtalk.evaluation.speech import AudioVisual, SpeechScore
 from mggtalk.evaluation.tasks import MODES, PORTRAIT_FRAMES, Mode, PortraitFrame, Reenactor, Task, make_task
 from mggtalk.face.lips import lip_gap
 from mggtalk.media.clips import Clip, find_clips, other_person
@@ -179,8 +180,10 @@ def score_task(
     made: dict[str, FrameStore] = {}
     tracks: dict[str, Motion | None] = {}
     motion_scores = {STILL: _motion_scores(task.still, min(task.still.frame_size or task.portrait.shape[:2]), task)}
+    avatars = {name: method.pipe.prepare(task.portrait, crop="none") for name, method in methods.items()}
+    speech, audio_visual = _score_speech(task, methods, avatars)
     for name, method in methods.items():
-        made[name] = FrameStore(_animate(task, method, size), len(task.real), size)
+        made[name] = FrameStore(_animate(task, method, avatars[name], size), len(task.real), size)
         tracks[name] = _track_again(method.pipe, made[name], task)
         motion_scores[name] = _motion_scores(tracks[name], size, task)
     comparison = Comparison(_landmarks(task.reference) * (size / task.side), lpips, stride)
@@ -209,6 +212,8 @@ def score_task(
         comparison.regions,
         float(lips.gap.std()),
         float(lips.width.std()),
+        speech,
+        audio_visual,
     )
     chosen = _choose_moments(task, comparison, tuple(methods))
     moments = [
@@ -231,9 +236,22 @@ def _load_lpips(mode: Mode, not_computed: dict[str, str]) -> Perception | None:
         return None
 
 
-def _animate(task: Task, method: Method, size: int) -> Iterable[np.ndarray]:
+def _score_speech(
+    task: Task, methods: Mapping[str, Method], avatars: Mapping[str, Any]
+) -> tuple[dict[str, SpeechScore], AudioVisual]:
+    """Lips of all methods and of the clip itself, and whether its sound and picture go together; empty in silence."""
+    if task.spoken is None:
+        return {}, AudioVisual()
+    first = next(iter(methods))
+    priors = (getattr(method.pipe, "audio_prior", None) for method in methods.values())
+    phones = next((prior for prior in priors if prior is not None and not prior.untrained), None)
+    real, audio_visual = task.spoken.judge(methods[first].pipe, avatars[first], phones)
+    made = {name: task.spoken.score(method.pipe, avatars[name]) for name, method in methods.items()}
+    return {REAL: real} | made, audio_visual
+
+
+def _animate(task: Task, method: Method, avatar: Any, size: int) -> Iterable[np.ndarray]:
     """Frames of one method."""
-    avatar = method.pipe.prepare(task.portrait, crop="none")
     driving = task.drive(method.pipe, avatar)
     if method.noise:
         driving = retarget(driving, avatar, "absolute", method.pipe.face_model).with_(landmarks=None)

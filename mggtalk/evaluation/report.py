@@ -12,6 +12,8 @@ from typing import Any
 from mggtalk.errors import OptionError
 from mggtalk.evaluation.regions import REGIONS, Region, RegionScore
 from mggtalk.evaluation.scores import PRIOR, TRAINED, ClipScore, Evaluation, Scores
+from mggtalk.evaluation.speech import AudioVisual, Count, SpeechScore
+from mggtalk.evaluation.speech_report import speech_report
 
 COLUMNS: dict[str, tuple[str, int]] = {
     "psnr": ("PSNR ↑", 2),
@@ -210,6 +212,7 @@ def markdown(evaluation: Evaluation) -> str:
         f"# {TITLES[evaluation.mode]}",
         " ".join(remarks),
         mean_table(evaluation),
+        speech_report(evaluation),
         region_table(evaluation),
         verdict(evaluation),
         clip_table(evaluation),
@@ -258,7 +261,15 @@ def _clip_from(entry: dict[str, Any]) -> ClipScore:
             for method, regions in entry.get("regions", {}).items()
         },
         **_numbers({name: entry.get(name) for name in ("lip_gap_spread", "lip_width_spread")}),
+        speech={method: _speech_from(score) for method, score in entry.get("speech", {}).items()},
+        sync=AudioVisual(**_numbers(dict(zip(AudioVisual._fields, entry.get("sync") or ())))),
     )
+
+
+def _speech_from(entry: dict[str, Any]) -> SpeechScore:
+    """Scores of lips that a sound moves; null is NaN."""
+    counts = {"closures": Count(*entry["closures"]), "pauses": tuple(Count(*count) for count in entry["pauses"])}
+    return SpeechScore(**_numbers({name: entry[name] for name in entry if name not in counts}), **counts)
 
 
 def _scores_from(entry: dict[str, Any]) -> Scores:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 
 from mggtalk.evaluation.regions import REGIONS, Region, RegionScore
+from mggtalk.evaluation.speech import AudioVisual, SpeechScore
 
 STILL = "still portrait"
 """Name of the portrait that does not move, the least that a method must beat."""
@@ -82,6 +83,8 @@ class ClipScore:
     regions: dict[str, dict[Region, RegionScore]] = field(default_factory=dict)  # method -> region -> its scores
     lip_gap_spread: float = math.nan  # decimetres, standard deviation of the driver's gap over time
     lip_width_spread: float = math.nan  # decimetres, of the driver's width
+    speech: dict[str, SpeechScore] = field(default_factory=dict)  # method -> its lips, where sound moves them
+    sync: AudioVisual = AudioVisual()  # whether sound and picture of the clip go together
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,13 @@ class Evaluation:
                 if all(method in clip.regions for clip in self.clips if clip.regions)
                 and any(clip.regions for clip in self.clips)
             },
+        )
+
+    def mean_speech(self, clips: Sequence[ClipScore] | None = None) -> dict[str, SpeechScore]:
+        """Method to the mean of its lips over clips, or over all of them."""
+        heard = [clip for clip in (self.clips if clips is None else clips) if clip.speech]
+        return (
+            {name: SpeechScore.mean([clip.speech[name] for clip in heard]) for name in heard[0].speech} if heard else {}
         )
 
     def worst_first(self, method: str) -> tuple[ClipScore, ...]:

@@ -26,6 +26,7 @@ import torch
 
 from mggtalk.errors import MediaError
 from mggtalk.evaluation.frames import FrameStore, first_frame, picked_frames, resize_picture, square_frames
+from mggtalk.evaluation.spoken import Spoken, hear_clip
 from mggtalk.media import load_sound
 from mggtalk.media.clips import SPEECH, Clip
 from mggtalk.media.sound import check_speech
@@ -87,6 +88,7 @@ class Task:
     reference: Motion  # track of the real frames
     real: FrameStore  # the real frames, T
     same_person: bool  # the real frames show the portrait's person: pictures can be compared
+    spoken: Spoken | None = None  # the clip's sound and every frame of its real face, where sound drives
 
     @property
     def side(self) -> int:
@@ -140,8 +142,11 @@ def make_task(
     # Where frames are left out, the rate is that of those which are not.
     rate = fps / every if most is None and portrait_frame == "first" else fps * len(chosen) / len(motion)
     driving = select(motion, chosen, rate)
+    spoken = None
     if heard:
-        check_speech(load_sound(path))
+        sound = load_sound(path)
+        check_speech(sound)
+        spoken = hear_clip(path, sound, motion)
     # The tracker smooths over time, so a video with frames left out has to be compared with such a one.
     whole = chosen == list(range(1, len(motion)))
     reference = driving if whole else pipe.track_frames(picked_frames(path, chosen), rate)
@@ -152,9 +157,8 @@ def make_task(
         if mode == "cross":
             shift = driving.translation - motion.translation[0]  # [T, 3]
             return driving.with_(translation=avatar.translation + shift, landmarks=None, torso=None)
-        spoken = method.listen(path, avatar=avatar)
-        moments = [min(round(index / fps * spoken.fps), len(spoken) - 1) for index in chosen]
-        lips = retarget(select(spoken, moments, rate), avatar, "relative", pipe.face_model)
+        assert spoken is not None
+        lips = select(spoken.listen(method, avatar), chosen, rate)
         if mode == "fixed-pose":
             poses = (avatar.rotation.expand(len(lips), 3, 3), avatar.translation.expand(len(lips), 3))
         else:
@@ -172,6 +176,7 @@ def make_task(
         reference=reference,
         real=FrameStore((resize_picture(frame, size) for frame in picked_frames(path, chosen)), len(chosen), size),
         same_person=mode != "cross",
+        spoken=spoken,
     )
 
 
