@@ -18,6 +18,7 @@ from demo.portrait import PRIVATE, named
 from demo.report import public
 from demo.studio import Studio
 from demo.uploads import UploadedAudio, UploadedImage, UploadedVideo
+from mggtalk.config import REGIONS
 from mggtalk.errors import MGGTalkError, OptionError
 from mggtalk.motion.edit import Edit
 
@@ -82,13 +83,16 @@ class Endpoints:
         face: float | None = 0,
         driver_face: float | None = 0,
         size: int = 512,
+        regions: list[str] | None = None,
+        camera: bool = False,
     ) -> tuple[str, list[str], Report]:
-        """Make a video of a portrait that moves like the person in a driving video, or by a motion file.
+        """Make a video of a portrait that moves like the person in a driving video or picture, or by a motion file.
 
         Args:
             request: Filled in by the server.
             portrait: A picture of one person (10 MB, 26 megapixels at most).
-            driving: A video of one face (100 MB, 60 s, 1920 pixels at most), or nothing.
+            driving: A video of one face (100 MB, 60 s, 1920 pixels at most), or a picture whose expression is eased
+                into, or nothing.
             motion: A motion file (.npz, .safetensors) or an ARKit table (.csv), or nothing. Give one of the two.
             consent: True if the people whose picture and movements are used agreed to this video.
             pose: "relative" adds the driver's head motion to the portrait's pose, "absolute" copies it.
@@ -98,12 +102,15 @@ class Endpoints:
             face: Which face of the portrait, 1 is the leftmost; 0 if there is only one.
             driver_face: Which face of the video, 1 is the leftmost; 0 for the largest.
             size: Side of the video in pixels, 256 or 512.
+            regions: What follows the driver: "lips", "eyes", "face" (both), "pose" (the head) or "all"; several may be
+                given. The rest stays as in the portrait.
+            camera: True lets the eyes look into the camera, wherever the head turns.
 
         Returns:
             The video (H.264 with sound), motion and splat files, and a quality report.
         """
         values = [*_common(portrait, face, consent, size), driving, motion, pose, pose_strength, expression_strength]
-        return self._made(request, reenact_order, [*values, smoothing, driver_face])
+        return self._made(request, reenact_order, [*values, smoothing, driver_face, regions, camera])
 
     def talk(
         self,
@@ -285,6 +292,8 @@ def add_api(studio: Studio) -> None:
         pose = gr.Radio(["relative", "absolute"], value="relative", label="pose")
         ones = [gr.Number(1.0, label=name) for name in ("pose_strength", "expression_strength")]
         smoothing = gr.Number(0, label="smoothing")
+        regions = gr.Dropdown(list(REGIONS), value=["all"], multiselect=True, label="regions")
+        camera = gr.Checkbox(value=False, label="camera")
         face, driver_face = (gr.Number(0, precision=0, label=name) for name in ("face", "driver_face"))
         language = gr.Radio(list(LANGUAGES), value="auto", label="language")
         mouth, blinks, seed = (
@@ -311,7 +320,7 @@ def add_api(studio: Studio) -> None:
     made = [video, files, report]
     button.click(endpoints.check, [portrait], [report], api_name="check", **quick)
     strengths = [pose, *ones, smoothing]
-    inputs: list[Any] = [portrait, driving, motion, consent, *strengths, face, driver_face, size]
+    inputs: list[Any] = [portrait, driving, motion, consent, *strengths, face, driver_face, size, regions, camera]
     button.click(endpoints.reenact, inputs, made, api_name="reenact", **heavy)
     inputs = [portrait, speech, consent, language, mouth, head, blinks, donor, seed, face, size]
     button.click(endpoints.talk, inputs, made, api_name="talk", **heavy)

@@ -101,25 +101,32 @@ def _short(performance: Performance) -> Performance:
 
 
 def reenact_order(*values: object) -> Order:
-    """The order of the tab *Reenact*: what all have in common, then as in :func:`_reenact`."""
-    return _reenact(order("reenact", *values[:7]), *values[7:])  # type: ignore[arg-type]
+    """The order of the tab *Reenact*: what all have in common, then as in :class:`Reenact`."""
+    return _reenact(order("reenact", *values[:7]), Reenact(*values[7:]))  # type: ignore[arg-type]
 
 
-def _reenact(
-    common: Order,
-    driving: str | None,
-    motion: str | None,
-    pose: PoseMode,
-    pose_strength: float,
-    expression_strength: float,
-    smoothing: float,
-    driver_face: float | None,
-) -> Order:
-    """Drive by a video or a motion file; the driver's face is counted from 1, 0 is the largest."""
-    face = face_index("driver's face", driver_face)
+class Reenact(NamedTuple):
+    """Inputs of the tab *Reenact*, in their order."""
+
+    video: str | None
+    motion: str | None
+    pose: PoseMode
+    pose_strength: float
+    expression_strength: float
+    smoothing: float
+    driver_face: float | None  # counted from 1, 0 is the largest
+    regions: list[str] | None = None
+    camera: bool = False  # whether the eyes look into it
+    picture: str | None = None
+
+
+def _reenact(common: Order, asked: Reenact) -> Order:
+    """Drive by a video, a picture or a motion file."""
+    driving, motion = asked.video or asked.picture, asked.motion
+    face = face_index("driver's face", asked.driver_face)
 
     def check() -> None:
-        exactly_one(video=driving, motion_file=motion)
+        exactly_one(video=asked.video, picture=asked.picture, motion_file=motion)
         check_files(driving, None, motion)
 
     def perform(pipe: MGGTalkPipeline, _: Avatar, on_progress: Progress) -> Performance:
@@ -128,12 +135,14 @@ def _reenact(
         return _short(from_motion_file(pipe, str(motion)))
 
     style = Style(
-        as_number("strength of the pose", pose_strength, 0, 2),
-        as_number("strength of the expression", expression_strength, 0, 2),
-        as_number("smoothing", smoothing, 0, 5),
+        as_number("strength of the pose", asked.pose_strength, 0, 2),
+        as_number("strength of the expression", asked.expression_strength, 0, 2),
+        as_number("smoothing", asked.smoothing, 0, 5),
+        tuple(map(str, asked.regions or ("all",))),
+        "camera" if as_truth("gaze", asked.camera) else "driver",
     ).check()
     drivers = (driving, motion)
-    return replace(common, check=check, perform=perform, pose=pose, style=style, drivers=drivers)
+    return replace(common, check=check, perform=perform, pose=asked.pose, style=style, drivers=drivers)
 
 
 def talk_order(*values: object) -> Order:

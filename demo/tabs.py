@@ -14,7 +14,7 @@ from demo.panel import Panel
 from demo.portrait import PRIVATE, Column, named, try_buttons
 from demo.report import failed, public
 from demo.studio import Studio
-from demo.uploads import WEBCAM, UploadedAudio, UploadedVideo
+from demo.uploads import WEBCAM, UploadedAudio, UploadedImage, UploadedVideo
 from mggtalk.errors import MGGTalkError
 from mggtalk.motion.arkit import CSV_SUFFIX
 from mggtalk.motion.motion_arrays import SUFFIXES
@@ -30,6 +30,10 @@ def reenact_tab(studio: Studio, examples: Examples, column: Column, gallery: lis
             driving = _driving("Driving video", "reenact-driving")
             motion = _motion_file("…or a motion file", "reenact-motion")
             try_buttons(examples.motions, motion)
+            with gr.Accordion("…or a picture whose expression is taken", open=False):
+                picture = UploadedImage(
+                    label="Driving picture", sources=["upload", "webcam"], type="filepath", elem_id="reenact-picture"
+                )
             with gr.Accordion("How it is played", open=False):
                 pose = gr.Radio(
                     [("added to the portrait's own", "relative"), ("as in the video", "absolute")],
@@ -40,6 +44,14 @@ def reenact_tab(studio: Studio, examples: Examples, column: Column, gallery: lis
                 strength = gr.Slider(0, 2, 1, step=0.05, label="Pose strength", info="0 keeps the head still")
                 expression = gr.Slider(0, 2, 1, step=0.05, label="Expression strength")
                 smoothing = gr.Slider(0, 0.3, 0, step=0.01, label="Smoothing (s)", info="Calms a trembling head")
+                regions = gr.Dropdown(
+                    [("lips", "lips"), ("eyes and brows", "eyes"), ("the head's pose", "pose"), ("all", "all")],
+                    value=["all"],
+                    multiselect=True,
+                    label="What follows the driver",
+                    info="The rest stays as in the portrait.",
+                )
+                camera = gr.Checkbox(value=False, label="Eyes on the camera", info="wherever the head turns")
                 face = gr.Number(
                     0, precision=0, minimum=0, maximum=8, label="Driver's face",
                     info="0: the largest. 1, 2, …: counted from the left in the first frame",
@@ -52,10 +64,11 @@ def reenact_tab(studio: Studio, examples: Examples, column: Column, gallery: lis
                 "The video will appear here, and play while it is made. First choose a portrait and what moves it.",
                 "Reenact",
             )
-    inputs = [*_common(column, panel, size), driving, motion, pose, strength, expression, smoothing, face]
+    strengths = [pose, strength, expression, smoothing]
+    inputs = [*_common(column, panel, size), driving, motion, *strengths, face, regions, camera, picture]
     panel.wire(reenact_order, inputs, gallery)
-    _own(studio, driving, motion)
-    return Run("reenact", panel, reenact_order, inputs, motion, (driving,))
+    _own(studio, driving, motion, picture)
+    return Run("reenact", panel, reenact_order, inputs, motion, (driving, picture))
 
 
 def talk_tab(studio: Studio, examples: Examples, column: Column, gallery: list[Any]) -> Run:

@@ -15,6 +15,12 @@ NO_BADGE_STATEMENT = "I declare that viewers are told by other means that this i
 """Statement that a user must make to have no visible badge. It is written into the file's metadata."""
 
 
+REGIONS = ("lips", "eyes", "face", "pose", "all")
+"""Parts of a driver that a portrait can follow: lips with jaw and cheeks; lids, gaze and brows; both; the head."""
+
+GAZES = ("driver", "camera")
+"""Where the eyes look: where the driver's do, or always into the camera."""
+
 CONSENT = "The person in this clip agreed that an avatar is made of them"
 """Statement that a user must make before a clip is learned from. It is written into the adapter."""
 
@@ -309,6 +315,21 @@ def check_yaw(low: float, high: float, limit: float = 90.0) -> tuple[float, floa
             f"Give the least and the greatest yaw in degrees, between -{limit:g} and {limit:g}, as in -30:30.",
         )
     return low, high
+
+
+def check_follow(regions: Iterable[str], gaze: str) -> None:
+    """Refuse parts of a driver, or a gaze, that do not exist.
+
+    Raises:
+        OptionError: If one does not.
+    """
+    chosen = list(regions)
+    unknown = [region for region in chosen if region not in REGIONS]
+    if unknown or not chosen:
+        found = f"The region {unknown[0]!r:.40} does not exist." if unknown else "No region is followed."
+        raise OptionError(found, f"Choose of {', '.join(REGIONS)}.")
+    if gaze not in GAZES:
+        raise OptionError(f"The gaze is {gaze!r:.40}.", f"Choose {' or '.join(GAZES)}.")
 
 
 def check_consent(statement: str | None) -> str:

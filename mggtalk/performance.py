@@ -15,7 +15,9 @@ from mggtalk.config import MediaConfig, SpeechConfig
 from mggtalk.errors import OptionError
 from mggtalk.geometry import quaternion_to_rotation, rotation_to_quaternion
 from mggtalk.media import check_readable, check_speech, has_sound, open_video
+from mggtalk.media.image import check_image
 from mggtalk.media.sound import level_of, read_sound
+from mggtalk.media.stills import is_still
 from mggtalk.motion.arkit import CSV_SUFFIX, load_arkit_csv
 from mggtalk.motion.motion_file import load_motion
 from mggtalk.motion.retarget import orbit, retarget, still
@@ -48,7 +50,7 @@ def check_driver(
     """Open what should drive a portrait, so that a bad file is told before any work.
 
     Args:
-        video: A driving video.
+        video: A driving video, or a picture.
         speech: A recording.
         motion: A motion file.
         config: Limits.
@@ -57,7 +59,9 @@ def check_driver(
         MediaError: If the video or the recording cannot be read, or the recording is silent.
         MotionFileError: If the motion file is none.
     """
-    if video is not None:
+    if video is not None and is_still(check_readable(video, "driver")):
+        check_image(video, config)
+    elif video is not None:
         open_video(video, config).close()
     if speech is not None:
         check_speech(level_of(read_sound(speech, RATE, config), RATE))
@@ -70,7 +74,7 @@ def check_driver(
 def from_video(
     pipe: MGGTalkPipeline, video: str | Path, face: int | None = None, on_progress: Progress = no_progress
 ) -> Performance:
-    """The motion of a driving video, with the video's own sound if it has any.
+    """The motion of a driving video, with the video's own sound if it has any; or that of a picture.
 
     Args:
         pipe: Tracks it.
@@ -78,7 +82,8 @@ def from_video(
         face: Which face, from left to right.
         on_progress: Called with stage, steps done and steps in all.
     """
-    return Performance(pipe.track(video, face, on_progress), video if has_sound(video) else None)
+    motion = pipe.track(video, face, on_progress)
+    return Performance(motion, video if not is_still(Path(video)) and has_sound(video) else None)
 
 
 def from_speech(

@@ -30,12 +30,12 @@ from mggtalk.face.matte import PersonMatte
 from mggtalk.face.tracker import FaceTracker
 from mggtalk.face.upright import turn_upright
 from mggtalk.inpaint.image_renderer import ImageRenderer
-from mggtalk.media import load_image, open_video
+from mggtalk.media import load_image
 from mggtalk.media.sound import Sound, check_speech, read_sound
 from mggtalk.motion.deformation import DeformationMLP
-from mggtalk.motion.driver import Tracking, check_fits, track_driver
-from mggtalk.motion.retarget import PoseMode, close_lips, retarget
-from mggtalk.motion.style import Style, play
+from mggtalk.motion.driver import Tracking, check_fits, track_driver, track_file
+from mggtalk.motion.retarget import PoseMode, close_lips
+from mggtalk.motion.style import Style, perform
 from mggtalk.nets.maps import to_float
 from mggtalk.nets.unet import ResidualUNet
 from mggtalk.portrait.check import judge_face, portrait_notes
@@ -287,7 +287,7 @@ class MGGTalkPipeline:
         return PortraitHead(avatar.with_(coarse_colour=colour), self.face_model, *networks)
 
     def track(self, video: str | Path, face: int | None = None, on_progress: Progress = no_progress) -> Motion:
-        """Track a driving video.
+        """Track a driving video, or a picture whose expression is eased into.
 
         Args:
             video: A file with one or more faces.
@@ -301,8 +301,7 @@ class MGGTalkPipeline:
             MediaError: If the video cannot be read.
             NoFaceError: If no frame shows a face.
         """
-        with open_video(video, self.config.media) as reader:
-            return track_driver(self._tracking(), reader, reader.fps, face, on_progress, int(reader.frame_count or 0))
+        return track_file(self._tracking(), video, self.config.media, face, on_progress)
 
     def track_frames(
         self, frames: Iterable[np.ndarray], fps: float, face: int | None = None, on_progress: Progress = no_progress
@@ -402,7 +401,7 @@ class MGGTalkPipeline:
                 driver's pose in image coordinates.
             sound: What is heard with the video.
             on_progress: Called with stage, frames done and frames in all.
-            style: Strength of pose and expression, and smoothing.
+            style: Strength of pose and expression, smoothing, and what of the driver is followed.
             field_of_view: Of the camera that sees the head, degrees; None for that of the portrait's camera.
 
         Returns:
@@ -412,10 +411,8 @@ class MGGTalkPipeline:
             OptionError: If an option is not allowed, or the motion belongs to another face model.
         """
         check_size(size)
-        style.check()
         check_fits(motion, self.face_model.version, self.config.render.focal_ratio)
-        motion = retarget(motion, avatar, pose, self.face_model, style.pose)
-        motion = play(motion, close_lips(self.face_model, avatar.identity, avatar.expression), style)
+        motion = perform(motion, avatar, self.face_model, pose, style)
         return TalkingVideo(self.animator(avatar, size, field_of_view), motion, sound, on_progress)
 
     def live(self, avatar: Avatar, size: int = 256, fps: float = 25.0, mirror: bool = True) -> LiveAvatar:

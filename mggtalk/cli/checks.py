@@ -10,7 +10,15 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from mggtalk.config import Ablation, check_consent, check_field_of_view, check_learning, check_size, check_yaw
+from mggtalk.config import (
+    Ablation,
+    check_consent,
+    check_field_of_view,
+    check_follow,
+    check_learning,
+    check_size,
+    check_yaw,
+)
 from mggtalk.errors import OptionError
 
 PATHS = (
@@ -85,11 +93,22 @@ def _check_video(options: argparse.Namespace) -> None:
             check_field_of_view(options.fov)
         if options.ply is not None:
             check_writable(options.ply, (".ply",))
-    check_writable(options.out, (".mp4",))
+    check_writable(options.out, _endings(options))
+    if options.run in ("reenact", "talk"):
+        check_follow(vars(options).get("regions", ["all"]), options.gaze)
     if options.device.split(":")[0] not in ("cpu", "cuda"):
         raise OptionError(f"Frames cannot be made on the device {options.device!r}.", "Use cpu or cuda.")
     _check_person(options)
     _check_performance(options)
+
+
+def _endings(options: argparse.Namespace) -> tuple[str, ...]:
+    """What the output may end in: a picture makes a still as well, where it drives."""
+    from mggtalk.media.image import IMAGE_SUFFIXES
+    from mggtalk.media.stills import is_still
+
+    driving = options.driving if options.run == "reenact" else None
+    return (".mp4", *IMAGE_SUFFIXES) if driving is not None and is_still(Path(driving)) else (".mp4",)
 
 
 def _check_person(options: argparse.Namespace) -> None:
@@ -166,7 +185,7 @@ def _check_learning(options: argparse.Namespace) -> None:
     check_writable(options.out, (".safetensors",))
     if options.run == "adapt":
         check_learning(options.minutes, options.held_out)
-    _check_driver(options.clip, options.clip if options.run == "voice" else None)
+    _check_driver(options.clip, options.clip if options.run == "voice" else None, picture=False)
 
 
 def _check_clips(options: argparse.Namespace) -> None:
@@ -223,12 +242,16 @@ def _check_verify(options: argparse.Namespace) -> None:
     check_readable(options.file, "file")
 
 
-def _check_driver(video: str | None, speech: str | None = None) -> None:
-    """Open a driving video, and listen to the speech."""
-    from mggtalk.media import check_speech, open_video
+def _check_driver(video: str | None, speech: str | None = None, picture: bool = True) -> None:
+    """Open a driving video, or a picture where one will do, and listen to the speech."""
+    from mggtalk.media import check_readable, check_speech, open_video
+    from mggtalk.media.image import check_image
     from mggtalk.media.sound import level_of, read_sound
+    from mggtalk.media.stills import is_still
 
-    if video is not None:
+    if video is not None and picture and is_still(check_readable(video, "driver")):
+        check_image(video)
+    elif video is not None:
         open_video(video).close()
     if speech is not None:
         check_speech(level_of(read_sound(speech), 16000))

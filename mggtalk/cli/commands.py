@@ -15,12 +15,13 @@ from mggtalk.errors import OptionError
 from mggtalk.evaluation import EvaluationConfig, evaluate, markdown
 from mggtalk.evaluation.methods import make_methods
 from mggtalk.media.clips import VIDEO_SUFFIXES, find_clips
-from mggtalk.media.image import IMAGE_SUFFIXES
+from mggtalk.media.image import IMAGE_SUFFIXES, save_image
 from mggtalk.media.verify import verify as verify_file
 from mggtalk.media.watermark import THRESHOLD
 from mggtalk.motion.arkit import CSV_SUFFIX, save_arkit_csv
 from mggtalk.motion.motion_file import save_motion
 from mggtalk.motion.retarget import PoseMode
+from mggtalk.motion.style import Style
 from mggtalk.performance import (
     Performance,
     around,
@@ -265,8 +266,12 @@ def write_video(
         Notes on portrait and motion, then the path.
     """
     motion, sound = performance
-    video = pipe.animate(avatar, motion, options.size, pose, sound, on_progress, field_of_view=field_of_view)
-    video.save(options.out, no_badge=options.no_badge)
+    style = Style(regions=tuple(vars(options).get("regions", ("all",))), gaze=vars(options).get("gaze", "driver"))
+    video = pipe.animate(avatar, motion, options.size, pose, sound, on_progress, style, field_of_view)
+    if Path(options.out).suffix.lower() in IMAGE_SUFFIXES:  # of a picture that drives: what it comes to
+        save_image(options.out, video.animator.frame(video.motion[-1]), options.no_badge)
+    else:
+        video.save(options.out, no_badge=options.no_badge)
     return [*as_notes((*avatar.notes, *motion.notes)), options.out]
 
 

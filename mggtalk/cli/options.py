@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
-from mggtalk.config import CONSENT, NO_BADGE_STATEMENT
+from mggtalk.config import CONSENT, GAZES, NO_BADGE_STATEMENT
 from mggtalk.errors import OptionError
 
 
@@ -107,7 +107,7 @@ def add_driver(parser: argparse.ArgumentParser, video: str, speech: str = "", re
         required: Whether one must be given.
     """
     driver = parser.add_mutually_exclusive_group(required=required)
-    driver.add_argument("--driving", metavar="VIDEO", help=f"video {video}")
+    driver.add_argument("--driving", metavar="VIDEO|PICTURE", help=f"video {video}, or a picture")
     if speech:
         driver.add_argument("--audio", metavar="SPEECH", help=f"recording {speech}, in its place")
     driver.add_argument("--motion", metavar="MOTION.npz", help="motion file, in its place")
@@ -129,6 +129,13 @@ def add_driver_face(parser: argparse.ArgumentParser) -> None:
     """Add the choice of the driver."""
     parser.add_argument(
         "--driver-face", type=int, metavar="N", help="which face of the driving video, counted from 0 on the left"
+    )
+
+
+def add_gaze(parser: argparse.ArgumentParser) -> None:
+    """Add where the eyes look."""
+    parser.add_argument(
+        "--gaze", choices=GAZES, default=GAZES[0], help="camera: the eyes keep looking into it, however the head turns"
     )
 
 

@@ -16,6 +16,7 @@ from mggtalk.cli.options import (
     add_clip,
     add_driver,
     add_driver_face,
+    add_gaze,
     add_model,
     add_output,
     add_portrait,
@@ -28,6 +29,7 @@ from mggtalk.cli.options import (
     yaw_range,
 )
 from mggtalk.cli.progress import stage_progress
+from mggtalk.config import REGIONS
 from mggtalk.errors import MGGTalkError
 
 BAD_INPUT = 2
@@ -94,6 +96,16 @@ def add_reenact(parser: argparse.ArgumentParser) -> None:
         default="relative",
         help="relative: the driver's changes on the portrait's own pose (default); absolute: the driver's pose",
     )
+    parser.add_argument(
+        "--regions",
+        nargs="+",
+        choices=REGIONS,
+        default=["all"],
+        metavar="REGION",
+        help="what follows the driver: lips, eyes, face (both), pose (the head), all (default); the rest stays the "
+        "portrait's",
+    )
+    add_gaze(parser)
     add_output(parser)
     add_model(parser)
     parser.set_defaults(run="reenact")
@@ -106,6 +118,7 @@ def add_talk(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--motion", metavar="MOTION.npz", help="motion file that moves the head")
     parser.add_argument("--voice", metavar="V.safetensors", help="how the speaker moves the lips, from 'voice'")
     add_speech(parser)
+    add_gaze(parser)
     add_output(parser)
     add_model(parser)
     parser.set_defaults(run="talk")

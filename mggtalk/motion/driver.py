@@ -1,10 +1,11 @@
-"""Motion of a driving video: its face followed, the face model fitted shot by shot, its shoulders followed."""
+"""Motion of a driver: the face of a video or picture followed, the face model fitted by shots, and the shoulders."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -12,12 +13,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from mggtalk.config import MediaConfig
 from mggtalk.errors import OptionError
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.fitting import FaceFit, fit_track
 from mggtalk.face.matte import PersonMatte
 from mggtalk.face.tracker import FaceTracker
+from mggtalk.face.upright import turn_upright
+from mggtalk.media import check_readable, load_image, open_video
+from mggtalk.media.stills import is_still
 from mggtalk.motion.parts import Shot, differ, join_shots
+from mggtalk.motion.picture import ease_in
 from mggtalk.motion.retarget import driver_rest
 from mggtalk.motion.torso import SIDE, grey_square, torso_mask, track_torso
 from mggtalk.runtime.overlap import one_thread, read_ahead
@@ -77,6 +83,36 @@ def track_driver(
     motion = join_shots([shot.motion for shot in shots])
     torso = _torso(tracking.matte, first[0], small, track.landmarks[0]) if len(shots) == 1 and track.found[0] else None
     return motion.with_(notes=notes, torso=torso)
+
+
+def track_file(
+    tracking: Tracking,
+    path: str | Path,
+    limits: MediaConfig,
+    face: int | None = None,
+    on_progress: Progress = no_progress,
+) -> Motion:
+    """Track a video, or a picture: see :func:`track_driver` and :func:`mggtalk.motion.picture.ease_in`.
+
+    Args:
+        tracking: What follows the face.
+        path: The file; its content tells which it is.
+        limits: On what is read.
+        face: Which face, from left to right; the largest by default.
+        on_progress: Called with ``"track"``, frames done and frames in all.
+
+    Raises:
+        MediaError: If the file cannot be read.
+        NoFaceError: If no frame shows a face.
+    """
+    if not is_still(check_readable(path, "driver")):
+        with open_video(path, limits) as reader:
+            return track_driver(tracking, reader, reader.fps, face, on_progress, int(reader.frame_count or 0))
+    picture = load_image(path, limits)
+    _, track, turned = turn_upright(picture, tracking.tracker.still(picture, face, allow_several=True))
+    on_progress("track", 1, 1)
+    motion, _ = fit_motion(tracking.face_model, track, tracking.focal_ratio)
+    return ease_in(motion.with_(notes=(turned,) if turned else ()))
 
 
 def _torso(matte: PersonMatte, first: np.ndarray, small: list[np.ndarray], landmarks: np.ndarray) -> Tensor | None:

@@ -1,4 +1,4 @@
-"""Strength with which a motion is played on a portrait: poses, expressions, and smoothing over time."""
+"""Style in which a motion is played on a portrait: strength of poses and expressions, smoothing, what is followed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
+from mggtalk.avatar.avatar import Avatar
+from mggtalk.config import check_follow
 from mggtalk.errors import OptionError
+from mggtalk.face.face_model import FaceModel
 from mggtalk.geometry import quaternion_to_rotation, rotation_to_quaternion
+from mggtalk.motion.follow import follow
+from mggtalk.motion.retarget import PoseMode, close_lips, retarget
 from mggtalk.scene import Motion
 
 MOST = 2.0
@@ -26,13 +31,16 @@ class Style(NamedTuple):
     pose: float = 1.0  # multiplies the turns and shifts of relative poses; 0 keeps the portrait's pose
     expression: float = 1.0  # multiplies the distance of each expression from the portrait at rest
     smoothing: float = 0.0  # standard deviation of a Gaussian window over time, seconds
+    regions: tuple[str, ...] = ("all",)  # what of the driver is followed, of mggtalk.config.REGIONS
+    gaze: str = "driver"  # where the eyes look, of mggtalk.config.GAZES
 
     def check(self) -> Style:
         """The style itself, if it can be played.
 
         Raises:
-            OptionError: If a strength or the smoothing is out of range.
+            OptionError: If a strength or the smoothing is out of range, or a region or the gaze does not exist.
         """
+        check_follow(self.regions, self.gaze)
         limits = {"pose": MOST, "expression": MOST, "smoothing": MOST_SMOOTHING}
         for name, most in limits.items():
             value = getattr(self, name)
@@ -40,6 +48,28 @@ class Style(NamedTuple):
                 kind = "smoothing in seconds" if name == "smoothing" else f"strength of the {name}"
                 raise OptionError(f"The {kind} is {value:g}.", f"Choose 0 to {most:g}.")
         return self
+
+
+def perform(motion: Motion, avatar: Avatar, face_model: FaceModel, pose: PoseMode, style: Style) -> Motion:
+    """Put a driver's motion on a portrait, in a style.
+
+    Args:
+        motion: The driver's, T frames.
+        avatar: The portrait.
+        face_model: The landmark 3DMM.
+        pose: See :data:`~mggtalk.motion.retarget.PoseMode`.
+        style: See :class:`Style`.
+
+    Returns:
+        T frames for this avatar: retargeted, then smoothed and strengthened, then kept to the regions.
+
+    Raises:
+        OptionError: If the pose mode or the style is not allowed.
+    """
+    style.check()
+    motion = retarget(motion, avatar, pose, face_model, style.pose)
+    motion = play(motion, close_lips(face_model, avatar.identity, avatar.expression), style)
+    return follow(motion, avatar, face_model, style.regions, style.gaze)
 
 
 def play(motion: Motion, rest: Tensor, style: Style) -> Motion:

@@ -145,6 +145,11 @@ BAD = {
     "splats of another kind": (*ORBIT, "--ply", "head.obj"),
     "motion file of another kind": (*TRACK, "--out", "out.mp4"),
     "missing video": (*TRACK, "--driving", "nowhere.mp4"),
+    "unknown region": (*REENACT, "--regions", "nose"),
+    "unknown gaze": (*REENACT, "--gaze", "away"),
+    "still of a video": (*REENACT, "--out", "out.png"),
+    "picture without a face drives": (*REENACT, "--driving", "no_face.png"),
+    "picture as a clip": ("voice", "--clip", "portrait.png", "--out", "v.safetensors", "--consent", CONSENT),
     "badge without the statement": (*REENACT, "--no-badge", "please"),
     "video that is not ours": ("verify", "driving_plain.mp4"),
     "no mark": ("verify", "driving_without_mark.wav"),
@@ -196,6 +201,16 @@ def test_reenact_writes_a_marked_video_with_sound_and_the_portraits_field_of_vie
     assert main(("verify", str(bare))) == 0
     told = capfd.readouterr().out
     assert "metadata: no mark" in told and "watermark: found" in told
+
+
+def test_a_picture_drives_a_still_and_only_the_regions_follow(files, monkeypatch, tmp_path, capfd):
+    monkeypatch.chdir(files)
+    still = ("reenact", "--portrait", "portrait.png", "--driving", "portrait.png", "--size", "128")
+    assert main([*still, "--out", str(tmp_path / "a.png"), "--regions", "pose", "--gaze", "camera"]) == 0
+    assert capfd.readouterr().out.strip().endswith("a.png")
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.size == (128, 128)
+    assert read_mark(tmp_path / "a.png")
 
 
 def test_without_the_badge_the_statement_is_kept(files, monkeypatch, tmp_path):
