@@ -46,6 +46,9 @@ def findings(verification: Verification) -> str:
     ways = ["metadata: " + html.escape(verification.mark.rstrip("."))] if verification.mark else []
     if verification.watermark is not None and verification.watermark.found:
         ways.append("watermark in the picture")
+    if verification.credentials is not None:
+        broken = "" if verification.credentials.intact else ", which no longer fits the file"
+        ways.append(f"statement signed by {html.escape(verification.credentials.signer)}{broken}")
     return (
         f'<div class="state done" role="status"><b>AI-made.</b> It says so by its {", and by its ".join(ways)}.</div>'
     )

@@ -242,6 +242,13 @@ def _check_verify(options: argparse.Namespace) -> None:
     check_readable(options.file, "file")
 
 
+def _check_sign(options: argparse.Namespace) -> None:
+    from mggtalk.media import check_readable
+
+    for path, what in ((options.file, "file"), (options.certificate, "certificate"), (options.key, "key")):
+        check_readable(path, what)
+
+
 def _check_driver(video: str | None, speech: str | None = None, picture: bool = True) -> None:
     """Open a driving video, or a picture where one will do, and listen to the speech."""
     from mggtalk.media import check_readable, check_speech, open_video
@@ -272,5 +279,6 @@ CHECKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "train": _check_train,
     "doctor": _check_doctor,
     "verify": _check_verify,
+    "sign": _check_sign,
 }
 """By the name of the function that runs the command."""

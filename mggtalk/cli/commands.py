@@ -212,7 +212,7 @@ def doctor(options: argparse.Namespace, on_progress: Progress) -> list[str]:
 def verify(options: argparse.Namespace, _: Progress) -> list[str]:
     """Look for what says that a file is AI-made: metadata and watermark. Without either it is an error."""
     verification = verify_file(options.file)
-    mark, watermark = verification
+    mark, watermark, credentials = verification
     score = "there is no picture" if watermark is None else f"score {watermark.score:.1f}, {THRESHOLD:g} or more counts"
     if not verification.found:
         raise OptionError(
@@ -220,7 +220,19 @@ def verify(options: argparse.Namespace, _: Progress) -> list[str]:
             "Look elsewhere: it was not made by MGGTalk, or it was changed too much.",
         )
     found = "found" if watermark is not None and watermark.found else "not found"
-    return [f"{options.file}", f"metadata: {mark or 'no mark'}", f"watermark: {found} ({score})"]
+    lines = [f"{options.file}", f"metadata: {mark or 'no mark'}", f"watermark: {found} ({score})"]
+    if credentials is not None:
+        state = "unchanged since" if credentials.intact else "CHANGED SINCE"
+        lines.append(f"signed by {credentials.signer} (made by {credentials.made_by}; {state} it was signed)")
+    return lines
+
+
+def sign(options: argparse.Namespace, _: Progress) -> list[str]:
+    """Add a signed statement of C2PA to a file that this package made."""
+    from mggtalk.media.credentials import sign as sign_file
+
+    sign_file(options.file, options.certificate, options.key)
+    return [options.file]
 
 
 def load_pipeline(options: argparse.Namespace) -> MGGTalkPipeline:

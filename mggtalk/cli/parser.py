@@ -82,6 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_train(commands.add_parser("train", help="train the learned residuals on a corpus"))
     add_evaluate(commands.add_parser("evaluate", help="measure reenactment on a folder of clips"))
     add_doctor(commands.add_parser("doctor", help="list the models: where they are, and how to get what is missing"))
+    add_sign(commands.add_parser("sign", help="add a signed statement (C2PA) to a video or still that is AI-made"))
     add_verify(commands.add_parser("verify", help="tell whether a video or still says that it is AI-made"))
     return parser
 
@@ -347,6 +348,15 @@ def add_doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fetch", metavar="NAME", help="download the weights of a depth estimator first")
     add_verbose(parser)
     parser.set_defaults(run="doctor")
+
+
+def add_sign(parser: argparse.ArgumentParser) -> None:
+    """Options of ``sign``."""
+    parser.add_argument("file", metavar="FILE", help="video or still that this program made; it is replaced")
+    parser.add_argument("--certificate", required=True, metavar="PEM", help="the signer's certificate and its chain")
+    parser.add_argument("--key", required=True, metavar="PEM", help="the signer's private key")
+    add_verbose(parser)
+    parser.set_defaults(run="sign")
 
 
 def add_verify(parser: argparse.ArgumentParser) -> None:

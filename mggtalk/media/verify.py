@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mggtalk.config import MediaConfig
+from mggtalk.media.credentials import Credentials, read_credentials
 from mggtalk.media.data_marks import read_data_mark
 from mggtalk.media.files import PathLike, check_readable
 from mggtalk.media.image import load_image
@@ -29,6 +30,7 @@ class Verification(NamedTuple):
 
     mark: str | None  # the mark in its metadata
     watermark: Detection | None  # None where there is no picture
+    credentials: Credentials | None = None  # a signed statement of C2PA
 
     @property
     def found(self) -> bool:
@@ -54,13 +56,14 @@ def verify(path: PathLike, config: MediaConfig | None = None) -> Verification:
     data_mark = read_data_mark(file)
     if data_mark is not None:
         return Verification(data_mark if data_mark.startswith(MARK_PREFIX) else None, None)
+    credentials = read_credentials(file)
     if is_still(file):
         pictures: Iterator[np.ndarray] = iter([load_image(file, config)])
     elif probe(file).has_video:
         pictures = _spread(file, config)
     else:
-        return Verification(read_mark(file), None)
-    return Verification(read_mark(file), detect(pictures))
+        return Verification(read_mark(file), None, credentials)
+    return Verification(read_mark(file), detect(pictures), credentials)
 
 
 def _spread(path: PathLike, config: MediaConfig) -> Iterator[np.ndarray]:
