@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,12 +25,19 @@ def is_in_cache(path: str | Path) -> bool:
     return Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve())
 
 
-def delete(path: str | Path) -> None:
-    """Delete a file of the cache, and the folder named by its checksum when that is empty."""
+def delete(path: str | Path, until: float = math.inf) -> None:
+    """Delete a file of the cache, and the folder named by its checksum when that is empty.
+
+    Args:
+        path: Files elsewhere stay.
+        until: A file that was written after this time stays: somebody uploaded an equal one, and will soon use it.
+            Seconds of the system's clock.
+    """
     if not is_in_cache(path):
         return
     with contextlib.suppress(OSError):
-        Path(path).unlink(missing_ok=True)
+        if Path(path).stat().st_ctime <= until:
+            Path(path).unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         Path(path).parent.rmdir()
 

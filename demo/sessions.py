@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -41,7 +42,7 @@ class Visitor:
 
     adapters: dict[str, str] = field(default_factory=dict)  # key of a portrait -> the uploaded adapter that it is of
     results: list[Result] = field(default_factory=list)
-    files: set[str] = field(default_factory=set)
+    files: dict[str, float] = field(default_factory=dict)  # and when they were last claimed, system clock
     stops: dict[str, set[threading.Event]] = field(default_factory=dict)  # of the jobs of each tab
     seen: float = 0.0
     gone: bool = False
@@ -89,7 +90,7 @@ class Visitors:
             for name, visitor in list(self._visitors.items()):
                 if now - visitor.seen > self._age and not visitor.stops:
                     self._forget(name)
-            self._delete(set(old_files(orphans)))
+            self._delete(dict.fromkeys(old_files(orphans), math.inf))
 
     def own(self, visitor: Visitor, *paths: str | None) -> None:
         """Note that files belong to a visitor, to be deleted when the last one who has them leaves.
@@ -97,7 +98,8 @@ class Visitors:
         Files outside the page's cache are the project's own, such as the examples: they belong to nobody.
         """
         with self._lock:
-            visitor.files |= {str(path) for path in paths if path is not None and is_in_cache(path)}
+            now = time.time()
+            visitor.files |= {str(path): now for path in paths if path is not None and is_in_cache(path)}
             if visitor.gone:
                 self._delete(visitor.files)
 
@@ -109,8 +111,7 @@ class Visitors:
             if len(visitor.results) > KEPT_RESULTS:
                 dropped = set(visitor.results.pop(0).files)
                 dropped -= {path for kept in visitor.results for path in kept.files}
-                visitor.files -= dropped
-                self._delete(dropped)
+                self._delete({path: visitor.files.pop(path, 0.0) for path in dropped})
 
     def avatar(self, visitor: Visitor | None, key: str, make: Callable[[], Avatar]) -> Avatar:
         """The avatar of a portrait, made only when the visitor has none of it; None: everybody's, of an example."""
@@ -160,7 +161,11 @@ class Visitors:
         visitor.results.clear()
         self._delete(visitor.files)
 
-    def _delete(self, paths: set[str]) -> None:
-        """Delete files that no visitor who is there has; equal uploads share one file in Gradio's cache."""
-        for path in paths - {path for visitor in self._visitors.values() for path in visitor.files}:
-            delete(path)
+    def _delete(self, paths: dict[str, float]) -> None:
+        """Delete files that no visitor who is there has; equal uploads share one file in Gradio's cache.
+
+        Args:
+            paths: And the time until which they may have been written.
+        """
+        for path in paths.keys() - {path for visitor in self._visitors.values() for path in visitor.files}:
+            delete(path, paths[path])

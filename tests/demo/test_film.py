@@ -210,6 +210,21 @@ def test_visitors_do_not_share_and_files_go_with_their_last_owner(cache):
     assert not shared.exists(), "silent visitors are forgotten"
 
 
+def test_an_equal_upload_outlives_the_visitor_who_leaves_before_it_is_used(cache):
+    folder = cache / "equal"
+    folder.mkdir()
+    visitors, request = Visitors(age=10.0), gr.Request(session_hash="leaving")
+    mine, again = folder / "mine.png", folder / "again.png"
+    for path in (mine, again):
+        path.write_text("x")
+        visitors.own(visitors.of(request), str(path))
+    claimed = again.stat().st_ctime_ns
+    while again.stat().st_ctime_ns <= claimed + 20_000_000:  # a new upload of the same content; clocks are coarse
+        again.write_text("x")
+    visitors.leave(request)
+    assert again.exists() and not mine.exists()
+
+
 def test_pace_tells_stage_rate_and_time_left():
     now, lines = [0.0], []
     pace = Pace(lambda part, line: lines.append((part, line)), clock=lambda: now[0])
