@@ -148,12 +148,16 @@ def make_task(
         check_speech(sound)
         spoken = hear_clip(path, sound, motion)
     # The tracker smooths over time, so a video with frames left out has to be compared with such a one.
-    whole = chosen == list(range(1, len(motion)))
-    reference = driving if whole else pipe.track_frames(picked_frames(path, chosen), rate)
+    all_frames = chosen == list(range(1, len(motion)))
+    reference = driving if all_frames else pipe.track_frames(picked_frames(path, chosen), rate)
 
     def drive(method: Reenactor, avatar: Any) -> Motion:
         if mode == "self":
-            return driving
+            if motion.torso is None:
+                return driving
+            # The shoulders are counted from the frame that is posed most like the portrait: all frames are needed.
+            whole = retarget(motion, avatar, "absolute", pipe.face_model)
+            return select(whole, chosen, rate).with_(landmarks=None)
         if mode == "cross":
             shift = driving.translation - motion.translation[0]  # [T, 3]
             return driving.with_(translation=avatar.translation + shift, landmarks=None, torso=None)
