@@ -17,12 +17,12 @@ from mggtalk.animate.live import LiveAvatar
 from mggtalk.animate.talking_video import TalkingVideo
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.checkpoint import NETWORKS, RESIDUALS, load_components, save_components
-from mggtalk.config import ENCODED, PipelineConfig, SpeechConfig, check_size
+from mggtalk.config import PipelineConfig, SpeechConfig, check_size
 from mggtalk.depth.catalogue import MESH, check_choice
 from mggtalk.depth.estimator import DepthEstimator
 from mggtalk.depth.load import EstimatorShelf
 from mggtalk.dsgr.refine import RefineUNet
-from mggtalk.errors import FaceTooSmallError, MediaError, OptionError
+from mggtalk.errors import FaceTooSmallError, OptionError
 from mggtalk.face.crop import CropMode, choose_crop
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.masks import face_axes
@@ -48,8 +48,8 @@ from mggtalk.sgp.predictor import SymmetricGaussianPredictor
 from mggtalk.speech.audio_prior import AudioPrior, Voice
 from mggtalk.speech.features import measure, record
 from mggtalk.speech.listen import Speaker, listen
-from mggtalk.speech.smart_turn import why_not_fetched
-from mggtalk.speech.speech_encoder import Ears, encoder_folder
+from mggtalk.speech.prior_choice import choose_prior, encoder_notes
+from mggtalk.speech.speech_encoder import Ears
 
 logger = logging.getLogger(__name__)
 
@@ -260,16 +260,7 @@ class MGGTalkPipeline:
             MediaError: If it is no avatar of this version, or one of another face model or other maps.
         """
         avatar = Avatar.load(path)
-        shapes = {
-            "vertices": (len(avatar.vertices), len(self.face_model.mean)),
-            "expression components": (len(avatar.expression), len(self.face_model.expression_basis)),
-            "identity components": (len(avatar.identity), len(self.face_model.identity_basis)),
-            "map pixels a side": (len(avatar.mask), self.config.dsgr.map_size),
-        }
-        for name, (found, wanted) in shapes.items():
-            if found != wanted:
-                problem = f"The avatar {str(path)!r} has {found} {name}, this pipeline has {wanted}."
-                raise MediaError(problem, "Prepare the portrait again.")
+        avatar.check_fits(path, self.face_model, self.config.dsgr.map_size)
         return avatar
 
     def animator(self, avatar: Avatar, size: int, field_of_view: float | None = None) -> Animator:
@@ -356,11 +347,8 @@ class MGGTalkPipeline:
         rest = None if avatar is None else close_lips(self.face_model, avatar.identity, avatar.expression)
         speaker = Speaker(prior, rest, voice)
         motion = listen(sound, self.face_model, manner, seed, language, on_progress, ratio, speaker)
-        missing = "" if ears is not None or self.encoded_prior.untrained else self.missing_encoder()
-        if not missing:
-            return motion
-        note = f"The speech encoder is not here ({missing}): lips follow likely phones, which is less exact."
-        return motion.with_(notes=(note, *motion.notes))
+        notes = () if ears is not None else encoder_notes(self.encoded_prior)
+        return motion.with_(notes=(*notes, *motion.notes))
 
     def lip_prior(self) -> tuple[AudioPrior, Ears | None]:
         """The audio prior that is used, and what hears for it: the one with a speech encoder where that can be had.
@@ -368,17 +356,7 @@ class MGGTalkPipeline:
         Raises:
             WeightsMissingError: If the encoder is here but broken.
         """
-        encoded = self.encoded_prior
-        if encoded.untrained or self.missing_encoder():
-            return self.audio_prior, None
-        return encoded, encoded.ears()
-
-    def missing_encoder(self) -> str:
-        """Why the speech encoder that the weights hear with is not here; empty if it is, or could be fetched."""
-        name = self.encoded_prior.config.encoder
-        if encoder_folder(name) is not None:
-            return ""
-        return why_not_fetched() if name == ENCODED.encoder else f"there is no folder of {name!r}"
+        return choose_prior(self.audio_prior, self.encoded_prior)
 
     def animate(
         self,

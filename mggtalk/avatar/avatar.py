@@ -17,6 +17,7 @@ from mggtalk.avatar.mouth_sheet import MouthSheet
 from mggtalk.avatar.neighbours import Neighbours
 from mggtalk.avatar.window import MovingWindow
 from mggtalk.errors import MediaError
+from mggtalk.face.face_model import FaceModel
 from mggtalk.inpaint.plates import Plates
 from mggtalk.scene import Gaussians, MotionFrame
 
@@ -155,3 +156,25 @@ class Avatar:
         except TypeError as error:
             brief = str(error).partition("()")[2][:80].strip()
             raise MediaError(f"{str(path)!r} is not whole ({brief}).", "Prepare the portrait again.") from error
+
+    def check_fits(self, path: str | Path, face_model: FaceModel, map_size: int) -> None:
+        """See whether an avatar that was loaded is of this face model and these maps.
+
+        Args:
+            path: Where it came from, for the message.
+            face_model: The pipeline's.
+            map_size: Side in pixels of the pipeline's position maps.
+
+        Raises:
+            MediaError: If it is not.
+        """
+        shapes = {
+            "vertices": (len(self.vertices), len(face_model.mean)),
+            "expression components": (len(self.expression), len(face_model.expression_basis)),
+            "identity components": (len(self.identity), len(face_model.identity_basis)),
+            "map pixels a side": (len(self.mask), map_size),
+        }
+        for name, (found, wanted) in shapes.items():
+            if found != wanted:
+                problem = f"The avatar {str(path)!r} has {found} {name}, this pipeline has {wanted}."
+                raise MediaError(problem, "Prepare the portrait again.")

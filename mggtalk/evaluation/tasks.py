@@ -24,9 +24,11 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import torch
 
+from mggtalk.avatar.avatar import Avatar
 from mggtalk.errors import MediaError
 from mggtalk.evaluation.frames import FrameStore, first_frame, picked_frames, resize_picture, square_frames
 from mggtalk.evaluation.spoken import Spoken, hear_clip
+from mggtalk.face.face_model import FaceModel
 from mggtalk.media import load_sound
 from mggtalk.media.clips import SPEECH, Clip
 from mggtalk.media.sound import check_speech
@@ -153,11 +155,7 @@ def make_task(
 
     def drive(method: Reenactor, avatar: Any) -> Motion:
         if mode == "self":
-            if motion.torso is None:
-                return driving
-            # The shoulders are counted from the frame that is posed most like the portrait: all frames are needed.
-            whole = retarget(motion, avatar, "absolute", pipe.face_model)
-            return select(whole, chosen, rate).with_(landmarks=None)
+            return driving if motion.torso is None else _with_shoulders(motion, avatar, pipe.face_model, chosen, rate)
         if mode == "cross":
             shift = driving.translation - motion.translation[0]  # [T, 3]
             return driving.with_(translation=avatar.translation + shift, landmarks=None, torso=None)
@@ -182,6 +180,11 @@ def make_task(
         same_person=mode != "cross",
         spoken=spoken,
     )
+
+
+def _with_shoulders(motion: Motion, avatar: Avatar, face_model: FaceModel, chosen: list[int], rate: float) -> Motion:
+    """Chosen frames for the same person; shoulders are counted from the frame of all that is posed most like it."""
+    return select(retarget(motion, avatar, "absolute", face_model), chosen, rate).with_(landmarks=None)
 
 
 def head_turn(motion: Motion) -> np.ndarray:

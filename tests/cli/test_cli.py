@@ -46,6 +46,12 @@ def speech_like(seconds, rate=16000):
 
 
 @pytest.fixture(scope="module")
+def prepared(files):
+    """The portrait as an avatar file, for tests of what comes after it."""
+    assert main(("prepare", "--portrait", str(files / "portrait.png"), "--out", str(files / PREPARED[1]))) == 0
+
+
+@pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """Good and bad input, by name."""
     folder = tmp_path_factory.mktemp("input")
@@ -94,6 +100,7 @@ def files(tmp_path_factory):
 REENACT = ("reenact", "--portrait", "portrait.png", "--driving", "driving.mp4", "--out", "out.mp4")
 TALK = ("talk", "--portrait", "portrait.png", "--audio", "speech.wav", "--out", "out.mp4")
 ORBIT = ("orbit", "--portrait", "portrait.png", "--out", "out.mp4")
+PREPARED = ("--avatar", "prepared.safetensors", "--size", "128")
 TRACK = ("track", "--driving", "driving.mp4", "--out", "out.npz")
 
 BAD = {
@@ -213,10 +220,11 @@ def test_a_picture_drives_a_still_and_only_the_regions_follow(files, monkeypatch
     assert read_mark(tmp_path / "a.png")
 
 
+@pytest.mark.usefixtures("prepared")
 def test_without_the_badge_the_statement_is_kept(files, monkeypatch, tmp_path):
     monkeypatch.chdir(files)
     badge, none = tmp_path / "badge.mp4", tmp_path / "none.mp4"
-    same = (*REENACT, "--size", "128")
+    same = ("reenact", *PREPARED, "--driving", "driving.mp4")
     assert main((*same, "--out", str(badge))) == 0
     assert main((*same, "--out", str(none), "--no-badge", NO_BADGE_STATEMENT)) == 0
     changed = np.abs(frames_of(badge)[0].astype(int) - frames_of(none)[0]).max(axis=2) > 40  # [H, W]
@@ -225,14 +233,14 @@ def test_without_the_badge_the_statement_is_kept(files, monkeypatch, tmp_path):
     assert NO_BADGE_STATEMENT in read_mark(none) and NO_BADGE_STATEMENT not in read_mark(badge)
 
 
+@pytest.mark.usefixtures("prepared")
 def test_track_then_reenact_by_the_motion_file_equals_reenact_by_the_video(files, monkeypatch, tmp_path):
     monkeypatch.chdir(files)
     motion, direct, indirect = tmp_path / "m.npz", tmp_path / "direct.mp4", tmp_path / "indirect.mp4"
     assert main(("track", "--driving", "driving.mp4", "--out", str(motion))) == 0
     assert len(load_motion(motion)) == 6
-    same = ("--portrait", "portrait.png", "--size", "128")
-    assert main(("reenact", *same, "--driving", "driving.mp4", "--out", str(direct))) == 0
-    assert main(("reenact", *same, "--motion", str(motion), "--out", str(indirect))) == 0
+    assert main(("reenact", *PREPARED, "--driving", "driving.mp4", "--out", str(direct))) == 0
+    assert main(("reenact", *PREPARED, "--motion", str(motion), "--out", str(indirect))) == 0
     difference = frames_of(direct).astype(int) - frames_of(indirect)
     assert np.abs(difference).mean() < 0.5
     assert not has_sound(direct) and not has_sound(indirect)
@@ -249,11 +257,13 @@ def test_a_prepared_avatar_gives_the_frames_of_its_portrait(files, monkeypatch, 
     assert np.array_equal(frames_of(direct), frames_of(kept))
 
 
+@pytest.mark.usefixtures("prepared")
 def test_talk_takes_the_head_from_a_motion_file(files, monkeypatch, tmp_path):
     monkeypatch.chdir(files)
     out, motion = tmp_path / "out.mp4", tmp_path / "m.npz"
     assert main((*TRACK, "--out", str(motion))) == 0
-    assert main((*TALK, "--size", "128", "--motion", str(motion), "--out", str(out))) == 0
+    spoken = ("--audio", "speech.wav", "--motion", str(motion))
+    assert main(("talk", *PREPARED, *spoken, "--out", str(out))) == 0
     assert has_sound(out)
     assert frames_of(out).shape == (10, 128, 128, 3)
 
@@ -269,6 +279,7 @@ def test_orbit_with_a_driver_writes_video_and_splats(files, monkeypatch, tmp_pat
     assert sorted(tmp_path.iterdir()) == [head, out], "no temporary file stays"
 
 
+@pytest.mark.usefixtures("prepared")
 def test_interrupt_leaves_nothing_behind(files, monkeypatch, tmp_path, capfd):
     monkeypatch.chdir(files)
     written = []
@@ -278,11 +289,13 @@ def test_interrupt_leaves_nothing_behind(files, monkeypatch, tmp_path, capfd):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(VideoWriter, "write", interrupted)
-    assert main((*REENACT, "--size", "128", "--out", str(tmp_path / "out.mp4"))) == 130
+    driven = ("--driving", "driving.mp4", "--out", str(tmp_path / "out.mp4"))
+    assert main(("reenact", *PREPARED, *driven)) == 130
     assert written and list(tmp_path.iterdir()) == []
     assert capfd.readouterr().err == "mggtalk: interrupted\n"
 
 
+@pytest.mark.usefixtures("prepared")
 @pytest.mark.parametrize("times", [1, 2])
 def test_interrupt_keeps_the_frames_that_are_done_and_a_second_one_throws_them_away(
     files, monkeypatch, tmp_path, capfd, times
@@ -297,7 +310,7 @@ def test_interrupt_keeps_the_frames_that_are_done_and_a_second_one_throws_them_a
                 signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(VideoWriter, "write", interrupted)
-    assert main((*REENACT, "--driving", "speaking.mp4", "--size", "128", "--out", str(out))) == 130
+    assert main(("reenact", *PREPARED, "--driving", "speaking.mp4", "--out", str(out))) == 130
     if times == 1:
         assert capfd.readouterr().err == f"mggtalk: interrupted: the first 3 of 6 frames are in {out}\n"
         assert len(frames_of(out)) == 3 and has_sound(out) and read_mark(out)
