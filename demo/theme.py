@@ -64,4 +64,4 @@ def theme() -> gr.themes.Base:
         neutral_hue="slate",
         font=["system-ui", "-apple-system", "Segoe UI", "sans-serif"],
         font_mono=["ui-monospace", "Menlo", "monospace"],
-    )
+    ).set(checkbox_border_color_dark="*neutral_400", checkbox_background_color_dark="*neutral_900")
