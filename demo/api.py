@@ -85,6 +85,7 @@ class Endpoints:
         size: int = 512,
         regions: list[str] | None = None,
         camera: bool = False,
+        background: str = "",
     ) -> tuple[str, list[str], Report]:
         """Make a video of a portrait that moves like the person in a driving video or picture, or by a motion file.
 
@@ -105,12 +106,14 @@ class Endpoints:
             regions: What follows the driver: "lips", "eyes", "face" (both), "pose" (the head) or "all"; several may be
                 given. The rest stays as in the portrait.
             camera: True lets the eyes look into the camera, wherever the head turns.
+            background: "" for the portrait's own, "transparent" (the video is then a WebM with alpha), or "#rrggbb".
 
         Returns:
             The video (H.264 with sound), motion and splat files, and a quality report.
         """
-        values = [*_common(portrait, face, consent, size), driving, motion, pose, pose_strength, expression_strength]
-        return self._made(request, reenact_order, [*values, smoothing, driver_face, regions, camera])
+        values = [*_common(portrait, face, consent, size, background), driving, motion, pose]
+        strengths = [pose_strength, expression_strength, smoothing]
+        return self._made(request, reenact_order, [*values, *strengths, driver_face, regions, camera])
 
     def talk(
         self,
@@ -126,6 +129,7 @@ class Endpoints:
         seed: float = 0,
         face: float | None = 0,
         size: int = 512,
+        background: str = "",
     ) -> tuple[str, list[str], Report]:
         """Make a video of a portrait that speaks a recording.
 
@@ -142,11 +146,22 @@ class Endpoints:
             seed: Another number gives another head motion.
             face: Which face of the portrait, 1 is the leftmost; 0 if there is only one.
             size: Side of the video in pixels, 256 or 512.
+            background: "" for the portrait's own, "transparent" (the video is then a WebM with alpha), or "#rrggbb".
 
         Returns:
             The video (H.264 with sound), motion and splat files, and a quality report.
         """
-        values = [*_common(portrait, face, consent, size), speech, language, mouth, head, 1.0, blinks, donor, seed]
+        values = [
+            *_common(portrait, face, consent, size, background),
+            speech,
+            language,
+            mouth,
+            head,
+            1.0,
+            blinks,
+            donor,
+            seed,
+        ]
         return self._made(request, talk_order, values)
 
     def free_view(
@@ -164,6 +179,7 @@ class Endpoints:
         fov: float = 22.0,
         face: float | None = 0,
         size: int = 512,
+        background: str = "",
     ) -> tuple[str, list[str], Report]:
         """Make a video of a portrait, still or driven, seen from a moving viewpoint; and its splats.
 
@@ -181,11 +197,22 @@ class Endpoints:
             fov: Field of view in degrees, 10 to 60.
             face: Which face of the portrait, 1 is the leftmost; 0 if there is only one.
             size: Side of the video in pixels, 256 or 512.
+            background: "" for the portrait's own, "transparent" (the video is then a WebM with alpha), or "#rrggbb".
 
         Returns:
             The video, motion and splat files, and a quality report.
         """
-        values = [*_common(portrait, face, consent, size), view, path, low, high, fov, driving, speech, motion]
+        values = [
+            *_common(portrait, face, consent, size, background),
+            view,
+            path,
+            low,
+            high,
+            fov,
+            driving,
+            speech,
+            motion,
+        ]
         return self._made(request, free_view_order, values)
 
     def edit(
@@ -276,9 +303,9 @@ class Endpoints:
         return film.result.video, list(film.result.others), report
 
 
-def _common(portrait: str | None, face: object, consent: object, size: object) -> list[Any]:
+def _common(portrait: str | None, face: object, consent: object, size: object, background: str) -> list[Any]:
     """Options that all orders begin with; the API has no way to leave the badge out."""
-    return [portrait, face, "mesh", consent, True, "", size]
+    return [portrait, face, "mesh", consent, True, "", size, background]
 
 
 def add_api(studio: Studio) -> None:
@@ -306,6 +333,7 @@ def add_api(studio: Studio) -> None:
         path = gr.Radio(list(PATHS), value=next(iter(PATHS)), label="path")
         low, high, fov = gr.Number(-30, label="low"), gr.Number(30, label="high"), gr.Number(22, label="fov")
         size = gr.Number(512, precision=0, minimum=256, maximum=512, step=256, label="size")
+        background = gr.Textbox("", label="background")
         numbers = [gr.Number(0.0, label=name) for name in Edit._fields]
         video, files, report = (
             gr.File(label="video"),
@@ -321,10 +349,11 @@ def add_api(studio: Studio) -> None:
     button.click(endpoints.check, [portrait], [report], api_name="check", **quick)
     strengths = [pose, *ones, smoothing]
     inputs: list[Any] = [portrait, driving, motion, consent, *strengths, face, driver_face, size, regions, camera]
+    inputs += [background]
     button.click(endpoints.reenact, inputs, made, api_name="reenact", **heavy)
-    inputs = [portrait, speech, consent, language, mouth, head, blinks, donor, seed, face, size]
+    inputs = [portrait, speech, consent, language, mouth, head, blinks, donor, seed, face, size, background]
     button.click(endpoints.talk, inputs, made, api_name="talk", **heavy)
-    inputs = [portrait, driving, speech, motion, consent, view, path, low, high, fov, face, size]
+    inputs = [portrait, driving, speech, motion, consent, view, path, low, high, fov, face, size, background]
     button.click(endpoints.free_view, inputs, made, api_name="free_view", **heavy)
     button.click(endpoints.head, [portrait, speech, motion, consent, face], [page], api_name="head", **heavy)
     button.click(endpoints.edit, [portrait, *numbers, face, size], [still], api_name="edit", **quick)

@@ -11,6 +11,7 @@ import numpy as np
 
 from demo.limits import LIMITS
 from demo.zerogpu import AVAILABLE, on_gpu
+from mggtalk.animate.talking_video import TalkingVideo
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.depth.catalogue import MESH
 from mggtalk.evaluation.explain import Explanation, explain, facing
@@ -65,18 +66,26 @@ class Engine:
         return load_adapter(self.pipe, adapter, on_progress)
 
     def _frames(
-        self, avatar: Avatar, motion: Motion, size: int, yaws: tuple[float, ...] = (), fov: float | None = None
+        self,
+        avatar: Avatar,
+        motion: Motion,
+        size: int,
+        yaws: tuple[float, ...] = (),
+        fov: float | None = None,
+        background: str | None = None,
     ) -> Iterator[np.ndarray]:
         """Frames of a motion that was put on the avatar, uint8; with yaws, seen from these sides, side by side."""
         pipe = self._borrowed()
         avatar = avatar.to(pipe.device)
-        animator = pipe.animator(avatar, size, fov)
+        video = TalkingVideo(pipe.animator(avatar, size, fov), motion)
+        if background is not None:
+            video = video.with_background(background)
         if not yaws:
-            yield from animator.frames(motion)
+            yield from video
             return
         for frame in motion:
             views = [facing(avatar, frame, yaw) for yaw in yaws]
-            yield np.concatenate([animator.frame(view) for view in views], axis=1)  # [S, n S, 3]
+            yield np.concatenate([video.frame(view) for view in views], axis=1)  # [S, n S, 3 or 4]
 
     def still(self, avatar: Avatar, frames: tuple[MotionFrame, ...], size: int) -> np.ndarray:
         """Stills side by side, uint8 ``[S, n S, 3]``."""

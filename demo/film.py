@@ -26,10 +26,11 @@ from mggtalk.avatar.avatar import Avatar
 from mggtalk.depth.catalogue import NAMES, status
 from mggtalk.errors import OptionError, SeveralFacesError
 from mggtalk.evaluation.quality import Quality, measure
-from mggtalk.media import VideoWriter
+from mggtalk.media.backdrop import NONE
 from mggtalk.media.badge import check_statement
 from mggtalk.media.live import LivePreview
-from mggtalk.media.marks import mark_frame
+from mggtalk.media.marks import lay_over, mark_frame
+from mggtalk.media.writers import open_writer
 from mggtalk.motion.motion_file import save_motion
 from mggtalk.motion.retarget import PoseMode
 from mggtalk.motion.style import Style
@@ -67,6 +68,7 @@ class Order:
     style: Style = Style()
     yaws: tuple[float, ...] = ()  # seen from these sides, side by side
     fov: float | None = None  # field of view in degrees; None: the portrait's
+    background: str | None = None  # "none" or "#rrggbb"; None: the portrait's
     viewer: bool = False  # splats for the viewer on the page as well
 
     @property
@@ -228,7 +230,7 @@ def _film(
     motion = engine.pipe.animate(avatar, performance.motion, order.size, order.pose, sound, style=order.style).motion
     with tempfile.TemporaryDirectory(prefix="mggtalk-") as name:
         folder = Path(name)
-        video = folder / f"mggtalk_{order.tab}.mp4"
+        video = folder / f"mggtalk_{order.tab}.{'webm' if order.background == NONE else 'mp4'}"
         frames, rate = _render(engine, avatar, motion, sound, order, video, stop, emit)
         emit(Step("Writing the files", 1.0))
         made = _first(motion, frames)
@@ -280,14 +282,14 @@ def _render(
     count, width = 0, _width(order)
     buffer: Buffer[Piece] = Buffer(len(motion), motion.fps)
     with (
-        VideoWriter(path, width, order.size, motion.fps, sound=sound, no_badge=statement) as writer,
+        open_writer(path, width, order.size, motion.fps, sound, statement, order.background == NONE) as writer,
         LivePreview(pieces, width, order.size, motion.fps, len(motion), sound) as live,
     ):
-        for frame in engine.frames(avatar, motion, order.size, order.yaws, order.fov):
+        for frame in engine.frames(avatar, motion, order.size, order.yaws, order.fov, order.background):
             if stop.is_set() and count:
                 break
             writer.write(frame)
-            live.write(mark_frame(frame, badge=statement is None))
+            live.write(mark_frame(lay_over(frame), badge=statement is None))
             count += 1
             pace("render", count, len(motion))
             _tell(live, buffer, count, pace.frames_per_second, emit)

@@ -14,6 +14,7 @@ from mggtalk.avatar.avatar import Avatar
 from mggtalk.config import RenderConfig, check_yaw
 from mggtalk.errors import OptionError
 from mggtalk.media import check_readable
+from mggtalk.media.backdrop import COLOUR, NONE
 from mggtalk.motion.retarget import PoseMode
 from mggtalk.motion.style import Style
 from mggtalk.performance import (
@@ -41,12 +42,23 @@ VIEWS = {"camera flight": (), "side by side, −30° / 0° / 30°": SIDES}
 PATHS = {"swing": 0.0, "circle": 12.0}
 """Choices of the camera's path, and its pitch in degrees."""
 
+BACKGROUNDS = {"as in the photo": None, "transparent": NONE, "white": "#ffffff", "green screen": "#00b140"}
+"""Choices of what stands behind the person; any other is a colour, ``#rrggbb``."""
+
 LONGEST_MOTION = LIMITS.max_sound_seconds
 """Seconds of a motion file that are played at most."""
 
 
-def order(
-    tab: str, path: str | None, face: int | None, depth: str, consent: bool, badge: bool, statement: str, size: int
+def order(  # noqa: PLR0913  the inputs that all tabs have, in their order
+    tab: str,
+    path: str | None,
+    face: int | None,
+    depth: str,
+    consent: bool,
+    badge: bool,
+    statement: str,
+    size: int,
+    background: str | None,
 ) -> Order:
     """Options that all orders have in common."""
 
@@ -57,7 +69,12 @@ def order(
         raise OptionError(f"The size is {size}.", "Choose 256 or 512.")
     portrait: Portrait = named(path, face, depth)
     said = None if badge else str(statement or "")
-    return Order(tab, portrait, int(size), as_truth("consent", consent), said, lambda: None, nothing)
+    if background and background not in BACKGROUNDS and not COLOUR.fullmatch(background):
+        choices = ", ".join(BACKGROUNDS)
+        raise OptionError(f"The background is {background!r}.", f"Choose one of {choices}, or a colour as #rrggbb.")
+    behind = BACKGROUNDS.get(background, background) if background else None
+    wanted = Order(tab, portrait, int(size), as_truth("consent", consent), said, lambda: None, nothing)
+    return replace(wanted, background=behind)
 
 
 def face_index(name: str, number: object) -> int | None:
@@ -102,7 +119,7 @@ def _short(performance: Performance) -> Performance:
 
 def reenact_order(*values: object) -> Order:
     """The order of the tab *Reenact*: what all have in common, then as in :class:`Reenact`."""
-    return _reenact(order("reenact", *values[:7]), Reenact(*values[7:]))  # type: ignore[arg-type]
+    return _reenact(order("reenact", *values[:8]), Reenact(*values[8:]))  # type: ignore[arg-type]
 
 
 class Reenact(NamedTuple):
@@ -147,7 +164,7 @@ def _reenact(common: Order, asked: Reenact) -> Order:
 
 def talk_order(*values: object) -> Order:
     """The order of the tab *Talk*: what all have in common, then as in :class:`Talk`."""
-    return _talk(order("talk", *values[:7]), Talk(*values[7:]))  # type: ignore[arg-type]
+    return _talk(order("talk", *values[:8]), Talk(*values[8:]))  # type: ignore[arg-type]
 
 
 class Talk(NamedTuple):
@@ -193,7 +210,7 @@ def _talk(common: Order, asked: Talk) -> Order:
 
 def free_view_order(*values: object) -> Order:
     """The order of the tab *Free view*: what all have in common, then as in :class:`FreeView`."""
-    return _free_view(order("free_view", *values[:7]), FreeView(*values[7:]))  # type: ignore[arg-type]
+    return _free_view(order("free_view", *values[:8]), FreeView(*values[8:]))  # type: ignore[arg-type]
 
 
 class FreeView(NamedTuple):

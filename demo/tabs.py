@@ -9,7 +9,7 @@ import gradio as gr
 from demo.examples import Examples
 from demo.first import Run
 from demo.living import living_head
-from demo.orders import HEAD_STYLES, LANGUAGES, PATHS, VIEWS, free_view_order, reenact_order, talk_order
+from demo.orders import BACKGROUNDS, HEAD_STYLES, LANGUAGES, PATHS, VIEWS, free_view_order, reenact_order, talk_order
 from demo.panel import Panel
 from demo.portrait import PRIVATE, Column, named, try_buttons
 from demo.report import failed, public
@@ -56,7 +56,7 @@ def reenact_tab(studio: Studio, examples: Examples, column: Column, gallery: lis
                     0, precision=0, minimum=0, maximum=8, label="Driver's face",
                     info="0: the largest. 1, 2, …: counted from the left in the first frame",
                 )  # fmt: skip
-            size = _size()
+            size, background = _size(), _background()
         with gr.Column(scale=6, min_width=300):
             panel = Panel(
                 studio,
@@ -65,7 +65,7 @@ def reenact_tab(studio: Studio, examples: Examples, column: Column, gallery: lis
                 "Reenact",
             )
     strengths = [pose, strength, expression, smoothing]
-    inputs = [*_common(column, panel, size), driving, motion, *strengths, face, regions, camera, picture]
+    inputs = [*_common(column, panel, size, background), driving, motion, *strengths, face, regions, camera, picture]
     panel.wire(reenact_order, inputs, gallery)
     _own(studio, driving, motion, picture)
     return Run("reenact", panel, reenact_order, inputs, motion, (driving, picture))
@@ -91,7 +91,7 @@ def talk_tab(studio: Studio, examples: Examples, column: Column, gallery: list[A
                 seed = gr.Number(
                     0, label="Variation", precision=0, minimum=0, info="Another number, another head motion"
                 )
-            size = _size()
+            size, background = _size(), _background()
         with gr.Column(scale=6, min_width=300):
             panel = Panel(
                 studio,
@@ -99,7 +99,17 @@ def talk_tab(studio: Studio, examples: Examples, column: Column, gallery: list[A
                 "The video will appear here, and play while it is made. First choose a portrait and a recording.",
                 "Talk",
             )
-    inputs = [*_common(column, panel, size), speech, language, mouth, head, head_strength, blinks, donor, seed]
+    inputs = [
+        *_common(column, panel, size, background),
+        speech,
+        language,
+        mouth,
+        head,
+        head_strength,
+        blinks,
+        donor,
+        seed,
+    ]
     panel.wire(talk_order, inputs, gallery)
     _own(studio, speech, donor)
     return Run("talk", panel, talk_order, inputs, speech, ())
@@ -123,7 +133,7 @@ def free_view_tab(studio: Studio, examples: Examples, column: Column, gallery: l
                 speech = _speech("…or speech", "free_view-speech")
                 motion = _motion_file("…or a motion file", "free_view-motion")
                 try_buttons(examples.motions, motion)
-            size = _size()
+            size, background = _size(), _background()
             quick = gr.Button("Only a still from three sides", size="sm", elem_id="sides-start")
         with gr.Column(scale=7, min_width=300):
             panel = Panel(
@@ -141,7 +151,7 @@ def free_view_tab(studio: Studio, examples: Examples, column: Column, gallery: l
                 elem_id="sides",
                 buttons=["download"],
             )
-    inputs = [*_common(column, panel, size), view, path, low, high, fov, driving, speech, motion]
+    inputs = [*_common(column, panel, size, background), view, path, low, high, fov, driving, speech, motion]
     panel.wire(free_view_order, inputs, gallery)
 
     def three(portrait: str | None, face: int | None, depth: str, request: gr.Request) -> tuple[Any, Any]:
@@ -157,9 +167,9 @@ def free_view_tab(studio: Studio, examples: Examples, column: Column, gallery: l
     return Run("free_view", panel, free_view_order, inputs, motion, (driving, speech))
 
 
-def _common(column: Column, panel: Panel, size: gr.Radio) -> list[Any]:
+def _common(column: Column, panel: Panel, size: gr.Radio, background: gr.Dropdown) -> list[Any]:
     """The inputs that all orders begin with."""
-    return [*column.who, panel.consent, column.badge, column.statement, size]
+    return [*column.who, panel.consent, column.badge, column.statement, size, background]
 
 
 def _driving(label: str, name: str) -> gr.Video:
@@ -180,6 +190,13 @@ def _motion_file(label: str, name: str) -> gr.File:
 
 def _size() -> gr.Radio:
     return gr.Radio([256, 512], value=512, label="Size (pixels)", info="256 is made faster", min_width=160)
+
+
+def _background() -> gr.Dropdown:
+    return gr.Dropdown(
+        list(BACKGROUNDS), value=next(iter(BACKGROUNDS)), allow_custom_value=True, label="Background",
+        info="Transparent: a WebM with alpha. Or write a colour, #rrggbb", min_width=160,
+    )  # fmt: skip
 
 
 def _own(studio: Studio, *uploads: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable, Iterator
 from functools import cached_property
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mggtalk.animate.coverage import Coverage
 from mggtalk.animate.cuda_graph import Predict, replay_graph
 from mggtalk.animate.head import Head
 from mggtalk.animate.keyframes import draw_motion
@@ -20,7 +22,7 @@ from mggtalk.inpaint.image_renderer import ImageRenderer, Layers, compose, descr
 from mggtalk.inpaint.plates import resize_plates
 from mggtalk.nets.gates import frame_gate
 from mggtalk.nets.maps import to_bytes
-from mggtalk.render import rasterize
+from mggtalk.render.rasterize import Render, rasterize
 from mggtalk.runtime.overlap import map_in_order
 from mggtalk.runtime.readback import read_back
 from mggtalk.runtime.threads import thread_count
@@ -65,6 +67,20 @@ class Animator:
         self.oversampling = max(1, avatar.plates.background.shape[-1] // size)
         self.fine = self.oversampling * size  # side on which the layers are composed
         self.plates = resize_plates(avatar.plates, self.fine)
+        self.coverage: Coverage | None = None
+
+    def before(self, background: Tensor, coverage: Coverage | None = None) -> Animator:
+        """Return a copy that draws the same head and torso before another background.
+
+        Args:
+            background: RGB ``[3, fine, fine]`` in [0, 1].
+            coverage: Gives frames a fourth channel.
+        """
+        other = copy.copy(self)
+        other.__dict__.pop("_finisher", None)  # it has the old plates
+        other.plates = self.plates._replace(background=background.to(self.device))
+        other.coverage = coverage
+        return other
 
     def splats(self, expression: Tensor, pose: MotionFrame | None = None) -> Gaussians:
         """Gaussians for ``beta_d [..., K]``, head frame; what depends on a pose takes this one or the portrait's."""
@@ -91,7 +107,10 @@ class Animator:
 
     def layers(self, splats: Gaussians, frame: MotionFrame) -> Layers:
         """The layers that the image network finishes. See :meth:`render`."""
-        drawn = rasterize(splats, self._camera(frame))
+        return self._compose(rasterize(splats, self._camera(frame)), frame)
+
+    def _compose(self, drawn: Render, frame: MotionFrame) -> Layers:
+        """The layers of a head that is drawn."""
         warp = torso_warp(self.avatar.plates.follow, self.avatar.source, frame, self.focal_ratio)
         plate = torso_and_background(self.plates, warp, self.fine)  # [B, 3, fine, fine]
         head = drawn.image.movedim(-1, -3).reshape(-1, 3, self.fine, self.fine)  # [B, 3, fine, fine]
@@ -136,7 +155,7 @@ class Animator:
                 frames = self._send(batch)
                 if predict is None:
                     predict = replay_graph(self._predict, frames) if self.config.cuda_graph else self._predict
-                pictures = to_bytes(self.render(predict(frames), frames))
+                pictures = self._finish(predict(frames), frames)
             yield pictures
 
     @torch.inference_mode()
@@ -146,15 +165,29 @@ class Animator:
             return self._picture(frame).cpu().numpy(), None
         (splats, *_), residuals = self.head.compiled.splats(frame, residuals)
         if self._finisher is None:
-            return to_bytes(self.render(splats, frame)).numpy(), residuals
+            return self._finish(splats, frame).numpy(), residuals
         head = rasterize(splats, self._camera(frame))
-        return self._finisher(head.image, head.alpha, frame), residuals
+        picture = self._finisher(head.image, head.alpha, frame)
+        if self.coverage is not None:
+            fourth = to_bytes(self.coverage(head.alpha[None, None], frame)[0]).numpy()  # [size, size, 1]
+            picture = np.concatenate([picture, fourth], axis=2)  # [size, size, 4]
+        return picture, residuals
 
     @torch.inference_mode()
     def _picture(self, frame: MotionFrame) -> Tensor:
-        """A frame by torch, where the networks are: uint8 ``[size, size, 3]``."""
+        """A frame by torch, where the networks are: uint8 ``[size, size, 3 or 4]``."""
         frame = self._send(frame)
-        return to_bytes(self.render(self._predict(frame), frame))
+        return self._finish(self._predict(frame), frame)
+
+    def _finish(self, splats: Gaussians, frame: MotionFrame) -> Tensor:
+        """A frame, or B frames, by torch: uint8 ``[..., size, size, 3 or 4]``."""
+        if self.coverage is None:
+            return to_bytes(self.render(splats, frame))
+        drawn = rasterize(splats, self._camera(frame))
+        pictures = self.image_renderer(*self._compose(drawn, frame))  # [B, 3, size, size]
+        alpha = drawn.alpha.reshape(-1, 1, self.fine, self.fine)  # [B, 1, fine, fine]
+        pictures = torch.cat([pictures, self.coverage(alpha, frame)], dim=1)  # [B, 4, size, size]
+        return to_bytes(pictures if frame.rotation.ndim > 2 else pictures[0])
 
     def _predict(self, frame: MotionFrame) -> Gaussians:
         """Gaussians of a frame, or of B frames, that is where the networks are."""

@@ -6,16 +6,21 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from mggtalk.animate.animator import Animator
+from mggtalk.animate.cutout import place_before, straighten_frame
+from mggtalk.config import MediaConfig
+from mggtalk.media.backdrop import read_backdrop
 from mggtalk.media.sound import Sound
-from mggtalk.media.writer import VideoWriter
+from mggtalk.media.writers import check_length, open_writer
+from mggtalk.runtime.overlap import map_in_order
 from mggtalk.runtime.progress import Progress, no_progress
-from mggtalk.scene import Motion
+from mggtalk.scene import Motion, MotionFrame
 
 
 class InterruptedVideo(KeyboardInterrupt):
@@ -45,10 +50,18 @@ class TalkingVideo:
         return len(self.motion)
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        """Frames, uint8 ``[size, size, 3]``."""
-        for index, frame in enumerate(self.animator.frames(self.motion)):
+        """Frames, uint8 ``[size, size, 3]``, or ``[size, size, 4]`` with straight alpha where nothing is behind."""
+        frames = self.animator.frames(self.motion)
+        if self.transparent:
+            frames = map_in_order(straighten_frame, frames, self.animator.workers)
+        for index, frame in enumerate(frames):
             yield frame
             self.on_progress("render", index + 1, len(self.motion))
+
+    def frame(self, frame: MotionFrame) -> np.ndarray:
+        """One frame of a pose and expression, as :meth:`__iter__` gives it."""
+        picture = self.animator.frame(frame)
+        return straighten_frame(picture) if self.transparent else picture
 
     @property
     def size(self) -> int:
@@ -56,39 +69,62 @@ class TalkingVideo:
         return self.animator.size
 
     @property
+    def transparent(self) -> bool:
+        """Whether frames have an alpha channel."""
+        return self.animator.coverage is not None
+
+    def with_background(
+        self, background: str | Path | Image.Image | np.ndarray, config: MediaConfig | None = None
+    ) -> TalkingVideo:
+        """Return the same video before another background.
+
+        Args:
+            background: ``"none"`` for a transparent one, ``"#rrggbb"``, a picture's file, or a picture.
+            config: Limits of what is read.
+
+        Raises:
+            OptionError: If it is no colour and no file.
+            MediaError: If the picture cannot be read.
+        """
+        return replace(self, animator=place_before(self.animator, read_backdrop(background, config)))
+
+    @property
     def fps(self) -> float:
         """Frames per second."""
         return self.motion.fps
 
     def save(self, path: str | Path, sound: str | Path | Sound | None = None, no_badge: str | None = None) -> Path:
-        """Write an H.264 video with sound, marked as AI-made: the frames that this object yields are not.
+        """Write the video with its sound, marked as AI-made: the frames that this object yields are not.
 
         Ctrl-C (in the main thread) keeps the frames that are done; a second one throws them away.
 
         Args:
-            path: The ``.mp4`` to write; it appears when it is complete.
+            path: The file to write; it appears when it is complete. Its ending says of which kind it is, see
+                :mod:`mggtalk.media.writers`; without a background one that holds transparency is needed.
             sound: Replaces the video's own sound.
             no_badge: The statement :data:`~mggtalk.config.NO_BADGE_STATEMENT`, which leaves the visible badge out.
 
         Returns:
-            The path.
+            The path; of numbered pictures that of the first.
 
         Raises:
             MediaError: If the file cannot be written; told before the first frame is rendered.
-            OptionError: If the statement is another one.
+            OptionError: If the statement is another one, or the file cannot hold what the video has.
             InterruptedVideo: After Ctrl-C, when the file is complete as far as it goes.
         """
         sound = sound or self.sound
-        with VideoWriter(path, self.size, self.size, self.fps, sound=sound, no_badge=no_badge) as writer:  # noqa: SIM117
+        size = self.size, self.size
+        check_length(path, len(self), *size)
+        with open_writer(path, *size, self.fps, sound, no_badge, self.transparent) as writer:  # noqa: SIM117
             with first_interrupt(lambda: writer.frames > 0) as interrupted:
                 for frame in self:
                     writer.write(frame)
                     if interrupted.is_set():
                         break
-                writer.finish()
+                written = writer.finish()
         if interrupted.is_set() and writer.frames < len(self):
-            raise InterruptedVideo(Path(path), writer.frames, len(self))
-        return Path(path)
+            raise InterruptedVideo(written, writer.frames, len(self))
+        return written
 
 
 @contextmanager

@@ -22,12 +22,12 @@ from mggtalk.config import (
 from mggtalk.errors import OptionError
 
 PATHS = (
-    "adapter", "audio", "avatar", "clip", "clips", "corpus", "csv", "driving", "encoder", "file", "motion", "out",
-    "ply", "portrait", "speech", "tracks", "voice", "weights",
+    "adapter", "audio", "avatar", "background", "clip", "clips", "corpus", "csv", "driving", "encoder", "file",
+    "motion", "out", "ply", "portrait", "speech", "tracks", "voice", "weights",
 )  # fmt: skip
 """Options that name files or folders."""
 
-INPUTS = ("adapter", "audio", "avatar", "clip", "driving", "motion", "portrait", "voice")
+INPUTS = ("adapter", "audio", "avatar", "background", "clip", "driving", "motion", "portrait", "voice")
 """Those that are read."""
 
 OUTPUTS = ("out", "ply")
@@ -93,7 +93,7 @@ def _check_video(options: argparse.Namespace) -> None:
             check_field_of_view(options.fov)
         if options.ply is not None:
             check_writable(options.ply, (".ply",))
-    check_writable(options.out, _endings(options))
+    _check_output(options)
     if options.run in ("reenact", "talk"):
         check_follow(vars(options).get("regions", ["all"]), options.gaze)
     if options.device.split(":")[0] not in ("cpu", "cuda"):
@@ -102,13 +102,32 @@ def _check_video(options: argparse.Namespace) -> None:
     _check_performance(options)
 
 
-def _endings(options: argparse.Namespace) -> tuple[str, ...]:
-    """What the output may end in: a picture makes a still as well, where it drives."""
+def _check_output(options: argparse.Namespace) -> None:
+    """Look at the kind of the output, and at what is to stand behind the person."""
+    from mggtalk.media import check_writable
+    from mggtalk.media.backdrop import NONE, check_backdrop
+    from mggtalk.media.image import IMAGE_SUFFIXES
+    from mggtalk.media.writers import check_clear, check_film
+
+    if options.run == "live":
+        check_writable(options.out, (".mp4",))
+        return
+    free = options.background == NONE
+    if makes_still(options):
+        check_clear(check_writable(options.out, IMAGE_SUFFIXES), free)
+    else:
+        check_film(options.out, free)
+    if options.background is not None:
+        check_backdrop(options.background)
+
+
+def makes_still(options: argparse.Namespace) -> bool:
+    """Whether a picture drives, and a picture is to be written: what it comes to."""
     from mggtalk.media.image import IMAGE_SUFFIXES
     from mggtalk.media.stills import is_still
 
     driving = options.driving if options.run == "reenact" else None
-    return (".mp4", *IMAGE_SUFFIXES) if driving is not None and is_still(Path(driving)) else (".mp4",)
+    return Path(options.out).suffix.lower() in IMAGE_SUFFIXES and driving is not None and is_still(Path(driving))
 
 
 def _check_person(options: argparse.Namespace) -> None:

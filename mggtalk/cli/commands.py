@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from mggtalk.avatar.avatar import Avatar
+from mggtalk.cli.checks import makes_still
 from mggtalk.depth.catalogue import download
 from mggtalk.errors import OptionError
 from mggtalk.evaluation import EvaluationConfig, evaluate, markdown
@@ -18,6 +19,7 @@ from mggtalk.media.clips import VIDEO_SUFFIXES, find_clips
 from mggtalk.media.image import IMAGE_SUFFIXES, save_image
 from mggtalk.media.verify import verify as verify_file
 from mggtalk.media.watermark import THRESHOLD
+from mggtalk.media.writers import film_notes
 from mggtalk.motion.arkit import CSV_SUFFIX, save_arkit_csv
 from mggtalk.motion.motion_file import save_motion
 from mggtalk.motion.retarget import PoseMode
@@ -280,11 +282,14 @@ def write_video(
     motion, sound = performance
     style = Style(regions=tuple(vars(options).get("regions", ("all",))), gaze=vars(options).get("gaze", "driver"))
     video = pipe.animate(avatar, motion, options.size, pose, sound, on_progress, style, field_of_view)
-    if Path(options.out).suffix.lower() in IMAGE_SUFFIXES:  # of a picture that drives: what it comes to
-        save_image(options.out, video.animator.frame(video.motion[-1]), options.no_badge)
+    if options.background is not None:
+        video = video.with_background(options.background)
+    written = Path(options.out)
+    if makes_still(options):
+        save_image(written, video.frame(video.motion[-1]), options.no_badge)
     else:
-        video.save(options.out, no_badge=options.no_badge)
-    return [*as_notes((*avatar.notes, *motion.notes)), options.out]
+        written = video.save(written, no_badge=options.no_badge)
+    return [*as_notes((*avatar.notes, *motion.notes, *film_notes(options.out, sound))), str(written)]
 
 
 def as_notes(notes: Iterable[str]) -> list[str]:

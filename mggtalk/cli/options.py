@@ -141,11 +141,22 @@ def add_gaze(parser: argparse.ArgumentParser) -> None:
 
 def add_output(parser: argparse.ArgumentParser) -> None:
     """Add what is written."""
-    parser.add_argument("--out", required=True, metavar="VIDEO.mp4", help="the video to write")
+    parser.add_argument(
+        "--out", required=True, metavar="VIDEO.mp4", help="the video to write; its ending says which kind"
+    )
     parser.add_argument("--size", type=int, default=512, metavar="PIXELS", help="side of the frames (default 512)")
     parser.add_argument("--device", default="cpu", metavar="cpu|cuda", help="where the frames are made (default cpu)")
     parser.add_argument(
         "--no-badge", metavar="STATEMENT", help=f'leave the visible badge out; STATEMENT must be "{NO_BADGE_STATEMENT}"'
+    )
+
+
+def add_background(parser: argparse.ArgumentParser) -> None:
+    """Add what stands behind the person."""
+    parser.add_argument(
+        "--background",
+        metavar="none|#rrggbb|PICTURE",
+        help="instead of the portrait's: none is transparent and needs .webm, .mov, .webp, .gif or .png (numbered)",
     )
 
 

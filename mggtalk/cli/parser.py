@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from mggtalk.cli.checks import check_options, expand_paths
 from mggtalk.cli.options import (
     OneLineParser,
+    add_background,
     add_clip,
     add_driver,
     add_driver_face,
@@ -108,6 +109,7 @@ def add_reenact(parser: argparse.ArgumentParser) -> None:
     )
     add_gaze(parser)
     add_output(parser)
+    add_background(parser)
     add_model(parser)
     parser.set_defaults(run="reenact")
 
@@ -121,6 +123,7 @@ def add_talk(parser: argparse.ArgumentParser) -> None:
     add_speech(parser)
     add_gaze(parser)
     add_output(parser)
+    add_background(parser)
     add_model(parser)
     parser.set_defaults(run="talk")
 
@@ -136,6 +139,7 @@ def add_orbit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fov", type=float, metavar="DEGREES", help="field of view, 10 to 60 (default the portrait's)")
     parser.add_argument("--ply", metavar="HEAD.ply", help="also write the head as Gaussian splats")
     add_output(parser)
+    add_background(parser)
     add_model(parser)
     parser.set_defaults(run="orbit")
 

@@ -95,11 +95,16 @@ def torso_and_background(plates: Plates, warp: Tensor, size: int) -> Tensor:
     Returns:
         RGB ``[B, 3, size, size]``.
     """
+    torso = warp_torso(plates.torso, warp, size)  # [B, 4, size, size]
+    return torso[:, :3] + (1.0 - torso[:, 3:]) * plates.background  # [B, 3, size, size]
+
+
+def warp_torso(plate: Tensor, warp: Tensor, size: int) -> Tensor:
+    """Move a layer of the torso ``[C, size, size]`` by offsets of :func:`torso_warp`: ``[B, C, size, size]``."""
     offset = F.interpolate(warp, size=(size, size), mode="bilinear", align_corners=False)  # [B, 2, size, size]
     steps = (torch.arange(size, dtype=warp.dtype, device=warp.device) + 0.5) / size
     x, y = steps + offset[:, 0], steps[:, None] + offset[:, 1]  # [B, size, size]
     beyond = (x - x.clamp(0, 1)).abs()  # beside the picture
     grid = torch.stack([torch.minimum(x.abs(), 2 - x), y - SHOULDER * beyond], dim=-1) * 2 - 1  # [B, size, size, 2]
-    plate = plates.torso.expand(len(grid), *plates.torso.shape)
-    torso = F.grid_sample(plate, grid, padding_mode="border", align_corners=False)  # [B, 4, size, size]
-    return torso[:, :3] + (1.0 - torso[:, 3:]) * plates.background  # [B, 3, size, size]
+    layers = plate.expand(len(grid), *plate.shape)
+    return F.grid_sample(layers, grid, padding_mode="border", align_corners=False)  # [B, C, size, size]

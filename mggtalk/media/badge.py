@@ -53,10 +53,11 @@ def draw_badge(frame: np.ndarray) -> np.ndarray:
     """Draw the badge into the top right corner.
 
     Args:
-        frame: uint8 ``[H, W, 3]`` RGB; it is left as it is. Pictures of under 48 pixels get none.
+        frame: uint8 ``[H, W, 3]`` RGB, or ``[H, W, 4]`` with straight alpha; it is left as it is. Pictures of under 48
+            pixels get none.
 
     Returns:
-        A copy with the badge, uint8 ``[H, W, 3]``.
+        A copy with the badge, of the same shape.
     """
     marked = frame.copy()  # [H, W, 3]
     height, width = frame.shape[:2]
@@ -66,8 +67,15 @@ def draw_badge(frame: np.ndarray) -> np.ndarray:
     rows, columns = keep.shape[:2]
     margin = round(MARGIN * rows)
     left = max(0, width - margin - columns)
-    place = marked[margin : margin + rows, left : width - margin]  # [h, w, 3]
-    place[:] = (ink[:, : place.shape[1]] + place * keep[:, : place.shape[1]] + 0.5).astype(np.uint8)
+    place = marked[margin : margin + rows, left : width - margin]  # [h, w, 3 or 4]
+    ink, keep = ink[:, : place.shape[1]], keep[:, : place.shape[1]]
+    if place.shape[2] == 3:
+        place[:] = (ink + place * keep + 0.5).astype(np.uint8)
+        return marked
+    behind = place[..., 3:] / 255.0 * keep  # [h, w, 1] share of the picture
+    alpha = 1.0 - keep + behind
+    place[..., :3] = ((ink + place[..., :3] * behind) / np.maximum(alpha, 1e-3) + 0.5).clip(0, 255).astype(np.uint8)
+    place[..., 3:] = (255.0 * alpha + 0.5).astype(np.uint8)
     return marked
 
 

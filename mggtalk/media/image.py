@@ -13,7 +13,7 @@ from mggtalk.config import MediaConfig
 from mggtalk.errors import MediaError, MediaTooLongError
 from mggtalk.media.badge import check_statement
 from mggtalk.media.files import PathLike, check_readable, check_writable
-from mggtalk.media.marks import mark_frame
+from mggtalk.media.marks import lay_over, mark_frame
 from mggtalk.media.provenance import mark_exif, mark_png, mark_text
 from mggtalk.media.stills import BOMB, BROKEN, HEIC_BRANDS, NAMES, add_heif, kind_of, open_still
 from mggtalk.runtime.files import whole_file
@@ -94,7 +94,7 @@ def save_image(path: PathLike, image: np.ndarray, no_badge: str | None = None, w
 
     Args:
         path: Ends in ``.png``, ``.jpg``, ``.jpeg`` or ``.webp``. It appears when it is complete.
-        image: uint8 ``[H, W, 3]`` RGB; it is left as it is.
+        image: uint8 ``[H, W, 3]`` RGB, or ``[H, W, 4]`` with straight alpha, which a JPEG lays over white.
         no_badge: A statement that leaves the visible badge out, and is noted in the metadata: see
             :func:`~mggtalk.media.badge.check_statement`.
         watermark: False leaves the invisible watermark out; for stills that are not made by the pipeline.
@@ -105,7 +105,10 @@ def save_image(path: PathLike, image: np.ndarray, no_badge: str | None = None, w
     """
     statement = check_statement(no_badge)
     file = check_writable(path, IMAGE_SUFFIXES)
-    picture = Image.fromarray(mark_frame(_checked_shape(image), badge=statement is None, watermark=watermark))
+    if np.ndim(image) == 3 and image.shape[2] == 4 and file.suffix.lower() in (".jpg", ".jpeg"):
+        image = lay_over(image)
+    checked = _checked_shape(image, (3, 4))
+    picture = Image.fromarray(mark_frame(checked, badge=statement is None, watermark=watermark))
     mark = mark_text(statement)
     try:
         with whole_file(file) as partial:
@@ -185,9 +188,10 @@ def _checked_array(image: np.ndarray, config: MediaConfig) -> np.ndarray:
     return np.array(image, order="C")  # [H, W, 3]
 
 
-def _checked_shape(image: np.ndarray) -> np.ndarray:
+def _checked_shape(image: np.ndarray, channels: tuple[int, ...] = (3,)) -> np.ndarray:
     """The array itself if it is uint8 ``[H, W, 3]``, in one piece."""
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+    right = isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3
+    if not right or image.shape[2] not in channels:
         shape, dtype = list(np.shape(image)), getattr(image, "dtype", type(image).__name__)
         raise MediaError(f"The image is an array of {dtype} {shape}.", "Give uint8 [height, width, 3], RGB.")
     return np.ascontiguousarray(image)

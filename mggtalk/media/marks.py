@@ -11,12 +11,13 @@ def mark_frame(frame: np.ndarray, badge: bool = True, watermark: bool = True) ->
     """Mark a frame. Writers of this package do it themselves; only pictures that are shown directly need it.
 
     Args:
-        frame: uint8 ``[H, W, 3]`` RGB; it is left as it is.
+        frame: uint8 ``[H, W, 3]`` RGB, or ``[H, W, 4]`` with straight alpha; it is left as it is. The watermark goes
+            into all colours, those that cannot be seen as well.
         badge: Whether to draw the visible badge. See :func:`~mggtalk.media.badge.check_statement`.
         watermark: Whether to put in the invisible watermark.
 
     Returns:
-        uint8 ``[H, W, 3]``; the frame itself if there is nothing to do.
+        uint8 of the same shape; the frame itself if there is nothing to do.
     """
     if badge:
         frame = draw_badge(frame)
@@ -24,4 +25,14 @@ def mark_frame(frame: np.ndarray, badge: bool = True, watermark: bool = True) ->
         return frame
     from mggtalk.media.watermark import embed  # numba: refusals of the command line need not wait for it
 
-    return embed(frame)
+    if frame.shape[2] == 3:
+        return embed(frame)
+    return np.concatenate([embed(frame[..., :3]), frame[..., 3:]], axis=2)  # [H, W, 4]
+
+
+def lay_over(frame: np.ndarray, colour: int = 255) -> np.ndarray:
+    """Lay a frame with straight alpha, uint8 ``[H, W, 4]``, over a grey: uint8 ``[H, W, 3]``; others stay as given."""
+    if frame.shape[2] == 3:
+        return frame
+    alpha = frame[..., 3:] / np.float32(255.0)  # [H, W, 1]
+    return (frame[..., :3] * alpha + colour * (1.0 - alpha) + np.float32(0.5)).astype(np.uint8)

@@ -1,7 +1,7 @@
 """The mark that says a file was made by a machine, and reading it back.
 
-Videos carry it as their container's comment; stills as a text chunk (PNG) or in EXIF (JPEG, WebP). PNGs also hold an
-XMP packet with IPTC's digital source type, which other programs look for.
+Videos carry it as their container's comment; stills as a text chunk (PNG), a comment (GIF) or in EXIF (JPEG, WebP).
+PNGs also hold an XMP packet with IPTC's digital source type, which other programs look for.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def mark_text(statement: str | None = None) -> str:
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 """IPTC's term for media made by a trained model."""
 
-STILL_FORMATS = ("PNG", "JPEG", "WEBP")
+STILL_FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 XMP = (
     '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
     '<rdf:Description xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" rdf:about="" '
@@ -82,12 +82,13 @@ def _still_comment(file: Path) -> str | None:
     """Comment of a still, empty if it has none; None if the file is no still."""
     try:
         with Image.open(file, formats=STILL_FORMATS) as image:
-            found = image.info.get("Comment") or image.getexif().get(ExifTags.Base.ImageDescription) or ""
+            told = image.info.get("Comment") or image.info.get("comment")  # PNG, GIF
+            found = told or image.getexif().get(ExifTags.Base.ImageDescription) or ""
     except UnidentifiedImageError:
         return None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise MediaError(f"{str(file)!r} is damaged: {error}.", "Copy or export it again.") from error
-    return str(found)
+    return found.decode("utf-8", "replace") if isinstance(found, bytes) else str(found)
 
 
 def _container_comment(file: Path) -> str:

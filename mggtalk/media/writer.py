@@ -7,12 +7,12 @@ import weakref
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
 
 import numpy as np
 
 from mggtalk.errors import MediaError
 from mggtalk.media.badge import check_statement
+from mggtalk.media.containers import CONTAINERS, Coding
 from mggtalk.media.ffmpeg import FFmpegPipe, file_url, frame_rate, input_arguments, last_line, run
 from mggtalk.media.files import PathLike, check_readable, check_writable
 from mggtalk.media.marks import mark_frame
@@ -21,7 +21,7 @@ from mggtalk.media.provenance import mark_text, mark_video
 from mggtalk.media.sound import Sound
 from mggtalk.runtime.files import temporary_beside
 
-VIDEO_SUFFIXES = (".mp4",)
+VIDEO_SUFFIXES = tuple(CONTAINERS)
 """Endings that are written."""
 
 SOUND_RATE = 48000
@@ -30,43 +30,37 @@ SOUND_RATE = 48000
 COLOURS = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv")
 TO_YUV = "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
 
-
-class Coding(NamedTuple):
-    """Settings of x264."""
-
-    crf: int = 18  # quality, 0 (exact) to 51
-    preset: str = "veryfast"  # its trade of time against size
-
-
 CODING = Coding()
 
 
 class VideoWriter:
-    """An MP4 that every browser plays (H.264 yuv420p, AAC, index at the front), written one frame at a time.
+    """A video, written one frame at a time.
 
-    The file appears under its name when it is complete; before that, and for ever if an exception ends the ``with``
-    block, there is nothing. It says that it is AI-made in its metadata, by a visible badge and by an invisible
-    watermark; the frames that are given stay as they are. Odd sizes, which H.264 cannot have here, are padded to even
-    ones by repeating the last column or row.
+    An MP4 plays in every browser (H.264 yuv420p, AAC, index at the front); a WebM (VP9, Opus) and a MOV (ProRes 4444)
+    hold transparency. The file appears under its name when it is complete; before that, and for ever if an exception
+    ends the ``with`` block, there is nothing. It says that it is AI-made in its metadata, by a visible badge and by an
+    invisible watermark; the frames that are given stay as they are. Odd sizes, which H.264 cannot have here, are padded
+    to even ones by repeating the last column or row.
 
     Args:
-        path: Ends in ``.mp4``. An existing file is replaced at the end.
+        path: Ends in ``.mp4``, ``.webm`` or ``.mov``. An existing file is replaced at the end.
         width: Of the frames, pixels.
         height: Of the frames, pixels.
         fps: Frames per second; 29.97 means 30000/1001.
         sound: A file with sound, or samples. It starts with the first frame, and is cut, or continued with silence,
             to the length of the frames.
-        coding: How x264 codes them.
+        coding: How x264 codes them, in an MP4.
         no_badge: A statement that leaves the visible badge out, and is noted in the metadata: see
             :func:`~mggtalk.media.badge.check_statement`.
         watermark: False leaves the invisible watermark out; for videos that are not made by the pipeline.
+        transparent: Whether frames have a fourth channel, straight alpha.
 
     Raises:
         MediaError: If the file cannot be written, or the sound cannot be read: told here, before any frame is made.
-        OptionError: If the statement is another one.
+        OptionError: If the statement is another one, or the file holds no transparency.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  options of a file that is written
         self,
         path: PathLike,
         width: int,
@@ -76,6 +70,7 @@ class VideoWriter:
         coding: Coding = CODING,
         no_badge: str | None = None,
         watermark: bool = True,
+        transparent: bool = False,
     ) -> None:
         self._statement = check_statement(no_badge)
         self._watermark = watermark
@@ -87,14 +82,29 @@ class VideoWriter:
         self.rate = frame_rate(fps)
         self.frames = 0
         self._sound = self._checked_sound(sound)
-        self._pictures = temporary_beside(self.path, ".pictures.mp4")
-        self._complete = temporary_beside(self.path, ".complete.mp4")
+        suffix = self.path.suffix.lower()
+        self._container = CONTAINERS[suffix]
+        self._channels = 4 if transparent else 3
+        codec, layout = self._container.pictures(coding, transparent)
+        self._pictures = temporary_beside(self.path, f".pictures{suffix}")
+        self._complete = temporary_beside(self.path, f".complete{suffix}")
         size = f"{self.width + self.width % 2}x{self.height + self.height % 2}"
         rate = f"{self.rate.numerator}/{self.rate.denominator}"
-        source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", rate, "-i", "pipe:0"]
-        x264 = ["-c:v", "libx264", "-preset", coding.preset, "-crf", str(coding.crf)]
-        options = ["-vf", f"{TO_YUV},format=yuv420p", *COLOURS, *x264]
-        self._pipe = FFmpegPipe([*source, *options, "-f", "mp4", file_url(self._pictures)], writes=True)
+        source = [
+            "-f",
+            "rawvideo",
+            "-pix_fmt",
+            "rgba" if transparent else "rgb24",
+            "-s",
+            size,
+            "-r",
+            rate,
+            "-i",
+            "pipe:0",
+        ]
+        options = ["-vf", f"{TO_YUV},format={layout}", *COLOURS, *codec]
+        target = ["-f", self._container.format, file_url(self._pictures)]
+        self._pipe = FFmpegPipe([*source, *options, *target], writes=True)
         self._cleanup = weakref.finalize(self, _remove, self._pipe, (self._pictures, self._complete))
 
     def __enter__(self) -> VideoWriter:
@@ -112,12 +122,12 @@ class VideoWriter:
         """Add a frame.
 
         Args:
-            frame: uint8 ``[height, width, 3]`` RGB.
+            frame: uint8 ``[height, width, 3]`` RGB, or ``[height, width, 4]`` with straight alpha.
 
         Raises:
             MediaError: If it has another type or size, or ffmpeg has died (a full disk, say).
         """
-        expected = (self.height, self.width, 3)
+        expected = (self.height, self.width, self._channels)
         if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.shape != expected:
             shape, dtype = list(np.shape(frame)), getattr(frame, "dtype", type(frame).__name__)
             raise MediaError(f"A frame is {dtype} {shape}.", f"This video takes uint8 {list(expected)}.")
@@ -186,10 +196,13 @@ class VideoWriter:
             arguments += input_arguments(self._sound)
         arguments += ["-map", "0:v:0", "-c:v", "copy"]
         if self._sound is not None:
-            arguments += ["-map", "1:a:0", "-af", sound_filters(seconds), "-c:a", "aac", "-b:a", "160k"]
+            arguments += ["-map", "1:a:0", "-af", sound_filters(seconds), *self._container.sound]
         arguments += ["-map_metadata", "-1", "-map_chapters", "-1", *mark_video(mark_text(self._statement))]
-        arguments += ["-movflags", "+faststart"]
-        status, _, log = run([*arguments, "-f", "mp4", file_url(self._complete)], given, timeout=600.0)
+        arguments += self._container.flags
+        if self._channels == 4:
+            arguments += ["-metadata:s:v:0", "alpha_mode=1"]
+        arguments += ["-f", self._container.format, file_url(self._complete)]
+        status, _, log = run(arguments, given, timeout=600.0)
         if status != 0:
             raise self._failed(log)
 

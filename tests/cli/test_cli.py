@@ -132,6 +132,11 @@ BAD = {
     "no folder for the output": (*REENACT, "--out", "nowhere/out.mp4"),
     "output is a folder": (*REENACT, "--out", "."),
     "output of another kind": (*REENACT, "--out", "out.avi"),
+    "transparent MP4": (*REENACT, "--background", "none"),
+    "background that is no colour": (*REENACT, "--background", "#12345"),
+    "background of an unknown name": (*REENACT, "--background", "blue"),
+    "missing background": (*REENACT, "--background", "nowhere.png"),
+    "text as background": (*REENACT, "--background", "text.png"),
     "silent speech": (*TALK, "--audio", "silent.wav"),
     "NaN speech": (*TALK, "--audio", "nan.wav"),
     "speech of no length": (*TALK, "--audio", "no_samples.wav"),
@@ -218,6 +223,18 @@ def test_a_picture_drives_a_still_and_only_the_regions_follow(files, monkeypatch
     with Image.open(tmp_path / "a.png") as picture:
         assert picture.size == (128, 128)
     assert read_mark(tmp_path / "a.png")
+
+
+def test_without_a_background_the_video_has_alpha(files, monkeypatch, tmp_path, capfd):
+    monkeypatch.chdir(files)
+    out = tmp_path / "free.png"
+    options = ("--crop", "none", "--size", "128", "--background", "none", "--driving", "speaking.mp4")
+    assert main((*REENACT, *options, "--out", str(out))) == 0
+    told = capfd.readouterr().out.splitlines()
+    assert told[-1] == str(tmp_path / "free_0000.png") and "no sound" in told[-2]
+    assert len(list(tmp_path.iterdir())) == 6
+    alpha = np.asarray(Image.open(told[-1]))[..., 3]
+    assert (alpha == 0).mean() > 0.1 and (alpha == 255).mean() > 0.2
 
 
 @pytest.mark.usefixtures("prepared")

@@ -47,9 +47,9 @@ def visitor(visitors):
     return visitors.of(gr.Request(session_hash="somebody"))
 
 
-def wanted(files, motion="medium.npz", badge=True, statement="", consent=True):
+def wanted(files, motion="medium.npz", badge=True, statement="", consent=True, background=None):
     """An order of the tab *Reenact*."""
-    common = (str(files / "portrait.png"), None, "mesh", consent, badge, statement, 256)
+    common = (str(files / "portrait.png"), None, "mesh", consent, badge, statement, 256, background)
     return reenact_order(*common, None, str(files / motion), "relative", 1.0, 1.0, 0.0, 0)
 
 
@@ -106,17 +106,25 @@ def test_the_badge_goes_only_with_the_statement(engine, visitors, visitor, files
     assert all(read_mark(path) for path in made.values()), "the metadata say it in any case"
 
 
+def test_a_transparent_video_is_a_webm_and_a_background_is_no_file_of_the_servers(engine, visitors, visitor, files):
+    order = wanted(files, "short.npz", background="transparent")
+    video = [step.film for step in make(engine, visitors, visitor, order)][-1].result.video
+    assert video.endswith(".webm") and read_mark(video)
+    with pytest.raises(OptionError, match="background is"):
+        wanted(files, background=str(files / "portrait.png"))
+
+
 def test_an_order_needs_consent_a_size_and_an_estimator_of_the_list(engine, visitors, visitor, files):
     with pytest.raises(OptionError, match="consent"):
         list(make(engine, visitors, visitor, wanted(files, consent=False)))
     with pytest.raises(OptionError, match="consent is 'false'"):
         wanted(files, consent="false")
-    nothing = reenact_order(None, None, "mesh", False, True, "", 256, None, None, "relative", 1.0, 1.0, 0.0, 0)
+    nothing = reenact_order(None, None, "mesh", False, True, "", 256, None, None, None, "relative", 1.0, 1.0, 0.0, 0)
     with pytest.raises(OptionError, match="no portrait"):  # the consent is asked for last
         list(make(engine, visitors, visitor, nothing))
     with pytest.raises(OptionError, match="size is 4096"):
-        order("talk", None, None, "mesh", True, True, "", 4096)
-    common = (str(files / "portrait.png"), None, "geowizard=/", True, True, "", 256)
+        order("talk", None, None, "mesh", True, True, "", 4096, None)
+    common = (str(files / "portrait.png"), None, "geowizard=/", True, True, "", 256, None)
     folder = reenact_order(*common, None, str(files / "short.npz"), "relative", 1, 1, 0, 0)
     with pytest.raises(OptionError, match="no depth estimator"):
         list(make(engine, visitors, visitor, folder))
@@ -149,7 +157,7 @@ def test_closing_the_generator_stops_the_thread():
 
 def test_nobody_has_to_consent_for_people_who_do_not_exist(files):
     examples = collect()
-    common = (examples.portraits[0], None, "mesh", False, True, "", 256)
+    common = (examples.portraits[0], None, "mesh", False, True, "", 256, None)
     rest = ("relative", 1.0, 1.0, 0.0, 0)
     assert not reenact_order(*common, None, examples.motions[0], *rest).needs_consent
     assert reenact_order(*common, None, str(files / "short.npz"), *rest).needs_consent, "a driver of the visitor's"
@@ -158,7 +166,7 @@ def test_nobody_has_to_consent_for_people_who_do_not_exist(files):
 
 
 def test_no_depth_estimator_is_fetched_by_a_visitor(engine, visitors, visitor, files):
-    common = (str(files / "portrait.png"), None, "geowizard", True, True, "", 256)
+    common = (str(files / "portrait.png"), None, "geowizard", True, True, "", 256, None)
     fetched = reenact_order(*common, None, str(files / "short.npz"), "relative", 1, 1, 0, 0)
     with pytest.raises(OptionError, match="no depth estimator 'geowizard' here"):
         list(make(engine, visitors, visitor, fetched))
