@@ -48,14 +48,14 @@ class Engine:
         """Wait until the kernels are compiled."""
         self._warming.join()
 
-    def prepare(self, portrait: str, face: int | None, depth: str, on_progress: Progress = no_progress) -> Avatar:
+    def prepare(self, photos: list[str], face: int | None, depth: str, on_progress: Progress = no_progress) -> Avatar:
         """See :meth:`MGGTalkPipeline.prepare`; progress cannot be told from another process."""
         if depth == MESH:
-            return self.pipe.prepare(portrait, face=face, on_progress=on_progress, depth=depth)
-        return self._estimate(portrait, face, depth, no_progress if AVAILABLE else on_progress)
+            return self.pipe.prepare(photos, face=face, on_progress=on_progress, depth=depth)
+        return self._estimate(photos, face, depth, no_progress if AVAILABLE else on_progress)
 
-    def _prepare(self, portrait: str, face: int | None, depth: str, on_progress: Progress) -> Avatar:
-        return self._borrowed().prepare(portrait, face=face, on_progress=on_progress, depth=depth).to("cpu")
+    def _prepare(self, photos: list[str], face: int | None, depth: str, on_progress: Progress) -> Avatar:
+        return self._borrowed().prepare(photos, face=face, on_progress=on_progress, depth=depth).to("cpu")
 
     def _borrowed(self) -> MGGTalkPipeline:
         """The pipeline on the GPU that was lent, in a process of its own; as it is, where none is lent."""

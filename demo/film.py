@@ -188,10 +188,11 @@ def find_avatar(engine: Engine, visitors: Visitors, visitor: Visitor, portrait: 
     adapter = visitor.adapters.get(picture)
     if adapter is not None:
         return visitors.avatar(visitor, f"{picture} {picture_key(adapter)}", lambda: engine.adapted(adapter, pace))
-    key = f"{picture} {portrait.face} {portrait.depth}"
-    owner = None if is_example(path) else visitor
+    more = visitor.photos.get(picture, ())
+    key = " ".join([picture, str(portrait.face), portrait.depth, *map(picture_key, more)])
+    owner = None if is_example(path) and not more else visitor
     with _counting_from_one(portrait.face):
-        return visitors.avatar(owner, key, lambda: engine.prepare(path, portrait.face, portrait.depth, pace))
+        return visitors.avatar(owner, key, lambda: engine.prepare([path, *more], portrait.face, portrait.depth, pace))
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
+from demo.album import Albums, photo_gallery
 from demo.examples import Examples, title
 from demo.film import Portrait
 from demo.report import empty, failed, portrait_card, public
@@ -67,6 +68,7 @@ def portrait_column(studio: Studio, examples: Examples) -> Column:
         elem_id="portrait",
     )
     try_buttons(examples.portraits, portrait, "pictures")
+    gallery, album = photo_gallery()
     with gr.Accordion("Or a head learned from a clip", open=False):
         gr.Markdown("An adapter that `python -m mggtalk adapt` made: one file of at most 10 MB.", elem_classes="note")
         adapter = gr.File(label="Adapter (.safetensors)", type="filepath", height=90, elem_id="adapter")
@@ -102,6 +104,7 @@ def portrait_column(studio: Studio, examples: Examples) -> Column:
     column = Column(portrait, face, depth, badge, statement)
     _wire(studio, column, card, faces, preview)
     _wire_adapter(studio, adapter, portrait, card)
+    _wire_photos(studio, column, gallery, album, preview)
     return column
 
 
@@ -128,6 +131,19 @@ def _wire_adapter(studio: Studio, adapter: gr.File, portrait: gr.Image, card: gr
 
     adapter.upload(adopt, adapter, [portrait, card], show_progress_on=card, **PRIVATE)
     adapter.clear(let_go, None, portrait, **PRIVATE)
+
+
+def _wire_photos(studio: Studio, column: Column, gallery: gr.Gallery, album: gr.HTML, preview: gr.Image) -> None:
+    """Further photos are looked at when they come or go, and the preview shows the head with them."""
+    albums, looks = Albums(studio), Looks(studio)
+
+    def show(path: str | None, number: int | None, name: str, request: gr.Request) -> Any:
+        return looks.show(path, number, name, (), request)
+
+    for event in (gallery.upload, gallery.delete):
+        gathered = event(albums.gather, [column.portrait, gallery], [gallery, album], show_progress_on=album, **PRIVATE)
+        gathered.then(show, column.who, preview, **PRIVATE)
+    column.portrait.change(albums.let_go, None, [gallery, album], show_progress="hidden", **PRIVATE)
 
 
 class Looks:

@@ -11,6 +11,7 @@ from gradio.utils import get_upload_folder
 from demo.film import Film
 from mggtalk.errors import MGGTalkError
 from mggtalk.evaluation.quality import SAFE_YAW, STEADY_PIXELS, SURE, SYNC_SECONDS, Quality
+from mggtalk.portrait.album import Album
 from mggtalk.portrait.check import PortraitCheck
 
 DOTS = {"good": "✓", "fair": "!", "poor": "✗", "note": "i"}
@@ -54,6 +55,15 @@ def portrait_card(check: PortraitCheck) -> str:
     """The portrait check."""
     lines = [_line(finding.grade, finding.name, finding.value, finding.advice) for finding in check.findings]
     return f'<div class="card" role="status" aria-label="Portrait check">{LIST.format("".join(lines))}</div>'
+
+
+def album_card(album: Album) -> str:
+    """What each of several photos adds."""
+    lines = [
+        _line("good" if remark.kept else "fair", f"Photo {number}", remark.text)
+        for number, remark in enumerate(album.remarks, start=1)
+    ]
+    return f'<div class="card" role="status" aria-label="Photos">{LIST.format("".join(lines))}</div>'
 
 
 def quality_card(film: Film) -> str:

@@ -41,6 +41,7 @@ class Visitor:
     """One open page. Use it through :class:`Visitors`, which locks it."""
 
     adapters: dict[str, str] = field(default_factory=dict)  # key of a portrait -> the uploaded adapter that it is of
+    photos: dict[str, tuple[str, ...]] = field(default_factory=dict)  # key of a portrait -> more of the same person
     results: list[Result] = field(default_factory=list)
     files: dict[str, float] = field(default_factory=dict)  # and when they were last claimed, system clock
     stops: dict[str, set[threading.Event]] = field(default_factory=dict)  # of the jobs of each tab
@@ -124,6 +125,11 @@ class Visitors:
         """Use an uploaded adapter for one portrait from now on, instead of any other; None: for none."""
         with self._lock:
             visitor.adapters = {} if key is None else {key: adapter}
+
+    def add_photos(self, visitor: Visitor, key: str | None, photos: tuple[str, ...] = ()) -> None:
+        """Use further photos with one portrait from now on, instead of any others; None: none."""
+        with self._lock:
+            visitor.photos = {} if key is None else {key: photos}
 
     @contextmanager
     def job(self, visitor: Visitor, tab: str) -> Iterator[threading.Event]:

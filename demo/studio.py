@@ -23,10 +23,12 @@ from demo.sessions import Visitor, Visitors
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.evaluation.explain import Counts, facing
 from mggtalk.media import load_image, save_image
+from mggtalk.media.several import check_count
 from mggtalk.media.verify import Verification, verify
 from mggtalk.motion.edit import Edit, edit_frame
 from mggtalk.person.load import open_adapter
 from mggtalk.pipeline import MGGTalkPipeline
+from mggtalk.portrait.album import Album
 from mggtalk.portrait.check import PortraitCheck, check_portrait
 from mggtalk.runtime.progress import no_progress
 from mggtalk.scene import MotionFrame
@@ -143,6 +145,32 @@ class Studio:
         self.visitors.own(visitor, kept)
         self.visitors.adopt(visitor, picture_key(kept), adapter)
         return kept
+
+    def gather(self, portrait: str | None, more: list[str], request: gr.Request) -> Album | None:
+        """Take further photos of the person in a portrait, or let the last ones go.
+
+        Args:
+            portrait: The main photo.
+            more: The others; none lets them go.
+            request: Of the visitor.
+
+        Returns:
+            What each photo adds; None without any.
+
+        Raises:
+            MGGTalkError: If one cannot be used, or no two show the same person.
+        """
+        visitor = self.visitors.of(request)
+        self.visitors.add_photos(visitor, None)
+        self.visitors.own(visitor, *more)
+        if not more:
+            return None
+        first = given(portrait, "portrait", "Upload the main photo first.")
+        check_count(1 + len(more))
+        with self._quick.place(visitor):
+            album = self.engine.pipe.gather([first, *more])
+        self.visitors.add_photos(visitor, picture_key(first), tuple(more))
+        return album
 
     def verify(self, path: str, request: gr.Request) -> Verification:
         """Look for what says that a file is AI-made.

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from torch import Tensor
 
 from mggtalk.animate.animator import Animator
 from mggtalk.animate.calibrate import calibrate_coarse, calibrate_colours
 from mggtalk.animate.head import PortraitHead
 from mggtalk.animate.live import LiveAvatar
+from mggtalk.animate.photos import paint_photos
 from mggtalk.animate.talking_video import TalkingVideo
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.checkpoint import NETWORKS, RESIDUALS, load_components, save_components
@@ -22,15 +23,12 @@ from mggtalk.depth.catalogue import MESH, check_choice
 from mggtalk.depth.estimator import DepthEstimator
 from mggtalk.depth.load import EstimatorShelf
 from mggtalk.dsgr.refine import RefineUNet
-from mggtalk.errors import FaceTooSmallError, OptionError
-from mggtalk.face.crop import CropMode, choose_crop
+from mggtalk.errors import OptionError
+from mggtalk.face.crop import CropMode
 from mggtalk.face.face_model import FaceModel
-from mggtalk.face.masks import face_axes
 from mggtalk.face.matte import PersonMatte
 from mggtalk.face.tracker import FaceTracker
-from mggtalk.face.upright import turn_upright
 from mggtalk.inpaint.image_renderer import ImageRenderer
-from mggtalk.media import load_image
 from mggtalk.media.sound import Sound, check_speech, read_sound
 from mggtalk.motion.deformation import DeformationMLP
 from mggtalk.motion.driver import Tracking, check_fits, track_driver, track_file
@@ -38,7 +36,8 @@ from mggtalk.motion.retarget import PoseMode, close_lips
 from mggtalk.motion.style import Style, perform
 from mggtalk.nets.maps import to_float
 from mggtalk.nets.unet import ResidualUNet
-from mggtalk.portrait.check import judge_face, portrait_notes
+from mggtalk.portrait.album import Album
+from mggtalk.portrait.look import PORTRAIT_SIZE, Picture, SquarePhoto, look_at_photos
 from mggtalk.portrait.prepare import build_avatar
 from mggtalk.portrait.view import see
 from mggtalk.runtime.devices import check_device
@@ -52,12 +51,6 @@ from mggtalk.speech.prior_choice import choose_prior, encoder_notes
 from mggtalk.speech.speech_encoder import Ears
 
 logger = logging.getLogger(__name__)
-
-PORTRAIT_SIZE = 512
-"""Side in pixels of the square on which a portrait is prepared."""
-
-MIN_FACE_HEIGHT = 40
-"""Least height of a usable face in a portrait, pixels."""
 
 
 class MGGTalkPipeline:
@@ -165,13 +158,13 @@ class MGGTalkPipeline:
 
     def prepare(
         self,
-        portrait: str | Path | Image.Image | np.ndarray,
+        portrait: Picture | Sequence[Picture],
         crop: CropMode = "auto",
         face: int | None = None,
         on_progress: Progress = no_progress,
         depth: DepthEstimator | str | None = None,
     ) -> Avatar:
-        """Make an avatar of a portrait.
+        """Make an avatar of a portrait, or of several photos of one person.
 
         ::
 
@@ -181,43 +174,63 @@ class MGGTalkPipeline:
                                         │
             head image, plates, colours calibrated against the portrait ─► Avatar
 
+        The first photo gives the head, its hair, torso and background. Each further one is shown in the face, the eyes
+        or the mouth of frames that are like it (:mod:`mggtalk.avatar.photo_layers`). Photos of somebody else, or in
+        quite another light, are left out, and the notes name them.
+
         Args:
-            portrait: A file, a PIL image or uint8 ``[H, W, 3]``.
+            portrait: A file, a PIL image or uint8 ``[H, W, 3]``; or a list of up to 8 of them.
             crop: ``auto`` cuts a head-and-shoulders square; ``none`` keeps the field of view of a square picture.
-            face: Which face, from left to right, when there are several.
+            face: Which face of the (first) picture, from left to right, when there are several.
             on_progress: Called with stage, steps done and steps in all.
             depth: The depth estimator: a name of :data:`mggtalk.depth.catalogue.NAMES`, ``NAME=FOLDER`` for weights
                 in a folder, or an estimator. Weights that are not on this machine are downloaded.
 
         Returns:
             The avatar; use it as often as you like. A picture that lies on its side is turned upright. Its notes say
-            so, and what in the picture will be seen in the video: a face that is turned, small, blurred, dark or cut.
+            so, and what in the picture will be seen in the video: a face that is turned, small, blurred, dark or cut;
+            and what each further photo adds.
 
         Raises:
-            MediaError: If the picture cannot be read.
-            NoFaceError: If it shows no usable face.
-            SeveralFacesError: If it shows several and none was chosen.
+            MediaError: If a picture cannot be read.
+            NoFaceError: If one shows no usable face.
+            SeveralFacesError: If one shows several and none was chosen.
+            OptionError: If there are too many photos, or no two of them show the same person.
         """
         if crop not in ("auto", "none"):
             raise OptionError(f"The crop is {crop!r}.", "Choose 'auto' or 'none'.")
         if isinstance(depth, str):
             check_choice(depth)
-        image = load_image(portrait, self.config.media)
-        on_progress("face", 0, 1)
-        track = self.tracker.still(image, face=face)
-        image, track, turned = turn_upright(image, track)
-        on_progress("face", 1, 1)
-        height = face_axes(track.landmarks[0]).height
-        if height < MIN_FACE_HEIGHT:
-            raise FaceTooSmallError(
-                f"The face is only {height:.0f} pixels high.",
-                f"Use a picture in which it has {MIN_FACE_HEIGHT} or more.",
-            )
-        window = choose_crop(track.landmarks[0], image.shape[1], image.shape[0], crop)
-        square = window.cut(image, PORTRAIT_SIZE)
-        findings = judge_face(image, track, self.face_model, self.config.render.focal_ratio)
-        avatar = self._avatar(square, window.track(track, PORTRAIT_SIZE), on_progress, depth)
-        return avatar.with_(notes=(*avatar.notes, *([turned] if turned else ()), *portrait_notes(findings)))
+        pictures = [portrait] if isinstance(portrait, Picture) else list(portrait)
+        seen = self._look(pictures, crop, face, on_progress)
+        if len(seen) == 1:
+            avatar = self._avatar(seen[0].square, seen[0].track, on_progress, depth)
+            return avatar.with_(notes=(*avatar.notes, *seen[0].notes))
+        album = Album.of(seen, self.face_model, self.config.render.focal_ratio)
+        first = album.photos[0]
+        avatar = self._avatar(first.square, first.track, on_progress, depth, album.fit.identity)
+        avatar = avatar.with_(notes=(*avatar.notes, *first.notes, *album.notes))
+        mattes = [self.person_matte(photo.square, photo.track.landmarks[0]) for photo in album.photos[1:]]
+        animator, head = self.animator(avatar, PORTRAIT_SIZE), self.head(avatar, PORTRAIT_SIZE)
+        return paint_photos(animator, head, album.further(mattes), on_progress)
+
+    def gather(
+        self,
+        photos: Sequence[Picture],
+        crop: CropMode = "auto",
+        face: int | None = None,
+        on_progress: Progress = no_progress,
+    ) -> Album:
+        """Look at two or more photos of one person: what each adds, and which do not belong. See :meth:`prepare`."""
+        if len(photos) < 2:
+            raise OptionError(f"{len(photos)} photos were given.", "Give 2 or more of one person.")
+        return Album.of(self._look(photos, crop, face, on_progress), self.face_model, self.config.render.focal_ratio)
+
+    def _look(
+        self, pictures: Sequence[Picture], crop: CropMode, face: int | None, on_progress: Progress
+    ) -> list[SquarePhoto]:
+        """Find the faces of photos and cut their squares."""
+        return look_at_photos(pictures, crop, face, self.tracker, self.face_model, self.config, on_progress)
 
     def person_matte(self, picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         """Tell the person in a picture from the background.
@@ -232,15 +245,20 @@ class MGGTalkPipeline:
         return self.matte.around(picture, landmarks)
 
     def _avatar(
-        self, square: np.ndarray, track: FaceTrack, on_progress: Progress, depth: DepthEstimator | str | None = None
+        self,
+        square: np.ndarray,
+        track: FaceTrack,
+        on_progress: Progress,
+        depth: DepthEstimator | str | None = None,
+        identity: Tensor | None = None,
     ) -> Avatar:
-        """Avatar of a square portrait with known landmarks."""
+        """Avatar of a square portrait with known landmarks, and a known identity ``[I]`` if it is of several photos."""
         depth = self.depth_estimator if depth is None else depth
         estimator = self.estimators.get(depth, self.device, on_progress) if isinstance(depth, str) else depth
         on_progress("matte", 0, 1)
         matte = self.person_matte(square, track.landmarks[0])
         on_progress("matte", 1, 1)
-        view = see(square, track, matte, self.face_model, self.config)
+        view = see(square, track, matte, self.face_model, self.config, identity)
         avatar = build_avatar(view, estimator, self.refine, self.config.dsgr, on_progress)
         size = square.shape[0]
         avatar = calibrate_colours(self.animator(avatar, size), self.head(avatar, size), to_float(square))

@@ -42,7 +42,7 @@ def calibrate_colours(animator: Animator, head: PortraitHead, portrait: Tensor, 
     for _ in range(rounds):
         current = avatar.with_(colour=own, colour_step=child - own)
         splats = head.sgp.dense(current, driven, head.features)
-        error = _smooth(portrait - _own_picture(animator, splats))  # [3, S, S]
+        error = smooth(portrait - _own_picture(animator, splats))  # [3, S, S]
         own = (own + weight * to_colour_map(error, places, size)).clamp(-0.2, 1.2)
         if head.sgp.densify.enabled:
             children = splats.means[count + len(avatar.mirrored) :][:count]
@@ -71,7 +71,7 @@ def calibrate_coarse(animator: Animator, head: PortraitHead) -> Tensor:
     portrait = avatar.from_map(avatar.head_image[0])  # [N, 4] premultiplied RGB, alpha
     weight = _inside(avatar)
     error = weight * (portrait[:, :3] / portrait[:, 3:].clamp(min=0.05) - seen)  # [N, 3]
-    error = avatar.from_map(_smooth(avatar.position_map(error)))
+    error = avatar.from_map(smooth(avatar.position_map(error)))
     return (avatar.colour + weight * error).clamp(-0.2, 1.2)
 
 
@@ -93,7 +93,7 @@ def _places(animator: Animator, points: Tensor) -> Tensor:
     return project(in_camera, animator.focal_ratio * size, (size / 2, size / 2))
 
 
-def _smooth(image: Tensor) -> Tensor:
+def smooth(image: Tensor) -> Tensor:
     """Blur ``[3, S, S]`` with the binomial kernel (1, 2, 1) / 4 along both axes."""
     line = torch.tensor((0.25, 0.5, 0.25), dtype=image.dtype, device=image.device)
     padded = F.pad(image[:, None], (1, 1, 1, 1), mode="replicate")  # [3, 1, S + 2, S + 2]

@@ -98,9 +98,9 @@ class PortraitHead:
         self.dense = dense
         with torch.no_grad():
             self.features = sgp.features(avatar)  # F, the same for all frames
-        self.touches = Touches.of(avatar)
         if not dense and avatar.coarse_colour is not None:
             self.avatar = avatar.with_(colour=avatar.coarse_colour, coarse_colour=avatar.coarse_colour)
+        self.touches = Touches.of(self.avatar)
 
     def splats(self, frame: MotionFrame) -> SplatParts:
         """See :class:`Head`."""

@@ -15,6 +15,7 @@ from mggtalk.avatar.binding import Binding, inner_points
 from mggtalk.avatar.folds import Folds
 from mggtalk.avatar.mouth_sheet import MouthSheet
 from mggtalk.avatar.neighbours import Neighbours
+from mggtalk.avatar.photo_layers import PhotoLayers
 from mggtalk.avatar.window import MovingWindow
 from mggtalk.errors import MediaError
 from mggtalk.face.face_model import FaceModel
@@ -30,6 +31,7 @@ GROUPS: dict[str, type] = {
     "folds": Folds,
     "plates": Plates,
     "window": MovingWindow,
+    "photos": PhotoLayers,
 }
 """Fields of an avatar that are tuples of tensors."""
 
@@ -67,6 +69,7 @@ class Avatar:
     coarse_colour: Tensor | None = None  # [N, 3] RGB of parents without children; None: found when they are drawn
     notes: tuple[str, ...] = ()  # what the user should know about this portrait
     adapter: Adapter | PersonalField | None = None  # what was learned of this person from a clip
+    photos: PhotoLayers | None = None  # what further photos of this person show
     portrait: Tensor | None = None  # [S, S, 3] uint8, the square that it was made of
     consent: str | None = None  # who agreed, in the words of whoever made it
 

@@ -31,7 +31,7 @@ SUFFIX = ".safetensors"
 MOST_MEGABYTES = 96.0
 """Size of a file, at most, in 10^6 bytes; one has about 15."""
 
-MOST = {"N": 1 << 20, "M": 1 << 20, "B": 1 << 18, "Q": 1 << 20, "F": 1 << 20, "H": 1024, "P": 2048, "V": 20_000}
+MOST = {"N": 1 << 20, "M": 1 << 20, "B": 1 << 18, "Q": 1 << 20, "F": 1 << 20, "H": 1024, "P": 2048, "V": 20_000, "L": 8}
 """Largest sizes that are believed, by the letter that stands for them in :data:`SHAPES`."""
 
 SHAPES = {
@@ -76,6 +76,14 @@ SHAPES = {
     "plates.torso": "4 P P",
     "plates.follow": "1 P P",
     "coarse_colour": "N 3",
+    "photos.axes": "3 D X",
+    "photos.codes": "3 L D",
+    "photos.regions": "3 N",
+    "photos.vertex_regions": "3 V",
+    "photos.seen": "A N",
+    "photos.colour": "A N 9",
+    "photos.vertices": "A V 3",
+    "photos.sheet": "A Y 7",
     "portrait": "S S 3",
 }
 """Shapes of tensors, letters for sizes that have to agree; what is not named is free in shape."""
@@ -89,6 +97,9 @@ INDICES = {
     "folds.points": "N",
 }
 """Tensors of indices, and the letter of the size under which they stay."""
+
+OPTIONAL = ("photos",)
+"""Groups that an avatar may lack."""
 
 FIELD = "mggtalk.person.talking_gaussian.field:TalkingGaussian"
 """The class of personal fields; found when one is read, as its room is built on this one."""
@@ -145,6 +156,8 @@ def load_avatar(path: PathLike, groups: Mapping[str, type]) -> dict[str, Any]:
     values: dict[str, Any] = {name: tensor for name, tensor in tensors.items() if "." not in name}
     try:
         for name, kind in groups.items():
+            if name in OPTIONAL and not any(tensor.startswith(f"{name}.") for tensor in tensors):
+                continue
             values[name] = kind(*(tensors[f"{name}.{part}"] for part in kind._fields))  # type: ignore[attr-defined]
         learned = {name.removeprefix("adapter."): part for name, part in tensors.items() if name[:8] == "adapter."}
         values["adapter"] = _kind(learned).of(learned) if learned else None

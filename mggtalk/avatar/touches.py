@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from mggtalk.avatar.adapter import CHANNELS, LOGIT, SHIFT, Adapter, Touch, Touching
 from mggtalk.avatar.avatar import Avatar
+from mggtalk.avatar.photo_layers import PhotoTouches
 from mggtalk.scene import MotionFrame
 
 FEATHER = 8
@@ -33,9 +34,9 @@ class Touches:
 
     @staticmethod
     def of(avatar: Avatar) -> Touching | None:
-        """The maker of an avatar's touches; None if it has no adapter."""
+        """The maker of an avatar's touches; None if it has neither an adapter nor further photos."""
         if avatar.adapter is None:
-            return None
+            return None if avatar.photos is None else PhotoTouches(avatar.photos, avatar)
         return (
             Touches(avatar.adapter, avatar) if isinstance(avatar.adapter, Adapter) else avatar.adapter.touches(avatar)
         )

@@ -43,6 +43,8 @@ def expand_paths(options: argparse.Namespace) -> None:
         value = vars(options).get(name)
         if isinstance(value, str):
             setattr(options, name, os.path.expanduser(value))
+        elif isinstance(value, list):
+            setattr(options, name, [os.path.expanduser(entry) for entry in value])
 
 
 def check_options(options: argparse.Namespace) -> None:
@@ -63,12 +65,16 @@ def check_apart(options: argparse.Namespace) -> None:
     Raises:
         OptionError: If one is.
     """
-    named = {name: Path(value) for name in (*INPUTS, *OUTPUTS) if (value := vars(options).get(name)) is not None}
+    named: dict[str, list[Path]] = {}
+    for name in (*INPUTS, *OUTPUTS):
+        value = vars(options).get(name)
+        if value is not None:
+            named[name] = [Path(entry) for entry in (value if isinstance(value, list) else [value])]
     outputs = [name for name in OUTPUTS if name in named]
     for index, output in enumerate(outputs):
         for other in (*(name for name in INPUTS if name in named), *outputs[index + 1 :]):
-            if _same(named[output], named[other]):
-                problem = f"--{output} and --{other} are the same file, {str(named[output])!r}."
+            if any(_same(named[output][0], path) for path in named[other]):
+                problem = f"--{output} and --{other} are the same file, {str(named[output][0])!r}."
                 raise OptionError(problem, f"Give --{output} another name.")
 
 
@@ -132,12 +138,11 @@ def makes_still(options: argparse.Namespace) -> bool:
 
 def _check_person(options: argparse.Namespace) -> None:
     """Look at the portrait, or at what was made of one, and at the depth estimator."""
-    from mggtalk.media.image import check_image
     from mggtalk.media.tensor_files import check_tensor_file
 
     named = vars(options)
     if options.portrait is not None:
-        check_image(options.portrait)
+        check_portraits(options.portrait)
     for name in ("adapter", "avatar"):
         if named.get(name) is not None:
             check_tensor_file(named[name], name)
@@ -145,6 +150,22 @@ def _check_person(options: argparse.Namespace) -> None:
         from mggtalk.depth.catalogue import check_choice
 
         check_choice(options.depth)
+
+
+def check_portraits(pictures: list[str]) -> None:
+    """Look at the photos of a person, before anything is loaded.
+
+    Raises:
+        OptionError: If there are too many.
+        MediaError: If one cannot be read; of several it is named.
+    """
+    from mggtalk.media.image import check_image
+    from mggtalk.media.several import check_count, name_photo
+
+    check_count(len(pictures))
+    for index, picture in enumerate(pictures):
+        with name_photo(picture, index, len(pictures)):
+            check_image(picture)
 
 
 def _check_performance(options: argparse.Namespace) -> None:

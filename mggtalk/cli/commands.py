@@ -182,6 +182,7 @@ def measure(options: argparse.Namespace, on_progress: Progress) -> list[str]:
             options.noise,
             options.also,
             options.mode in ("audio", "fixed-pose"),
+            options.photos,
         )
     evaluation = evaluate(
         methods,
@@ -196,6 +197,7 @@ def measure(options: argparse.Namespace, on_progress: Progress) -> list[str]:
             tuple(options.metrics),
             options.frames,
             options.portrait_frame,
+            options.photos,
         ),
         on_progress,
     )

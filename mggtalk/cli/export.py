@@ -42,6 +42,7 @@ def export_head(
     if performance is not None and isinstance(performance.sound, str | Path):
         sound = encode_sound(performance.sound, performance.motion.seconds)
     head = make_web_head(pipe, avatar, motion, sound, on_progress=on_progress)
+    notes = [] if avatar.photos is None else ["note: The exported head shows the main photo; the others are left out."]
     if Path(out).suffix.lower() == ".json":
-        return [str(path) for path in write_head(head, out)]
-    return [str(write_page(head, out))]
+        return [*notes, *(str(path) for path in write_head(head, out))]
+    return [*notes, str(write_page(head, out))]

@@ -63,7 +63,13 @@ def language_code(text: str) -> str | None:
 def add_portrait(parser: argparse.ArgumentParser) -> None:
     """Add what is known about the portrait."""
     person = parser.add_mutually_exclusive_group(required=True)
-    person.add_argument("--portrait", metavar="PICTURE", help="JPEG, PNG, WebP, HEIC, AVIF, ... of one person")
+    person.add_argument(
+        "--portrait",
+        nargs="+",
+        metavar="PICTURE",
+        help="JPEG, PNG, WebP, HEIC, AVIF, ... of one person; up to 8, the main one first: teeth, shut eyes and sides "
+        "that it does not show come from the others",
+    )
     person.add_argument("--avatar", metavar="A.safetensors", help="what 'prepare' kept of a portrait, in its place")
     person.add_argument("--adapter", metavar="A.safetensors", help="what 'adapt' learned from a clip, in its place")
     add_preparation(parser)

@@ -146,7 +146,9 @@ def add_orbit(parser: argparse.ArgumentParser) -> None:
 
 def add_prepare(parser: argparse.ArgumentParser) -> None:
     """Options of ``prepare``."""
-    parser.add_argument("--portrait", required=True, metavar="PICTURE", help="picture of one person")
+    parser.add_argument(
+        "--portrait", required=True, nargs="+", metavar="PICTURE", help="picture of one person, or up to 8 of them"
+    )
     parser.add_argument("--out", required=True, metavar="A.safetensors", help="the avatar to write, for '--avatar'")
     parser.add_argument("--consent", metavar="STATEMENT", help="who agreed, kept in the file")
     parser.add_argument("--without-portrait", action="store_true", help="leave the picture itself out of the file")
@@ -305,6 +307,13 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         default="first",
         help="first: the clip's first frame (default); turned: its most turned one, 25 degrees or more, from which the "
         "most frontal ones are made",
+    )
+    parser.add_argument(
+        "--photos",
+        type=int,
+        default=1,
+        metavar="N",
+        help="measure N photos of the person as well, frames of each clip's first half; the second half is made",
     )
     parser.add_argument("--compare", choices=("prior",), help="measure the prior as well, in the same run")
     parser.add_argument(

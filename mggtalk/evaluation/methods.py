@@ -24,6 +24,7 @@ def make_methods(
     noises: Iterable[float] = (),
     others: Iterable[str] = (),
     heard: bool = False,
+    photos: int = 1,
 ) -> dict[str, Method]:
     """Methods of one run, the prior first.
 
@@ -36,6 +37,7 @@ def make_methods(
         others: More weights, as ``NAME=FOLDER``: such as those of an ablation that was trained by itself, whose
             configuration says what is left out.
         heard: The drivers are recordings: the learned audio prior counts as a residual as well.
+        photos: From 2 on, a method that is given so many photos of the person stands beside those that have one.
 
     Returns:
         Name to method. A pipeline whose residuals are all zero is called what it is, the prior.
@@ -55,6 +57,8 @@ def make_methods(
     methods = {TRAINED if base.trained or (heard and not base.lip_prior()[0].untrained) else PRIOR: Method(base)}
     if compare and PRIOR not in methods:
         methods = {PRIOR: Method(MGGTalkPipeline.from_pretrained(weights, prior=True)), **methods}
+    if photos > 1:
+        methods[f"{photos} photos"] = Method(base, photos=photos)
     for name in names:
         config = Ablation.of([name]).applied(base.config)
         methods[f"w/o {name}"] = Method(MGGTalkPipeline.from_pretrained(weights, config, prior))

@@ -27,9 +27,10 @@ from mggtalk.evaluation.report import write_report
 from mggtalk.evaluation.scores import PRIOR, REAL, STILL, TRAINED, ClipScore, Evaluation, Scores
 from mggtalk.evaluation.sheets import Moment, save_sheet
 from mggtalk.evaluation.speech import AudioVisual, SpeechScore
-from mggtalk.evaluation.tasks import MODES, PORTRAIT_FRAMES, Mode, PortraitFrame, Reenactor, Task, make_task
+from mggtalk.evaluation.tasks import MODES, PORTRAIT_FRAMES, Given, Mode, PortraitFrame, Reenactor, Task, make_task
 from mggtalk.face.lips import lip_gap
 from mggtalk.media.clips import Clip, find_clips, other_person
+from mggtalk.media.several import MOST_PHOTOS
 from mggtalk.motion.retarget import retarget
 from mggtalk.nets.perceptual import LPIPS
 from mggtalk.runtime.progress import Progress, no_progress
@@ -46,6 +47,7 @@ class Method(NamedTuple):
 
     pipe: Reenactor
     noise: float = 0.0  # standard deviation of what is added to the driving expression, in its standard deviations
+    photos: int = 1  # of the person that it is given
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class EvaluationConfig:
     foreign: tuple[str, ...] = ()  # metrics by networks of others, of mggtalk.evaluation.foreign.FOREIGN; fetched once
     most: int | None = None  # measure so many frames of a clip at most; perceptual distances are then of every one
     portrait_frame: PortraitFrame = "first"  # the clip's first frame, or the most turned one, made frontal from there
+    photos: int = 1  # of the person, see mggtalk.evaluation.tasks.choose_photos; a method takes as many as it wants
 
     def check(self) -> None:
         """Refuse settings that make no sense.
@@ -78,6 +81,11 @@ class EvaluationConfig:
         if frame != "first" and self.mode != "self":
             problem = f"The mode is {self.mode!r} with the {frame} frame as the portrait."
             raise OptionError(problem, "Use the mode 'self' for it.")
+        if not 1 <= self.photos <= MOST_PHOTOS:
+            raise OptionError(f"The number of photos is {self.photos}.", f"Give 1 to {MOST_PHOTOS}.")
+        if self.photos > 1 and (self.mode, frame) != ("self", "first"):
+            problem = f"The mode is {self.mode!r} with the {frame} frame as the first of {self.photos} photos."
+            raise OptionError(problem, "Use the mode 'self' and the first frame for it.")
 
 
 def evaluate(
@@ -133,7 +141,7 @@ def evaluate(
         raise MGGTalkError(f"None of {len(found)} clips could be measured. The first: {first}", "Give other clips.")
     fid = _fid(judges, not_computed)
     facts = (config.mode, config.size, config.every, tuple(scores), skipped, not_computed, fid)
-    evaluation = Evaluation(*facts, config.portrait_frame, config.most)
+    evaluation = Evaluation(*facts, config.portrait_frame, config.most, config.photos)
     if out is not None:
         write_report(evaluation, out)
     return evaluation
@@ -142,7 +150,8 @@ def evaluate(
 def _task(methods: Mapping[str, Method], clip: Clip, source: Clip, config: EvaluationConfig) -> Task:
     """The task of all methods for one clip; the first method's pipeline tracks it."""
     pipe = next(iter(methods.values())).pipe
-    return make_task(pipe, clip, source, config.mode, config.every, config.size, config.most, config.portrait_frame)
+    given = Given(config.portrait_frame, config.photos)
+    return make_task(pipe, clip, source, config.mode, config.every, config.size, config.most, given)
 
 
 def _fid(judges: Judges, not_computed: dict[str, str]) -> dict[str, float]:
@@ -180,7 +189,10 @@ def score_task(
     made: dict[str, FrameStore] = {}
     tracks: dict[str, Motion | None] = {}
     motion_scores = {STILL: _motion_scores(task.still, min(task.still.frame_size or task.portrait.shape[:2]), task)}
-    avatars = {name: method.pipe.prepare(task.portrait, crop="none") for name, method in methods.items()}
+    avatars = {
+        name: method.pipe.prepare(task.photos[: method.photos] if method.photos > 1 else task.portrait, crop="none")
+        for name, method in methods.items()
+    }
     speech, audio_visual = _score_speech(task, methods, avatars)
     for name, method in methods.items():
         made[name] = FrameStore(_animate(task, method, avatars[name], size), len(task.real), size)

@@ -98,6 +98,7 @@ def from_json(text: str) -> Evaluation:
             content.get("fid", {}),
             content.get("portrait_frame", "first"),
             content.get("most"),
+            content.get("photos", 1),
         )
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise OptionError(f"This is not a saved evaluation ({error!r}).", "Give an evaluation.json.") from error
@@ -193,6 +194,11 @@ def markdown(evaluation: Evaluation) -> str:
     ]
     if evaluation.portrait_frame == "turned":
         remarks.append("The portrait is the clip's most turned frame, of 25° or more; its most frontal ones are made.")
+    if evaluation.photos > 1:
+        remarks.append(
+            f"The photos are {evaluation.photos} frames of the clip's first half, its first one and those that stand "
+            "for its expressions and poses as they were tracked; frames of the second half are measured."
+        )
     if evaluation.mode != "cross" and PRIOR in evaluation.methods:
         remarks.append(
             f"{mean.hard_frames} frames are hard: there the prior's mouth has less than 19 dB. Hard and easy frames "

@@ -100,6 +100,7 @@ class Evaluation:
     fid: dict[str, float] = field(default_factory=dict)  # method -> FID of the frames of all clips together
     portrait_frame: str = "first"  # which frame of the clip the portrait is
     most: int | None = None  # frames of a clip that were measured at most; no limit without
+    photos: int = 1  # of the person that methods could have
 
     @property
     def methods(self) -> tuple[str, ...]:

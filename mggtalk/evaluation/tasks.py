@@ -11,7 +11,9 @@ mode            portrait                     expression from          pose from
 ==============  ===========================  =======================  =====================================
 
 In mode ``self`` the portrait may be the clip's most turned frame instead (``portrait_frame="turned"``), and its most
-frontal frames are measured: half a face has to make a whole one.
+frontal frames are measured: half a face has to make a whole one. Or there are several photos of the person: the first
+frame and further ones of the clip's first half, chosen by what was tracked there (:func:`choose_photos`); frames of the
+second half are measured.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -55,14 +57,17 @@ FRONTAL_SHARE = 0.2
 LEAST_FRONTAL = 8
 """... or this many, if there are as many."""
 
+PHOTO_TURN = 0.105
+"""Turn of the head, radians, by which photos differ as by one standard deviation of all components of expression."""
+
 
 class Reenactor(Protocol):
     """Pipeline under evaluation: the part of :class:`mggtalk.pipeline.MGGTalkPipeline` that the protocol uses."""
 
     face_model: Any
 
-    def prepare(self, portrait: np.ndarray, crop: Any) -> Any:
-        """Avatar of a square portrait, uint8 ``[H, H, 3]``, with ``crop="none"``."""
+    def prepare(self, portrait: Any, crop: Any) -> Any:
+        """Avatar of a square portrait, uint8 ``[H, H, 3]``, or of several, with ``crop="none"``."""
 
     def person_matte(self, frame: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         """Person alpha ``[H, H]`` of a frame uint8 ``[H, H, 3]`` with the face's landmarks ``[478, 3]`` in pixels."""
@@ -77,6 +82,13 @@ class Reenactor(Protocol):
         """Frames uint8 ``[size, size, 3]`` of an avatar, with ``pose="absolute"``."""
 
 
+class Given(NamedTuple):
+    """What methods are given of the person."""
+
+    portrait_frame: PortraitFrame = "first"  # see the module
+    photos: int = 1  # the portrait among them; further ones only with the first frame
+
+
 @dataclass(frozen=True)
 class Task:
     """One clip in one mode. T counts the measured frames."""
@@ -84,13 +96,18 @@ class Task:
     name: str  # file name of the clip
     frames: list[int]  # which of its frames are measured, [T]
     source: int  # which of its frames is the portrait; of the other person's clip in mode cross
-    portrait: np.ndarray  # uint8 [H, H, 3]
+    photos: list[np.ndarray]  # uint8 [H, H, 3] each; the first one is the portrait
     still: Motion  # the portrait's own face, T times
     drive: Callable[[Reenactor, Any], Motion]  # method, avatar -> what drives it, T frames, absolute
     reference: Motion  # track of the real frames
     real: FrameStore  # the real frames, T
     same_person: bool  # the real frames show the portrait's person: pictures can be compared
     spoken: Spoken | None = None  # the clip's sound and every frame of its real face, where sound drives
+
+    @property
+    def portrait(self) -> np.ndarray:
+        """The first photo, uint8 ``[H, H, 3]``."""
+        return self.photos[0]
 
     @property
     def side(self) -> int:
@@ -106,7 +123,7 @@ def make_task(
     every: int,
     size: int,
     most: int | None = None,
-    portrait_frame: PortraitFrame = "first",
+    given: Given = Given(),  # noqa: B008  an immutable tuple
 ) -> Task:
     """Track a clip and set the task.
 
@@ -118,7 +135,7 @@ def make_task(
         every: Stride over the clip's frames; the portrait is not measured.
         size: Side of the compared frames.
         most: Measure so many frames at most, spread evenly over those that the stride leaves.
-        portrait_frame: See the module.
+        given: Which frames show the person to the methods.
 
     Raises:
         MGGTalkError: If the clip cannot be read or tracked, is too short, has no speech in a mode that needs it, or no
@@ -130,19 +147,18 @@ def make_task(
     path = clip.path
     _, fps = first_frame(path)
     motion = pipe.track_frames(square_frames(path), fps)
-    start, candidates = 0, list(range(1, len(motion)))
-    if portrait_frame == "turned":
-        start, candidates = turned_and_frontal(motion, path.name)
-    chosen = [frame for frame in candidates if frame % every == 0] if portrait_frame == "first" else candidates[::every]
+    shown, candidates = shown_and_measured(motion, given, path.name)
+    turned = given.portrait_frame == "turned"
+    chosen = candidates[::every] if turned else [frame for frame in candidates if frame % every == 0]
     if most is not None and len(chosen) > most:
         chosen = [chosen[round((part + 0.5) * len(chosen) / most - 0.5)] for part in range(most)]
     if not chosen:
         raise MediaError(
             f"{path.name} has {len(motion)} frames, too few for a stride of {every}.", "Use a longer clip."
         )
-    portrait = next(picked_frames(source.path, [start]))
+    pictures = dict(zip(sorted(shown), picked_frames(source.path, sorted(shown))))
     # Where frames are left out, the rate is that of those which are not.
-    rate = fps / every if most is None and portrait_frame == "first" else fps * len(chosen) / len(motion)
+    rate = fps / every if most is None and not turned else fps * len(chosen) / len(motion)
     driving = select(motion, chosen, rate)
     spoken = None
     if heard:
@@ -171,9 +187,9 @@ def make_task(
     return Task(
         name=path.name,
         frames=chosen,
-        source=start,
-        portrait=portrait,
-        still=select(pipe.track_frames([portrait], fps), [0] * len(chosen), rate),
+        source=shown[0],
+        photos=[pictures[frame] for frame in shown],
+        still=select(pipe.track_frames([pictures[shown[0]]], fps), [0] * len(chosen), rate),
         drive=drive,
         reference=reference,
         real=FrameStore((resize_picture(frame, size) for frame in picked_frames(path, chosen)), len(chosen), size),
@@ -185,6 +201,51 @@ def make_task(
 def _with_shoulders(motion: Motion, avatar: Avatar, face_model: FaceModel, chosen: list[int], rate: float) -> Motion:
     """Chosen frames for the same person; shoulders are counted from the frame of all that is posed most like it."""
     return select(retarget(motion, avatar, "absolute", face_model), chosen, rate).with_(landmarks=None)
+
+
+def shown_and_measured(motion: Motion, given: Given, name: str) -> tuple[list[int], list[int]]:
+    """Frames that methods are shown, the portrait first, and frames that may be measured.
+
+    Args:
+        motion: Track of the clip.
+        given: What is asked for.
+        name: Of the clip, for errors.
+    """
+    if given.portrait_frame == "turned":
+        start, frontal = turned_and_frontal(motion, name)
+        return [start], frontal
+    if given.photos > 1:
+        return choose_photos(motion, given.photos), list(range(len(motion) // 2, len(motion)))
+    return [0], list(range(1, len(motion)))
+
+
+def choose_photos(motion: Motion, count: int) -> list[int]:
+    """Choose photos that stand for the first half of a clip, by what was tracked there and by nothing else.
+
+    The first frame, then one after the other the frame that brings all frames of the half nearest to a photo. Distances
+    are of expression (root mean square, in standard deviations) and of turn (in :data:`PHOTO_TURN`).
+
+    Args:
+        motion: Track of the clip.
+        count: Photos.
+
+    Raises:
+        MediaError: If the half has fewer frames.
+    """
+    half = len(motion) // 2
+    if half < count:
+        raise MediaError(f"The clip has {len(motion)} frames.", f"For {count} photos use one of {2 * count} or more.")
+    expression = motion.expression[:half] / motion.expression.shape[1] ** 0.5  # [t, K]
+    turn = motion.rotation[:half].flatten(1) / (2**0.5 * PHOTO_TURN)  # [t, 9]; |R_1 - R_2|^2 is about 2 angle^2
+    places = torch.cat([expression, turn], dim=1).cpu()
+    apart = torch.cdist(places, places)  # [t, t]
+    chosen = [0]
+    while len(chosen) < count:
+        nearest = apart[:, chosen].amin(1)  # [t]
+        gain = (nearest[:, None] - apart).clamp(min=0).sum(0)  # [t] of each further photo
+        gain[chosen] = -1.0
+        chosen.append(int(gain.argmax()))
+    return chosen
 
 
 def head_turn(motion: Motion) -> np.ndarray:

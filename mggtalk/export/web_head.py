@@ -64,7 +64,8 @@ def make_web_head(
 
     Args:
         pipe: Predicts the Gaussians that the blendshapes are fitted to.
-        avatar: The person; one that was learned from a clip as well.
+        avatar: The person; one that was learned from a clip as well. Of several photos it is the first one alone:
+            which photo is shown is no linear function of the expression.
         motion: Already put on the avatar (:func:`mggtalk.motion.retarget.retarget`); without one the head idles.
         sound: What is heard with it, from :func:`mggtalk.export.sound.encode_sound`.
         samples: Expressions that are looked at.
@@ -75,7 +76,7 @@ def make_web_head(
     """
     side = max(avatar.mask.shape)
     with torch.inference_mode():
-        animator = pipe.animator(avatar, side)
+        animator = pipe.animator(avatar.with_(photos=None), side)
         packer = Packer()
         fitted = pack(fit_blendshapes(animator, samples, on_progress), packer)
         plates = _plates(animator, packer)

@@ -9,7 +9,8 @@ from torch.nn import functional as F
 
 from mggtalk.nets.maps import erode, to_bytes, to_float
 from mggtalk.person.footage import SIDE, Candidate, Footage
-from mggtalk.pipeline import PORTRAIT_SIZE, MGGTalkPipeline
+from mggtalk.pipeline import MGGTalkPipeline
+from mggtalk.portrait.look import PORTRAIT_SIZE
 
 LOOKS = 12
 """Frames that are looked at."""

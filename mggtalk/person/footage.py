@@ -18,7 +18,8 @@ from mggtalk.errors import MediaError
 from mggtalk.face.crop import CropMode, SquareCrop, choose_crop
 from mggtalk.media import open_video
 from mggtalk.motion.retarget import retarget
-from mggtalk.pipeline import PORTRAIT_SIZE, MGGTalkPipeline
+from mggtalk.pipeline import MGGTalkPipeline
+from mggtalk.portrait.look import PORTRAIT_SIZE
 from mggtalk.runtime.progress import Progress, no_progress
 from mggtalk.scene import Motion, select
 

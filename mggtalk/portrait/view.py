@@ -136,7 +136,12 @@ def sample(image: Tensor, grid: Tensor) -> Tensor:
 
 @torch.no_grad()
 def see(
-    portrait: np.ndarray, track: FaceTrack, matte: np.ndarray, face_model: FaceModel, config: PipelineConfig
+    portrait: np.ndarray,
+    track: FaceTrack,
+    matte: np.ndarray,
+    face_model: FaceModel,
+    config: PipelineConfig,
+    identity: Tensor | None = None,
 ) -> PortraitView:
     """Fit the face model, find the head and lay the position map over it.
 
@@ -146,13 +151,14 @@ def see(
         matte: Person alpha ``[S, S]``.
         face_model: The landmark 3DMM.
         config: The pipeline's configuration.
+        identity: Known identity ``[I]``, such as that of several photos; None to estimate it.
 
     Raises:
         NoFaceError: If the matte leaves nothing of the head.
     """
     size, landmarks = portrait.shape[0], track.landmarks[0]
     image = to_float(portrait)
-    fit = fit_track(face_model, track, config.render.focal_ratio)
+    fit = fit_track(face_model, track, config.render.focal_ratio, identity)
     rotation, translation = fit.rotation[0], fit.translation[0]
     vertices = face_model.vertices(fit.identity, fit.expression[0])  # [V, 3]
     in_camera = head_to_camera(vertices, rotation, translation)

@@ -112,6 +112,10 @@ BAD = {
     "text as avatar": ("reenact", "--avatar", "text.png", "--driving", "driving.mp4", "--out", "out.mp4"),
     "avatar of another kind": ("prepare", "--portrait", "portrait.png", "--out", "a.txt"),
     "missing portrait": (*REENACT, "--portrait", "nowhere.png"),
+    "second portrait missing": (*REENACT, "--portrait", "portrait.png", "nowhere.png"),
+    "no face in the second portrait": (*REENACT, "--portrait", "portrait.png", "no_face.png"),
+    "nine portraits": (*REENACT, "--portrait", *["portrait.png"] * 9),
+    "output among the portraits": (*REENACT, "--portrait", "portrait.png", "out.mp4"),
     "empty portrait": (*REENACT, "--portrait", "empty.png"),
     "text as portrait": (*REENACT, "--portrait", "text.png"),
     "one pixel": (*REENACT, "--portrait", "one_pixel.png"),
@@ -358,6 +362,8 @@ TOLD_AT_ONCE = [
     (("doctor", "--fetch", "banana"), "no depth estimator 'banana'"),
     ((*REENACT, "--driving", "portrait.png"), "is a picture that does not move. Give a video"),
     ((*REENACT, "--portrait", "driving.mp4"), "no picture but a video"),
+    ((*REENACT, "--portrait", *["portrait.png"] * 9), "9 photos were given"),
+    ((*REENACT, "--portrait", "portrait.png", "huge.png"), "Photo 2 of 2, 'huge.png'"),
 ]
 """Arguments, and words of the message."""
 

@@ -15,7 +15,7 @@ from mggtalk.evaluation.frames import FrameStore, centre_square
 from mggtalk.evaluation.identity import SFace
 from mggtalk.evaluation.protocol import EvaluationConfig, evaluate, score_task
 from mggtalk.evaluation.scores import REAL
-from mggtalk.evaluation.tasks import head_turn, make_task, turned_and_frontal
+from mggtalk.evaluation.tasks import Given, choose_photos, head_turn, make_task, turned_and_frontal
 from mggtalk.geometry import euler_to_rotation
 from mggtalk.media.clips import Clip, find_clips, other_person
 from mggtalk.media.writer import VideoWriter
@@ -202,7 +202,7 @@ def test_turned_protocol_takes_its_portrait_from_the_clip(clips, tmp_path):
 
     pipe = Turning()
     clip = Clip(clips / "disc.mp4", "disc", None)
-    task = make_task(pipe, clip, clip, "self", 1, 64, most=3, portrait_frame="turned")
+    task = make_task(pipe, clip, clip, "self", 1, 64, most=3, given=Given("turned"))
     assert task.source == FRAMES - 1 and len(task.frames) == 3 and max(task.frames) < 8
     assert np.abs(task.portrait.astype(int) - disc(*place(FRAMES - 1), SIDE)).mean() < 5
     assert np.abs(task.real[1].astype(int) - disc(*place(task.frames[1]), 64)).mean() < 10
@@ -342,3 +342,46 @@ def test_frame_store_gives_back_what_it_took():
         store[3]
     with pytest.raises(ValueError, match="expected"):
         FrameStore(iter(frames), 3, 9)
+
+
+def test_photos_are_of_the_first_half_and_frames_of_the_second(clips, tmp_path):
+    class AlbumPipe(DiscPipe):
+        counts = []
+
+        def prepare(self, portrait, crop):
+            self.counts.append(len(portrait) if isinstance(portrait, list) else 1)
+            return super().prepare(portrait[0] if isinstance(portrait, list) else portrait, crop)
+
+    pipe = AlbumPipe()
+    clip = Clip(clips / "disc.mp4", "disc", None)
+    task = make_task(pipe, clip, clip, "self", 1, 64, given=Given(photos=3))
+    assert task.frames == list(range(FRAMES // 2, FRAMES)) and task.source == 0 and len(task.photos) == 3
+    for photo, frame in zip(task.photos, choose_photos(pipe.track_frames(iter_discs(), 25.0), 3)):
+        assert np.abs(photo.astype(int) - disc(*place(frame), SIDE)).mean() < 5
+    methods = {PRIOR: Method(pipe), "3 photos": Method(pipe, photos=3)}
+    evaluation = evaluate(methods, clips, out=tmp_path, config=EvaluationConfig(size=64, most=2, photos=3))
+    assert pipe.counts == [1, 3] and evaluation.photos == 3
+    assert from_json((tmp_path / "evaluation.json").read_text(encoding="utf-8")).photos == 3
+    assert "first half" in (tmp_path / "evaluation.md").read_text(encoding="utf-8")
+
+
+def iter_discs():
+    return (disc(*place(index), SIDE) for index in range(FRAMES))
+
+
+def test_further_photos_stand_for_what_was_tracked():
+    expression = torch.zeros(20, 4)
+    expression[3:6] = 2.0  # three frames smile, one shouts
+    expression[8] = -1.5
+    pose = torch.eye(3).expand(20, 3, 3), torch.zeros(20, 3)
+    motion = Motion(expression, *pose, fps=25.0, face_model="any", focal_ratio=1.0)
+    first, second, third = choose_photos(motion, 3)
+    assert first == 0 and second in (3, 4, 5) and third == 8
+    with pytest.raises(MGGTalkError, match="20 frames"):
+        choose_photos(motion, 11)
+
+
+@pytest.mark.parametrize("config", [{"photos": 0}, {"photos": 9}, {"photos": 3, "mode": "cross"}])
+def test_photos_that_make_no_sense_are_refused(clips, config):
+    with pytest.raises(OptionError, match="photos"):
+        evaluate({PRIOR: Method(DiscPipe())}, clips, config=EvaluationConfig(**config))

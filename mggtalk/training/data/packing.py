@@ -23,7 +23,7 @@ IMAGES = frozenset({"plates.background", "plates.torso"})
 DERIVED = frozenset({"neighbours", "window"})
 """Computed from the mask and the binding when an avatar is read."""
 
-ABSENT = frozenset({"coarse_colour", "notes", "adapter", "portrait", "consent"})
+ABSENT = frozenset({"coarse_colour", "notes", "adapter", "photos", "portrait", "consent"})
 """Not needed to train: the losses see the dense set's colours, and an animator finds the coarse set's; the corpus holds
 the frame that an avatar was made of."""
 

@@ -30,7 +30,8 @@ from mggtalk.face.topology import VERTICES, mirror_permutation
 from mggtalk.media import VideoReader, load_image, open_video
 from mggtalk.media.image import IMAGE_SUFFIXES
 from mggtalk.motion.driver import fit_motion
-from mggtalk.pipeline import PORTRAIT_SIZE, MGGTalkPipeline
+from mggtalk.pipeline import MGGTalkPipeline
+from mggtalk.portrait.look import PORTRAIT_SIZE
 from mggtalk.runtime.files import whole_file
 from mggtalk.runtime.progress import Progress, no_progress
 from mggtalk.scene import FaceTrack
