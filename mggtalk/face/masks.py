@@ -25,6 +25,12 @@ JAW_WIDTH, JAW_MARGIN = 1.05, 0.01
 FOLLOW_REACH = 1.1
 """Face heights below the rim over which the torso stops to follow the head."""
 
+NECK_ROWS = (0.05, 0.1, 0.15, 0.2, 0.25)
+"""Face heights below the chin at which the width of the neck is looked at; collars and shoulders only widen it."""
+
+WIDEST_NECK = 1.2
+"""Width of a neck over that of the jaw, at most: what is wider is hair or shoulders, and tells nothing."""
+
 LEAST_REACH, LEAST_BLUR = 0.34, 0.042
 """Least reach, and blur, of that fall-off over the side of the picture. A small face may move by many of its own
 heights: on a steeper fall-off the neck would fold over when the head moves by 15 % of the frame."""
@@ -122,6 +128,23 @@ def between(weight: np.ndarray) -> np.ndarray:
     return np.minimum(left, right)
 
 
+def neck_width(matte: np.ndarray, x: np.ndarray, y: np.ndarray, chin: float) -> float | None:
+    """Half the width of the neck where it is narrowest below the chin, in face heights; None where it is not seen.
+
+    Args:
+        matte: Person alpha ``[S, S]``.
+        x: ``[S, S]`` along the eyes from the middle of the face, face heights.
+        y: ``[S, S]`` down the face.
+        chin: The chin's y.
+    """
+    widths = []
+    for below in NECK_ROWS:
+        row = np.abs(y - chin - below) < 0.02
+        if row.any():
+            widths.append(float(matte[row].mean() * np.ptp(x[row])))
+    return 0.5 * min(widths) if widths else None
+
+
 def standing(matte: np.ndarray, floor: int) -> np.ndarray:
     """Keep of a matte ``[S, S]`` what stands on its row ``floor`` without a gap: neck and long hair, but no ears."""
     above = np.minimum.accumulate(matte[floor::-1], axis=0)[::-1]
@@ -142,16 +165,22 @@ def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
     axes = face_axes(landmarks)
     depth = below_rim(landmarks, size)
     face = face_mask(landmarks, size, size)
-    head = matte * np.maximum(1.0 - smoothstep(depth, 0.0, 0.10), face)
-    x, _ = _face_coordinates(landmarks, size)
+    x, y = _face_coordinates(landmarks, size)
+    chin_column, chin_row = (int(np.clip(value, 0, size - 1)) for value in landmarks[CHIN, :2])
     jaw = landmarks[list(FACE_OVAL), :2]
     jaw_x = (jaw - axes.centre) @ axes.x_axis / axes.height
     middle, half = 0.5 * (jaw_x.max() + jaw_x.min()), 0.5 * (jaw_x.max() - jaw_x.min())
-    column = 1.0 - smoothstep(np.abs(x - middle), 0.60 * half, 0.90 * half)  # where a neck can be hidden by the jaw
-    hidden = column * smoothstep(depth, -0.42, -0.30)
-    torso = matte * np.maximum(smoothstep(depth, -0.04, -0.01), hidden)
-    chin = int(np.clip(landmarks[CHIN, 1], 0, size - 1))
-    long_hair = standing(matte, chin)
+    width = neck_width(matte, x, y, y[chin_row, chin_column])
+    if width is None or width > WIDEST_NECK * half:
+        width = 0.75 * half
+    neck = float(np.clip(width, 0.6 * half, half))
+    column = 1.0 - smoothstep(np.abs(x - middle), neck - 0.05, neck + 0.05)  # where a neck can be hidden by the jaw
+    hidden = column * smoothstep(depth, -0.42, -0.30) * smoothstep(y, -0.1, 0.0)  # and not above the ears
+    long_hair = standing(matte, chin_row)
+    # What hangs in the air above the chin turns with the head: ear lobes, earrings, short hair.
+    hanging = matte * (1.0 - smoothstep(long_hair / np.maximum(matte, 1e-3), 0.8, 1.0))
+    head = np.maximum(matte * np.maximum(1.0 - smoothstep(depth, 0.0, 0.10), face), hanging)
+    torso = np.maximum(np.minimum(matte * smoothstep(depth, -0.04, -0.01), long_hair), matte * hidden)
     beside = smoothstep(np.abs(x - middle), 0.95 * half, 1.05 * half) * smoothstep(depth, -0.2, -0.06)
     behind = np.maximum(between(torso * long_hair), beside * long_hair)
     torso = np.maximum(torso, matte * behind)

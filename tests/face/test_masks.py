@@ -100,6 +100,21 @@ def test_long_hair_goes_on_behind_the_jaw() -> None:
     assert long.torso[60, 100] == 0  # none behind the eyes
 
 
+def test_an_ear_lobe_in_the_air_belongs_to_the_head() -> None:
+    y, x = np.mgrid[0:SIZE, 0:SIZE] + 0.5
+    lobe = (np.abs(x - 143) < 3) & (np.abs(y - 104) < 8)  # beside the jaw, lower than the mouth, above the shoulders
+    masks = head_masks(np.maximum(bust(), lobe * 1.0), landmarks())
+    assert masks.head[104:111, 143].min() > 0.95 and masks.torso[97:111, 143].max() < 0.05
+
+
+def test_a_neck_as_wide_as_the_jaw_is_hidden_as_wide() -> None:
+    y, x = np.mgrid[0:SIZE, 0:SIZE] + 0.5
+    wide = (np.abs(x - 100) < 29) & (y > 100)
+    masks = head_masks(np.maximum(bust(), wide * 1.0), landmarks())
+    assert masks.torso[100, 76] > 0.5  # 24 pixels beside the middle, where a neck of 20 ends
+    assert head_masks(bust(), landmarks()).torso[100, 76] < 0.5
+
+
 def test_follow_goes_from_head_to_nothing_without_a_step(masks: HeadMasks) -> None:
     assert masks.follow[80, 100] > 0.99
     assert masks.follow[199, 100] < 0.15
