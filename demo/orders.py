@@ -174,7 +174,7 @@ class Talk(NamedTuple):
     language: str
     mouth: float
     head: str
-    head_strength: float
+    energy: float
     blinks: float
     donor: str | None
     seed: float | None
@@ -186,7 +186,7 @@ def _talk(common: Order, asked: Talk) -> Order:
         problem = f"The choice {asked.language!r}, {asked.head!r} does not exist."
         raise OptionError(problem, "Choose from the lists.")
     mouth = as_number("mouth strength", asked.mouth, 0, 2)
-    head_strength = as_number("head motion", asked.head_strength, 0, 2)
+    energy = as_number("energy", asked.energy, 0, 2)
     blinks = as_number("blink rate", asked.blinks, 0, 60)
     number = int(as_number("variation", 0 if asked.seed is None else asked.seed, 0, 2**31 - 1))
 
@@ -194,15 +194,16 @@ def _talk(common: Order, asked: Talk) -> Order:
         given(asked.speech, "recording", "Upload one, or record your voice.")
         check_files(None, asked.speech, asked.donor)
 
-    def perform(pipe: MGGTalkPipeline, avatar: Avatar, on_progress: Progress) -> Performance:
+    def perform(pipe: MGGTalkPipeline, _: Avatar, on_progress: Progress) -> Performance:
         manner = replace(
             pipe.config.speech,
             mouth=mouth,
-            head_motion=HEAD_STYLES[asked.head] * head_strength,
+            energy=energy,
+            head_motion=HEAD_STYLES[asked.head],
             blinks_per_minute=blinks,
         )
         poses = None if asked.donor is None else read_motion(pipe, asked.donor)
-        said = from_speech(pipe, str(asked.speech), number, LANGUAGES[asked.language], on_progress, manner, avatar)
+        said = from_speech(pipe, str(asked.speech), number, LANGUAGES[asked.language], on_progress, manner)
         return said if poses is None else said._replace(motion=with_head_of(said.motion, poses))
 
     return replace(common, check=check, perform=perform, drivers=(asked.speech, asked.donor))
@@ -248,7 +249,7 @@ def _free_view(common: Order, asked: FreeView) -> Order:
         elif asked.motion is not None:
             performance = _short(from_motion_file(pipe, asked.motion))
         elif asked.speech is not None:
-            performance = from_speech(pipe, asked.speech, on_progress=on_progress, avatar=avatar)
+            performance = from_speech(pipe, asked.speech, on_progress=on_progress)
         return around(pipe, avatar, (low, high), performance, PATHS[path])
 
     around_it = {"pose": "absolute", "yaws": VIEWS[view], "fov": fov, "viewer": True}

@@ -83,9 +83,9 @@ def talk_tab(studio: Studio, examples: Examples, column: Column, gallery: list[A
                     list(LANGUAGES), value="auto", label="Language",
                     info="English sounds are known one by one; for others the lips follow the loudness.",
                 )  # fmt: skip
+                energy = gr.Slider(0, 2, 1, step=0.05, label="Energy", info="Of lips, head and brows together")
                 mouth = gr.Slider(0, 1.6, 1, step=0.05, label="Mouth strength")
                 head = gr.Radio(list(HEAD_STYLES), value="natural", label="Head motion")
-                head_strength = gr.Slider(0, 2, 1, step=0.05, label="Head motion strength")
                 blinks = gr.Slider(0, 40, 16, step=1, label="Blinks per minute")
                 donor = _motion_file("Head motion from a motion file (optional)", "talk-donor")
                 seed = gr.Number(
@@ -105,7 +105,7 @@ def talk_tab(studio: Studio, examples: Examples, column: Column, gallery: list[A
         language,
         mouth,
         head,
-        head_strength,
+        energy,
         blinks,
         donor,
         seed,

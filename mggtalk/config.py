@@ -144,6 +144,10 @@ class InpaintConfig:
     side: int = 256  # the residual is predicted on a picture of this side, whatever the size of the frame
 
 
+MOST_ENERGY = 2.0
+"""Greatest :attr:`SpeechConfig.energy`: beyond it lips leave what faces do."""
+
+
 @dataclass(frozen=True)
 class SpeechConfig:
     """Speech to expression by rules."""
@@ -153,28 +157,21 @@ class SpeechConfig:
     blinks_per_minute: float = 16.0  # mean blink rate
     head_motion: float = 1.0  # strength of the invented head motion; 0 keeps the head still
     mouth: float = 1.0  # strength of the lip motion
+    energy: float = 1.0  # how lively all of it is: multiplies lips, head and brows; blinks come as often
 
 
 @dataclass(frozen=True)
 class AudioPriorConfig:
     """The learned residual of the speech rules."""
 
-    width: int = 48  # channels of its layers
-    levels: int = 4  # residual blocks; each doubles the dilation
     taps: int = 9  # of the linear filter over the likely phones or the sounds, 40 ms apart
     region: int = 12  # M, directions of expression that it moves
-    style: int = 8  # S, length of a speaker's style
     encoder: str = ""  # speech encoder whose sounds the filter reads: a folder, or a name; "" reads likely phones
     layer: int = 2  # of the encoder, behind which it is read
     hidden: int = 0  # H, width of that layer
     places: int = 0  # frames of a window of the encoder
     sounds: int = 0  # D, directions of it that are read; 0 without an encoder
-    rules: float = 0.2  # share of the rules that stays in the lips, beside what is learned
-    closing: float = 0.85  # share of the rules' closures (P, B, M, F, V) that is kept
-    mel: float = 0.05  # standard deviation of the mel bands as the network sees them; of all else it is 1
-    source_scale: float = 0.1  # of the source expression, which is in millimetres
-    input_dropout: float = 0.4  # share of the inputs that are left out while it is trained
-    dropout: float = 0.3  # share of each block's change that is
+    closing: float = 0.85  # how far the rules' closures (P, B, M, F, V) take the place of what is learned
 
 
 ENCODED = AudioPriorConfig(taps=5, closing=0.7, encoder="smart-turn-v3.2", hidden=384, places=400, sounds=96)

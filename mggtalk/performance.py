@@ -93,7 +93,6 @@ def from_speech(
     language: str | None = None,
     on_progress: Progress = no_progress,
     manner: SpeechConfig | None = None,
-    avatar: Avatar | None = None,
     voice: Voice | None = None,
 ) -> Performance:
     """The motion of a recording, with the recording as its sound.
@@ -105,10 +104,9 @@ def from_speech(
         language: See :meth:`MGGTalkPipeline.listen`.
         on_progress: Called with stage, steps done and steps in all.
         manner: See :meth:`MGGTalkPipeline.listen`.
-        avatar: Who is to speak, if it is known.
         voice: How the speaker moves the lips; the average one by default.
     """
-    return Performance(pipe.listen(speech, seed, language, on_progress, manner, avatar, voice), speech)
+    return Performance(pipe.listen(speech, seed, language, on_progress, manner, voice), speech)
 
 
 def from_motion_file(pipe: MGGTalkPipeline, path: str | Path) -> Performance:

@@ -32,7 +32,7 @@ from mggtalk.inpaint.image_renderer import ImageRenderer
 from mggtalk.media.sound import Sound, check_speech, read_sound
 from mggtalk.motion.deformation import DeformationMLP
 from mggtalk.motion.driver import Tracking, check_fits, track_driver, track_file
-from mggtalk.motion.retarget import PoseMode, close_lips
+from mggtalk.motion.retarget import PoseMode
 from mggtalk.motion.style import Style, perform
 from mggtalk.nets.maps import to_float
 from mggtalk.nets.unet import ResidualUNet
@@ -329,7 +329,6 @@ class MGGTalkPipeline:
         language: str | None = None,
         on_progress: Progress = no_progress,
         manner: SpeechConfig | None = None,
-        avatar: Avatar | None = None,
         voice: Voice | None = None,
     ) -> Motion:
         """Turn speech into motion: lips, head and blinks.
@@ -343,7 +342,6 @@ class MGGTalkPipeline:
                 spectrum; None decides by itself.
             on_progress: Called with stage, steps done and steps in all.
             manner: Strength of head and mouth and rate of blinks, instead of the pipeline's own.
-            avatar: Who is to speak, if it is known: the prior takes the face at rest into account.
             voice: Of the speaker, from ``python -m mggtalk voice`` (:func:`mggtalk.speech.voice_file.load_voice`);
                 average by default.
 
@@ -362,8 +360,7 @@ class MGGTalkPipeline:
             sound = measure(read_sound(speech, rate, self.config.media), ears)
         check_speech(sound)
         ratio = self.config.render.focal_ratio
-        rest = None if avatar is None else close_lips(self.face_model, avatar.identity, avatar.expression)
-        speaker = Speaker(prior, rest, voice)
+        speaker = Speaker(prior, voice)
         motion = listen(sound, self.face_model, manner, seed, language, on_progress, ratio, speaker)
         notes = () if ears is not None else encoder_notes(self.encoded_prior)
         return motion.with_(notes=(*notes, *motion.notes))

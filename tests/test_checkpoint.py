@@ -165,8 +165,8 @@ def test_configuration_survives_json(config: PipelineConfig) -> None:
 
 
 def test_keys_that_a_part_leaves_out_take_the_defaults_of_that_part() -> None:
-    found = config_from_dict(PipelineConfig, {"encoded_prior": {"width": 24}})
-    assert found.encoded_prior == replace(PipelineConfig().encoded_prior, width=24)
+    found = config_from_dict(PipelineConfig, {"encoded_prior": {"taps": 7}})
+    assert found.encoded_prior == replace(PipelineConfig().encoded_prior, taps=7)
     assert found.encoded_prior.encoder, "a prior that hears with an encoder must not lose it"
 
 

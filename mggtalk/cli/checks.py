@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mggtalk.config import (
+    MOST_ENERGY,
     Ablation,
     check_consent,
     check_field_of_view,
@@ -20,6 +21,7 @@ from mggtalk.config import (
     check_yaw,
 )
 from mggtalk.errors import OptionError
+from mggtalk.runtime.cache import cache_folder
 
 PATHS = (
     "adapter", "audio", "avatar", "background", "clip", "clips", "corpus", "csv", "driving", "encoder", "file",
@@ -104,6 +106,8 @@ def _check_video(options: argparse.Namespace) -> None:
         check_follow(vars(options).get("regions", ["all"]), options.gaze)
     if options.device.split(":")[0] not in ("cpu", "cuda"):
         raise OptionError(f"Frames cannot be made on the device {options.device!r}.", "Use cpu or cuda.")
+    if not 0.0 <= vars(options).get("energy", 1.0) <= MOST_ENERGY:
+        raise OptionError(f"The energy is {options.energy:g}.", f"Choose 0 to {MOST_ENERGY:g}; 1 is natural.")
     _check_person(options)
     _check_performance(options)
 
@@ -254,13 +258,19 @@ def _check_train(options: argparse.Namespace) -> None:
     from mggtalk.training.speech.config import SpeechTrainConfig
 
     spoken = options.recipe == SPEECH
-    config = changed(SpeechTrainConfig(), options.set) if spoken else recipe(options.recipe, options.set)
-    steps = config.steps if options.steps is None else options.steps
-    if steps < 1:
-        raise OptionError(f"The number of steps is {steps}.", "Give 1 or more.")
+    if spoken:
+        changed(SpeechTrainConfig(), options.set)
+        if options.steps is not None:
+            raise OptionError("The recipe speech takes no steps: it is solved in closed form.", "Leave --steps out.")
+    else:
+        config = recipe(options.recipe, options.set)
+        steps = config.steps if options.steps is None else options.steps
+        if steps < 1:
+            raise OptionError(f"The number of steps is {steps}.", "Give 1 or more.")
     for name in ("corpus", "clips", "speech", "tracks", "encoder"):
         folder = vars(options)[name]
-        if folder is not None and not Path(folder).is_dir():
+        kept = name == "encoder" and folder is not None and (cache_folder() / folder).is_dir()  # fetched before
+        if folder is not None and not kept and not Path(folder).is_dir():
             raise OptionError(f"There is no folder {folder!r} for --{name}.", "Check the name.")
     Ablation.of(options.ablate)
     if spoken and options.clips is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -54,7 +55,7 @@ def reenact(options: argparse.Namespace, on_progress: Progress) -> list[str]:
         Lines for the user: notes, then the paths written.
     """
     pipe, avatar = open_portrait(options, on_progress)
-    performance = drive(pipe, avatar, options, on_progress)
+    performance = drive(pipe, options, on_progress)
     return write_video(pipe, avatar, performance, options.pose, options, on_progress)
 
 
@@ -62,9 +63,8 @@ def talk(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     """Drive a portrait by speech, and its head by a motion file if there is one. Like :func:`reenact`."""
     pipe, avatar = open_portrait(options, on_progress)
     voice = None if options.voice is None else load_voice(options.voice, pipe.lip_prior()[0].config)
-    performance = from_speech(
-        pipe, options.audio, options.seed, options.language, on_progress, avatar=avatar, voice=voice
-    )
+    manner = replace(pipe.config.speech, energy=options.energy)
+    performance = from_speech(pipe, options.audio, options.seed, options.language, on_progress, manner, voice)
     if options.motion is not None:
         poses = read_motion(pipe, options.motion)
         performance = performance._replace(motion=with_head_of(performance.motion, poses))
@@ -75,7 +75,7 @@ def orbit(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     """Show a portrait from a moving viewpoint, still or driven. Like :func:`reenact`."""
     pipe, avatar = open_portrait(options, on_progress)
     driven = any((options.driving, options.audio, options.motion))
-    performance = around(pipe, avatar, options.yaw, drive(pipe, avatar, options, on_progress) if driven else None)
+    performance = around(pipe, avatar, options.yaw, drive(pipe, options, on_progress) if driven else None)
     lines = write_video(pipe, avatar, performance, "absolute", options, on_progress, options.fov)
     if options.ply is not None:
         save_ply(pipe.splat(avatar, performance.motion[0]), Path(options.ply))
@@ -97,7 +97,7 @@ def export(options: argparse.Namespace, on_progress: Progress) -> list[str]:
 
     pipe, avatar = open_portrait(options, on_progress)
     driven = any((options.driving, options.audio, options.motion))
-    performance = drive(pipe, avatar, options, on_progress) if driven else None
+    performance = drive(pipe, options, on_progress) if driven else None
     avatar = avatar if options.consent is None else avatar.with_(consent=options.consent)
     return [*as_notes(avatar.notes), *export_head(pipe, avatar, performance, options.out, on_progress)]
 
@@ -258,13 +258,14 @@ def open_portrait(options: argparse.Namespace, on_progress: Progress) -> tuple[M
     return pipe, pipe.prepare(options.portrait, options.crop, options.face, on_progress, options.depth)
 
 
-def drive(pipe: MGGTalkPipeline, avatar: Avatar, options: argparse.Namespace, on_progress: Progress) -> Performance:
+def drive(pipe: MGGTalkPipeline, options: argparse.Namespace, on_progress: Progress) -> Performance:
     """The performance that the options name: a video, a recording or a motion file."""
     if options.driving is not None:
         return from_video(pipe, options.driving, options.driver_face, on_progress)
     if options.motion is not None:
         return from_motion_file(pipe, options.motion)
-    return from_speech(pipe, options.audio, options.seed, options.language, on_progress, avatar=avatar)
+    manner = replace(pipe.config.speech, energy=options.energy)
+    return from_speech(pipe, options.audio, options.seed, options.language, on_progress, manner)
 
 
 def write_video(

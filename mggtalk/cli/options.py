@@ -101,6 +101,13 @@ def add_speech(parser: argparse.ArgumentParser) -> None:
         metavar="CODE",
         help="en: English phones; another code: loudness; auto: decide by the recording (default)",
     )
+    parser.add_argument(
+        "--energy",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="how lively lips, head and brows are, 0 to 2 (default 1)",
+    )
 
 
 def add_driver(parser: argparse.ArgumentParser, video: str, speech: str = "", required: bool = False) -> None:

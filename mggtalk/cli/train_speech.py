@@ -21,7 +21,7 @@ from mggtalk.training.speech.config import SpeechTrainConfig
 from mggtalk.training.speech.listening import fit_ears
 from mggtalk.training.speech.scores import table
 from mggtalk.training.speech.sync import synchronise
-from mggtalk.training.speech.train import quiet_clips, train_prior, with_variants
+from mggtalk.training.speech.train import train_prior, with_variants
 
 
 def _encoder(name: str, layer: int) -> SpeechEncoder:
@@ -36,7 +36,7 @@ def train_speech(options: argparse.Namespace, on_progress: Progress) -> list[str
     """Train the audio prior on clips in which somebody speaks.
 
     Args:
-        options: Of the command line: ``clips``, ``csv``, ``tracks``, ``weights``, ``out``, ``steps``, ``set``,
+        options: Of the command line: ``clips``, ``csv``, ``tracks``, ``weights``, ``out``, ``set``,
             ``encoder`` and ``speech``.
         on_progress: Called with stage, steps done and steps in all.
 
@@ -47,8 +47,6 @@ def train_speech(options: argparse.Namespace, on_progress: Progress) -> list[str
         OptionError: If there are no clips, or none that can teach.
     """
     config = changed(SpeechTrainConfig(), options.set)
-    if options.steps is not None:
-        config = replace(config, steps=options.steps)
     encoder = None if options.encoder is None else _encoder(options.encoder, config.layer)
     if options.csv is not None:
         check_readable(options.csv, "table")
@@ -81,8 +79,7 @@ def train_speech(options: argparse.Namespace, on_progress: Progress) -> list[str
             sounds=config.sounds,
         )
     clips = with_variants(teachers, face_model, config.augment, config.seed, on_progress, ears)
-    silent = quiet_clips(clips[0], face_model, config.augment, config.seed, ears)
-    prior = train_prior(clips, silent, face_model, config, size, ears, on_progress)
+    prior = train_prior(clips, face_model, size, ears)
     if encoder is None:
         pipe.audio_prior, pipe.encoded_prior = prior, AudioPrior(pipe.config.encoded_prior)
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -274,8 +274,9 @@ def _clip_from(entry: dict[str, Any]) -> ClipScore:
 
 def _speech_from(entry: dict[str, Any]) -> SpeechScore:
     """Scores of lips that a sound moves; null is NaN."""
-    counts = {"closures": Count(*entry["closures"]), "pauses": tuple(Count(*count) for count in entry["pauses"])}
-    return SpeechScore(**_numbers({name: entry[name] for name in entry if name not in counts}), **counts)
+    score = SpeechScore(closures=Count(*entry["closures"]), pauses=tuple(Count(*count) for count in entry["pauses"]))
+    numbers = _numbers({name: value for name, value in entry.items() if name not in ("closures", "pauses")})
+    return replace(score, **numbers)  # type: ignore[arg-type]
 
 
 def _scores_from(entry: dict[str, Any]) -> Scores:

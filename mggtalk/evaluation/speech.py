@@ -162,7 +162,7 @@ def judge_sync(true: Lips, judge: Lips) -> AudioVisual:
 
 
 def count_closures(gap: np.ndarray, speech: Speech, fps: float) -> Count:
-    """Phones P, B and M, and how many of them close the lips in one of their frames, or in the nearest ones.
+    """Phones P, B and M, and how many of them close the lips in one of their frames or one beside.
 
     Args:
         gap: :attr:`Lips.gap`, ``[T]``.
@@ -172,7 +172,7 @@ def count_closures(gap: np.ndarray, speech: Speech, fps: float) -> Count:
     said = [phone for phone in speech.said if phone.name in BILABIALS and phone.start * fps < len(gap) - 1]
     hits = 0
     for phone in said:
-        first, last = math.floor(phone.start * fps), math.ceil(phone.end * fps)
+        first, last = math.floor(phone.start * fps) - 1, math.ceil(phone.end * fps)
         hits += bool(gap[max(first, 0) : last + 1].min() <= CLOSED)
     return Count(hits, len(said))
 

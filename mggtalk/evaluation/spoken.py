@@ -25,8 +25,8 @@ class Listener(Protocol):
 
     face_model: Any
 
-    def listen(self, speech: Path, *, avatar: Any) -> Motion:
-        """Motion of a recording, relative to a relaxed face, for an avatar."""
+    def listen(self, speech: Path) -> Motion:
+        """Motion of a recording, relative to a relaxed face."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Spoken:
 
     def listen(self, method: Listener, avatar: Any) -> Motion:
         """Let a method move an avatar by the sound: T frames, at the clip's moments."""
-        made = method.listen(self.path, avatar=avatar)
+        made = method.listen(self.path)
         moments = np.round(np.arange(len(self.real)) / self.real.fps * made.fps).astype(int).clip(max=len(made) - 1)
         return retarget(select(made, moments.tolist(), self.real.fps), avatar, "relative", method.face_model)
 
@@ -60,7 +60,7 @@ class Spoken:
         true = self._lips(method, avatar, self._seen(method, avatar))
         config = SpeechConfig(fps=self.real.fps)
         rest = close_lips(method.face_model, avatar.identity, avatar.expression)
-        made = listen(self.sound, method.face_model, config, speaker=Speaker(prior, rest)).expression[: len(self.real)]
+        made = listen(self.sound, method.face_model, config, speaker=Speaker(prior)).expression[: len(self.real)]
         made = torch.cat([made, made[-1:].expand(len(self.real) - len(made), -1)]) + rest  # sound may end earlier
         judged = Lips.of(method.face_model, avatar.identity, made, rest)
         return score_lips(true, true, self.speech, self.real.fps), judge_sync(true, judged)

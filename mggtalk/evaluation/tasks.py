@@ -75,8 +75,8 @@ class Reenactor(Protocol):
     def track_frames(self, frames: Iterable[np.ndarray], fps: float) -> Motion:
         """Motion with landmarks of frames uint8 ``[H, H, 3]``, which are read once, in order."""
 
-    def listen(self, speech: Path, *, avatar: Any) -> Motion:
-        """Motion of a recording, relative to a relaxed face, for an avatar."""
+    def listen(self, speech: Path) -> Motion:
+        """Motion of a recording, relative to a relaxed face."""
 
     def animate(self, avatar: Any, motion: Motion, size: int, pose: Any) -> Iterable[np.ndarray]:
         """Frames uint8 ``[size, size, 3]`` of an avatar, with ``pose="absolute"``."""

@@ -104,6 +104,7 @@ def eyes_and_brows(
     generator: np.random.Generator,
     blinks_per_minute: float,
     head_degrees: np.ndarray | None = None,
+    energy: float = 1.0,
 ) -> np.ndarray:
     """Blendshape weights of lids, gaze and brows.
 
@@ -114,6 +115,7 @@ def eyes_and_brows(
         generator: Source of chance.
         blinks_per_minute: Mean rate.
         head_degrees: Pitch and yaw of the head ``[T, 2]``, against which the gaze stays on the viewer.
+        energy: Multiplies the brows.
 
     Returns:
         ``[T, 52]`` float32; other weights are zero.
@@ -126,7 +128,7 @@ def eyes_and_brows(
     gaze /= DEGREES_PER_WEIGHT
     left, right = np.maximum(gaze[:, 0], 0.0), np.maximum(-gaze[:, 0], 0.0)  # [T], [T]
     up, down = np.maximum(gaze[:, 1], 0.0), np.maximum(-gaze[:, 1], 0.0)
-    brows = _brows(features, np.arange(frames) / fps, generator)
+    brows = energy * _brows(features, np.arange(frames) / fps, generator)
     curves = {
         "eyeBlinkLeft": lids, "eyeBlinkRight": lids,
         "eyeLookOutLeft": left, "eyeLookInRight": left, "eyeLookInLeft": right, "eyeLookOutRight": right,

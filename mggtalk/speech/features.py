@@ -1,4 +1,4 @@
-"""Measurements of a recording: mel spectrogram, loudness, spectral shape and where somebody speaks.
+"""Measurements of a recording: loudness, spectral shape and where somebody speaks.
 
 All curves share one clock of :data:`FRAMES_PER_SECOND` frames; frame ``i`` is centred on the time ``i / 80`` s. The
 sound is read once, piece by piece, and not kept.
@@ -7,7 +7,6 @@ sound is read once, piece by piece, and not kept.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -30,14 +29,8 @@ HOP = 200
 FRAMES_PER_SECOND = RATE / HOP
 """80 frames a second."""
 
-N_MELS = 80
-"""Mel bands."""
-
-MEL_RANGE = (55.0, 7600.0)
-"""Lowest and highest frequency of the bands, Hz."""
-
 PRE_EMPHASIS = 0.97
-"""Coefficient of the first-order high-pass filter in front of the mel spectrogram."""
+"""Coefficient of the first-order high-pass filter in front of the cepstra."""
 
 OPENNESS_RANGE = 28.0
 """Decibels between a closed and an open mouth in the band of the vowels."""
@@ -58,7 +51,6 @@ STEADY_SECONDS = 1.0
 class SpeechFeatures(NamedTuple):
     """Curves over F frames of 12.5 ms."""
 
-    mel: np.ndarray  # [F, 80] float16, decibels scaled to [-4, 4]
     loudness: np.ndarray  # [F] float32; 0 at the gate, 1 at the level of this speaker's loud syllables
     active: np.ndarray  # [F] bool, somebody speaks
     openness: np.ndarray  # [F] float32 in [0, 1]: strength of the band 500-3000 Hz, which a closed mouth takes away
@@ -72,7 +64,7 @@ class SpeechFeatures(NamedTuple):
 
 
 class Recording(NamedTuple):
-    """All that is kept of a sound: 25 kB a second."""
+    """All that is kept of a sound: 7 kB a second, 17 kB with an encoder."""
 
     features: SpeechFeatures
     cepstra: np.ndarray  # [C, 13] float32, see :mod:`mggtalk.speech.acoustic`
@@ -90,36 +82,6 @@ def hertz_to_mel(hertz: np.ndarray) -> np.ndarray:
     """Slaney's mel scale: linear below 1 kHz (15 mels there), logarithmic above (27 steps for a factor 6.4)."""
     hertz = np.asarray(hertz, np.float64)
     return np.where(hertz < 1000.0, hertz * 0.015, 15.0 + 27.0 * np.log(np.maximum(hertz, 1.0) / 1000.0) / np.log(6.4))
-
-
-def mel_to_hertz(mel: np.ndarray) -> np.ndarray:
-    """Inverse of :func:`hertz_to_mel`."""
-    mel = np.asarray(mel, np.float64)
-    return np.where(mel < 15.0, mel / 0.015, 1000.0 * 6.4 ** ((np.maximum(mel, 15.0) - 15.0) / 27.0))
-
-
-@lru_cache(maxsize=1)
-def mel_filters() -> np.ndarray:
-    """Triangular filters of equal area, ``[80, 401]`` float32: their sum over each band's width in Hz is one."""
-    low, high = hertz_to_mel(np.array(MEL_RANGE))
-    corners = mel_to_hertz(np.linspace(low, high, N_MELS + 2))  # [82]
-    bins = np.fft.rfftfreq(N_FFT, 1.0 / RATE)  # [401]
-    rising = (bins - corners[:-2, None]) / np.diff(corners)[:-1, None]  # [80, 401]
-    falling = (corners[2:, None] - bins) / np.diff(corners)[1:, None]  # [80, 401]
-    filters = np.clip(np.minimum(rising, falling), 0.0, None)
-    return (filters * (2.0 / (corners[2:] - corners[:-2]))[:, None]).astype(np.float32)
-
-
-def mel_spectrogram(samples: np.ndarray) -> np.ndarray:
-    """Mel spectrogram as the networks of the field take it.
-
-    Args:
-        samples: float ``[N]`` at 16 kHz.
-
-    Returns:
-        ``[N // 200 + 1, 80]`` float32 in [-4, 4]; 4 is 20 dB over a unit of magnitude, -4 is 100 dB below that.
-    """
-    return np.concatenate([_mel(piece) for (_, piece) in _pieces([samples])])
 
 
 def analyse(sound: Sound) -> SpeechFeatures:
@@ -166,10 +128,9 @@ def measure(blocks: Iterable[np.ndarray], ears: Ears | None = None) -> Recording
                 hearing.feed(block)
             yield block
 
-    mels, levels, values = [], [], []
+    levels, values = [], []
     edge = CONTEXT - acoustic.WINDOW // 2
     for raw, emphasised in _pieces(counted()):
-        mels.append(_mel(emphasised).astype(np.float16))
         levels.append(_band_levels(raw))
         values.append(acoustic.cepstra(emphasised[edge : len(emphasised) - edge]))
     bands = _Bands(*(np.concatenate(parts) for parts in zip(*levels)))
@@ -180,7 +141,6 @@ def measure(blocks: Iterable[np.ndarray], ears: Ears | None = None) -> Recording
         loudness * 3.0, 0.0, 1.0
     )
     features = SpeechFeatures(
-        mel=np.concatenate(mels),
         loudness=loudness.astype(np.float32),
         active=active,
         openness=openness.astype(np.float32),
@@ -243,12 +203,6 @@ def _band_levels(piece: np.ndarray) -> _Bands:
         centroid=np.clip((centre - low) / (high - low), 0.0, 1.0),
         frication=energy(3500.0, 7900.0) / (whole + energy(7000.0, 7900.0)),
     )
-
-
-def _mel(piece: np.ndarray) -> np.ndarray:
-    """Mel spectrogram of a piece behind the high-pass filter, with its context: ``[f, 80]`` float32."""
-    decibels = 20.0 * np.log10(np.maximum(_magnitudes(piece) @ mel_filters().T, 1e-5)) - 20.0  # [f, 80]
-    return np.clip(8.0 * (decibels + 100.0) / 100.0 - 4.0, -4.0, 4.0).astype(np.float32)
 
 
 def _magnitudes(piece: np.ndarray) -> np.ndarray:

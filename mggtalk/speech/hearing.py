@@ -51,7 +51,6 @@ class Speech(NamedTuple):
     said: tuple[Phone, ...]  # phones that agree with what is measured, without silence
     trust: float  # share of the phones in the lips
     seconds: float  # length
-    mel: np.ndarray  # [80] mean of the whole recording's spectra while somebody speaks
     centroid: tuple[float, float, float]  # low, middle and high of the whole recording's vowels
     track: PhoneTrack | None  # all phones of the whole recording; None when nobody speaks
     sounds: np.ndarray | None  # [F, D] float16, 50 frames a second, of a speech encoder; None without one
@@ -99,14 +98,12 @@ def speech_of(
 ) -> Speech:
     """Put together what is known of a recording; see :class:`Speech`."""
     features = recording.features
-    spoken = features.mel[features.active] if features.active.any() else features.mel
     return Speech(
         features=features,
         likely=likely,
         said=said,
         trust=trust,
         seconds=recording.seconds,
-        mel=spoken.mean(0, dtype=np.float64).astype(np.float32),
         centroid=centroid_range(features),
         track=track,
         sounds=recording.sounds,

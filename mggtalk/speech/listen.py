@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mggtalk.config import RenderConfig, SpeechConfig
+from mggtalk.config import MOST_ENERGY, RenderConfig, SpeechConfig
 from mggtalk.errors import OptionError
+from mggtalk.face.blendshapes import INDEX, NAMES
 from mggtalk.face.face_model import FaceModel
 from mggtalk.geometry import rotation_to_euler
 from mggtalk.media.sound import Sound
@@ -23,11 +24,12 @@ from mggtalk.runtime.progress import Progress, no_progress
 from mggtalk.scene import Motion
 from mggtalk.speech.audio_prior import AudioPrior, Voice, blend
 from mggtalk.speech.blinks import eyes_and_brows
+from mggtalk.speech.contact import meet_lips
 from mggtalk.speech.features import Recording, record
 from mggtalk.speech.head_motion import head_motion
 from mggtalk.speech.hearing import GOOD_FIT, MARGIN, Speech, rule_curves, understand
-from mggtalk.speech.speech_inputs import speech_inputs
-from mggtalk.speech.visemes import LEAD, lip_contact, mouth_at
+from mggtalk.speech.speech_inputs import breaths, speech_inputs
+from mggtalk.speech.visemes import BILABIALS, LEAD, closures, lip_contact, mouth_at
 
 BLOCK_SECONDS = 60
 """Seconds of speech whose curves are in memory at a time."""
@@ -38,6 +40,9 @@ LEARNED_NOTE = "The lips follow the learned audio prior."
 RULES_NOTE = "The lips follow rules alone: no trained audio prior is used."
 """Says that none was."""
 
+BREATH_WEIGHT = 0.1
+"""Of ``jawOpen`` at the height of a breath."""
+
 NOTED_TRUST = 0.6
 """Below this the user is told."""
 
@@ -46,7 +51,6 @@ class Speaker(NamedTuple):
     """A speaker, as far as one is known."""
 
     prior: AudioPrior | None = None  # what was learned; without it, or untrained, the rules move the lips alone
-    source: Tensor | None = None  # [K] expression at rest of the portrait
     voice: Voice | None = None  # how the speaker moves the lips; the average one by default
 
 
@@ -59,8 +63,8 @@ class SpeechCurves(NamedTuple):
 
     weights: np.ndarray  # [T, 52] float32, relative to a face at rest
     speech: Speech
-    rules: np.ndarray  # [C, 52] float32, 100 frames a second: the mouth before closures are cut in, at full strength
     closed: np.ndarray  # [T] float32 in [0, 1]: how far lips meet each other or the teeth
+    met: np.ndarray  # [T] float32 in [0, 1]: how far they meet each other
 
 
 def listen(
@@ -103,10 +107,11 @@ def listen(
     speech = understand(recording, language, on_progress)
     frames = max(1, round(recording.seconds * config.fps))
     head_chance, eye_chance = (np.random.default_rng(stream) for stream in np.random.SeedSequence(seed).spawn(2))
-    rotation, translation = head_motion(speech.features, frames, config.fps, head_chance, config.head_motion)
+    strength = config.energy * config.head_motion
+    rotation, translation = head_motion(speech.features, frames, config.fps, head_chance, strength)
     head_degrees = np.degrees(rotation_to_euler(rotation)[:, :2].numpy())  # [T, 2]
     eyes = eyes_and_brows(
-        speech.features, frames, config.fps, eye_chance, config.blinks_per_minute, head_degrees
+        speech.features, frames, config.fps, eye_chance, config.blinks_per_minute, head_degrees, config.energy
     )  # [T, 52]
     learned = prior if speech.trust > 0.0 else None  # music has no phones
     speaker = speaker._replace(prior=learned)
@@ -158,23 +163,34 @@ def lips(
     curves = mouth_curves(speech.part(start, end), np.arange(first, last) / config.fps - start, config)
     inside = slice(low - first, high - first)
     rules = face_model.from_blendshapes(torch.from_numpy(curves.weights[inside]).to(face_model.mean)).float().cpu()
-    prior = speaker.prior
-    if prior is None:
-        return rules
-    inputs = speech_inputs(curves.speech, curves.rules)
-    residual = prior.listen(inputs, np.arange(low, high) / config.fps - start, speaker.source, speaker.voice)  # [t, K]
-    return blend(rules, config.mouth * residual, torch.from_numpy(curves.closed[inside]), prior.config)
+    moments = np.arange(low, high) / config.fps - start  # [t]
+    made, prior = rules, speaker.prior
+    if prior is not None:
+        learned = config.energy * config.mouth * prior.listen(speech_inputs(curves.speech), moments, speaker.voice)
+        made = blend(rules, learned, torch.from_numpy(curves.closed[inside]), prior.config)
+    made = meet_lips(face_model, made, torch.from_numpy(curves.met[inside]))
+    return made + face_model.from_blendshapes(_breathe(curves.speech, moments).to(face_model.mean)).float().cpu()
+
+
+def _breathe(speech: Speech, moments: np.ndarray) -> Tensor:
+    """Blendshape weights ``[t, 52]`` of the breaths at some moments, seconds."""
+    weights = torch.zeros(len(moments), len(NAMES))
+    weights[:, INDEX["jawOpen"]] = BREATH_WEIGHT * torch.from_numpy(breaths(speech.features.active, moments))
+    return weights
 
 
 def mouth_curves(speech: Speech, moments: np.ndarray, config: SpeechConfig) -> SpeechCurves:
     """Apply the rules to speech at some moments ``[T]``, seconds; eyes and brows are left at rest."""
     rules = rule_curves(speech)  # [C, 52]
-    weights = config.mouth * mouth_at(rules, speech.said, moments + LEAD, config.fps)  # [T, 52]
-    return SpeechCurves(np.clip(weights, 0.0, 1.0), speech, rules, lip_contact(speech.said, moments + LEAD))
+    weights = config.energy * config.mouth * mouth_at(rules, speech.said, moments + LEAD, config.fps)  # [T, 52]
+    met = closures(speech.said, BILABIALS, moments + LEAD)
+    return SpeechCurves(np.clip(weights, 0.0, 1.0), speech, lip_contact(speech.said, moments + LEAD), met)
 
 
 def _check(config: SpeechConfig, language: str | None) -> None:
     """Refuse values that make no sense."""
+    if not 0.0 <= config.energy <= MOST_ENERGY:
+        raise OptionError(f"The energy is {config.energy:g}.", f"Choose 0 to {MOST_ENERGY:g}; 1 is natural.")
     if not 1.0 <= config.fps <= 120.0:
         raise OptionError(f"The frame rate of speech is {config.fps}.", "Choose 1 to 120 frames a second.")
     if language is not None and not (2 <= len(language) <= 8 and language.replace("-", "").isalpha()):

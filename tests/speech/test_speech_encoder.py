@@ -159,9 +159,7 @@ def test_the_place_in_the_window_is_taken_away(folders: dict[str, Path], noise: 
 @pytest.fixture(scope="module")
 def encoded(folders: dict[str, Path], hello: Sound, face_model: FaceModel) -> AudioPrior:
     """A prior with random weights that hears with an encoder."""
-    config = AudioPriorConfig(
-        width=16, levels=2, encoder=str(folders["whisper"]), hidden=WIDTH, places=200, sounds=6, taps=5
-    )
+    config = AudioPriorConfig(encoder=str(folders["whisper"]), hidden=WIDTH, places=200, sounds=6, taps=5)
     torch.manual_seed(0)
     prior = AudioPrior(config).eval().requires_grad_(False)
     ears = fit_ears(SpeechEncoder(folders["whisper"], 2), [hello], 6)

@@ -34,9 +34,7 @@ JAW = INDEX["jawOpen"]
 def steady(frames, active=True):
     """Features of a steady loud vowel, or of silence."""
     level = np.full(frames, float(active), np.float32)
-    return SpeechFeatures(
-        np.zeros((frames, 80), np.float32), level, np.full(frames, active), level, level * 0.5, level * 0
-    )
+    return SpeechFeatures(level, np.full(frames, active), level, level * 0.5, level * 0)
 
 
 def opening_of(face_model, expression):
@@ -264,10 +262,9 @@ def test_strengths_of_zero_keep_still(hello, face_model):
 
 def test_blocks_leave_no_seam(hello, face_model, monkeypatch):
     torch.manual_seed(0)
-    prior = AudioPrior(AudioPriorConfig(width=16)).eval()
+    prior = AudioPrior(AudioPriorConfig()).eval()
     prior.region.copy_(mouth_region(face_model, prior.config.region))
-    for part in (prior.last, prior.linear):
-        torch.nn.init.normal_(part.weight, std=0.5)
+    torch.nn.init.normal_(prior.linear.weight, std=0.5)
     sound = hello._replace(samples=np.tile(hello.samples, 3))
     config = SpeechConfig(fps=29.97)
     whole = listen(sound, face_model, config, speaker=Speaker(prior))

@@ -1,4 +1,4 @@
-"""Other voices, rooms and tempos for the same lips, and sounds for which lips stay closed."""
+"""Other voices, rooms and tempos for the same lips."""
 
 from __future__ import annotations
 
@@ -87,41 +87,3 @@ def coloured_noise(count: int, slope: float, generator: np.random.Generator) -> 
     frequency = np.maximum(np.fft.rfftfreq(count, 1.0 / 16000), 50.0)
     noise = np.fft.irfft(spectrum * frequency ** (-slope / 2.0), count)
     return (noise / max(float(noise.std()), 1e-9)).astype(np.float32)
-
-
-def music(seconds: float, generator: np.random.Generator) -> Sound:
-    """Made-up music: chords of decaying harmonics in a key, a bass, and noise for a drum.
-
-    Args:
-        seconds: Its length.
-        generator: Source of chance.
-
-    Returns:
-        A sound at 16 kHz.
-    """
-    rate = 16000
-    samples = np.zeros(int(seconds * rate), np.float32)
-    scale = np.array([0, 2, 4, 5, 7, 9, 11])
-    root = generator.uniform(110.0, 220.0)
-    beat = generator.uniform(0.25, 0.6)
-    richness, decay = int(generator.integers(3, 12)), generator.uniform(0.1, 0.8)
-    start = 0.0
-    while start < seconds:
-        degree = int(generator.integers(7))
-        notes = [int(scale[(degree + step) % 7]) + 12 * ((degree + step) // 7) for step in (0, 2, 4)]
-        length = min(2.0 * beat, seconds - start)
-        time = np.arange(int(length * rate)) / rate
-        envelope = np.exp(-time / decay) * np.clip(time / 0.01, 0.0, 1.0)
-        at = int(start * rate)
-        for note in (*notes, notes[0] - 12):
-            pitch = root * 2.0 ** (note / 12.0)
-            for harmonic in range(1, richness):
-                if pitch * harmonic < 7000.0:
-                    phase = generator.uniform(0.0, 2.0 * math.pi)
-                    tone = np.sin(2.0 * math.pi * pitch * harmonic * time + phase) / harmonic
-                    samples[at : at + len(time)] += (envelope * tone).astype(np.float32)
-        if generator.random() < 0.6:
-            drum = coloured_noise(len(time), 0.5, generator) * np.exp(-time / 0.05)
-            samples[at : at + len(time)] += drum.astype(np.float32)
-        start += beat
-    return Sound((0.5 * samples / max(float(np.abs(samples).max()), 1e-6)).astype(np.float32), rate)

@@ -164,7 +164,7 @@ def _hear(clip: SpeechClip, sound: Sound, speed: float, face_model: FaceModel, e
     moments = clip.moments(speed) + LEAD
     weights = mouth_at(rules, speech.said, moments, clip.fps)  # [T, 52]
     return Heard(
-        inputs=speech_inputs(speech, rules),
+        inputs=speech_inputs(speech),
         rules=face_model.from_blendshapes(torch.from_numpy(weights)),
         closed=torch.from_numpy(lip_contact(speech.said, moments)),
         speed=speed,

@@ -15,8 +15,6 @@ class SpeechLossConfig:
     lips: float = 1.0  # squared distance of the vertices of lips and chin
     gap: float = 1.0  # squared error of the gap between the inner lips
     velocity: float = 0.5  # squared error of the vertices' change from frame to frame
-    size: float = 0.02  # squared residual: what nothing speaks for is left to the rules
-    style: float = 0.01  # squared styles: zero stays the average
 
 
 @dataclass(frozen=True)
@@ -40,28 +38,14 @@ class SpeechAugmentConfig:
     semitones: float = 3.0  # greatest change of pitch alone
     noise: tuple[float, float] = (5.0, 30.0)  # signal to noise ratio, decibels
     tilt: float = 6.0  # greatest rise or fall of the spectrum, decibels an octave over 2
-    silent: int = 6  # recordings of made-up music and noise, for which the lips stay closed
 
 
 @dataclass(frozen=True)
 class SpeechTrainConfig:
     """One training run; saved beside its weights."""
 
-    steps: int = 100  # optimiser steps
-    learning_rate: float = 3e-4  # AdamW's; it falls to zero as a cosine
-    warmup: int = 20  # steps over which it rises
-    weight_decay: float = 0.05
-    ema: float = 0.98  # decay of the averaged weights, which are what is saved
-    clip_norm: float = 1.0  # largest norm of the gradient
-    batch: int = 8  # pieces of clips per step
-    frames: int = 100  # length of a piece, frames of the video
-    no_style: float = 0.4  # share of the pieces that are learned without their speaker's style
-    no_source: float = 0.5  # share that are learned without knowing the portrait's expression
-    silent: float = 0.06  # share that have no speech in them
     layer: int = 2  # of a speech encoder, behind which it is read
     sounds: int = 96  # directions of it that are read
     seed: int = 0
-    log_every: int = 50  # steps between lines of the log
-    loss: SpeechLossConfig = field(default_factory=SpeechLossConfig)
     sync: SyncConfig = field(default_factory=SyncConfig)
     augment: SpeechAugmentConfig = field(default_factory=SpeechAugmentConfig)

@@ -42,7 +42,7 @@ def predict_lips(clip: SpeechClip, prior: AudioPrior | None, voice: Voice | None
     heard, rest = clip.heard[0], clip.sources[0]
     if prior is None:
         return rest + heard.rules, rest
-    residual = prior.listen(heard.inputs, clip.moments(), rest, voice)
+    residual = prior.listen(heard.inputs, clip.moments(), voice)
     return rest + blend(heard.rules, residual, heard.closed, prior.config), rest
 
 

@@ -1,4 +1,4 @@
-"""Adaptation of the audio prior to one speaker from their own clip: a style and a small mixing matrix."""
+"""Adaptation of the audio prior to one speaker from their own clip: a small mixing matrix and an offset."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mggtalk.speech.speech_inputs import CLOCK
 from mggtalk.training.loop import Loop
 from mggtalk.training.speech.clips import SpeechClip
 from mggtalk.training.speech.config import SpeechLossConfig
-from mggtalk.training.speech.learner import MouthLoss
+from mggtalk.training.speech.loss import MouthLoss
 
 LEAST_SECONDS = 2.0
 """A shorter clip says nothing about a speaker."""
@@ -26,7 +26,7 @@ class VoiceConfig:
 
     steps: int = 200  # of Adam, over the whole clip
     learning_rate: float = 0.02
-    ridge: float = 3.0  # weight of the mixing matrix's and the style's squares: a short clip changes little
+    ridge: float = 3.0  # weight of the mixing matrix's squares: a short clip changes little
 
 
 def fit_voice(
@@ -37,7 +37,7 @@ def fit_voice(
     share: float = 1.0,
     rest: Tensor | None = None,
 ) -> Voice:
-    """Fit the 164 numbers of a speaker to their clip.
+    """Fit the 156 numbers of a speaker to their clip.
 
     Args:
         prior: Stays as it is.
@@ -65,15 +65,14 @@ def fit_voice(
     place = torch.from_numpy(clip.moments()[:frames] * CLOCK).float().clamp(0.0, channels.shape[1] - 1.001)  # [T]
     low = place.long()
     rest = clip.sources[0] if rest is None else rest
-    source = prior.source_of(rest)[None]  # [1, M]
     voice = Voice(*(values.clone().requires_grad_() for values in Voice.average(prior.config)))
     target = (clip.expression - rest)[None, :frames]
 
     def loss_at(_: int) -> Tensor:
-        residual = prior.speak(channels, gate, source, voice)[0]  # [F, M]
+        residual = prior(channels, gate, voice)[0]  # [F, M]
         residual = torch.lerp(residual[low], residual[low + 1], (place - low)[:, None]) @ prior.region  # [T, K]
         made = blend(heard.rules[:frames], residual, heard.closed[:frames], prior.config)[None]
-        size = voice.mix.square().sum() + voice.style.square().sum()
+        size = voice.mix.square().sum()
         return loss(made, target, torch.ones(1, frames)) + config.ridge * size / (frames / clip.fps)
 
     loop = Loop(torch.optim.Adam(voice, lr=config.learning_rate), lambda _: 1.0)

@@ -29,9 +29,6 @@ WINDOW = np.arange(-12, 13, 2)
 RIDGE = 300.0
 """Its ridge weight."""
 
-PHONES = slice(80, 122)
-"""The channels it sees: the likely phones."""
-
 
 class Sync(NamedTuple):
     """Agreement of sound and lips of a clip."""
@@ -78,7 +75,7 @@ def synchronise(
     """Correct offsets, and leave out what cannot teach.
 
     Args:
-        clips: With at least their own sound heard, at lag 0.
+        clips: With at least their own sound heard, at lag 0 and without an encoder: likely phones.
         face_model: Of their expressions.
         config: What is demanded.
         teachers: Only so many of the clips, the first ones, teach what lips go with a sound; all by default.
@@ -141,7 +138,7 @@ def _again(
 
 def _rows(clip: SpeechClip, lag: int) -> np.ndarray:
     """Inputs of the regression ``[T, n]`` if the sound is late by ``lag`` frames."""
-    channels = 3.0 * clip.heard[0].inputs.channels[:, PHONES] - 0.3  # [F, 42]
+    channels = 3.0 * clip.heard[0].inputs.channels - 0.3  # [F, 42]
     centres = np.round((np.arange(len(clip.expression)) + lag) / clip.fps * CLOCK).astype(int)  # [T]
     place = np.clip(centres[:, None] + WINDOW, 0, len(channels) - 1)
     rows = channels[place].reshape(len(place), -1)
