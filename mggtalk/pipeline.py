@@ -174,9 +174,10 @@ class MGGTalkPipeline:
                                         │
             head image, plates, colours calibrated against the portrait ─► Avatar
 
-        The first photo gives the head, its hair, torso and background. Each further one is shown in the face, the eyes
-        or the mouth of frames that are like it (:mod:`mggtalk.avatar.photo_layers`). Photos of somebody else, or in
-        quite another light, are left out, and the notes name them.
+        The first photo gives the head, its hair, torso and background, or the next one if its eyes are shut or it is
+        turned far. Each further one is shown in the face, the eyes or the mouth of frames that are like it
+        (:mod:`mggtalk.avatar.photo_layers`). Photos of somebody else, or in quite another light, are left out, and the
+        notes name them.
 
         Args:
             portrait: A file, a PIL image or uint8 ``[H, W, 3]``; or a list of up to 8 of them.

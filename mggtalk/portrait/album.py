@@ -9,15 +9,19 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from mggtalk.face.blendshapes import NAMES
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.fitting import FaceFit, fit_track
 from mggtalk.face.masks import head_masks
 from mggtalk.face.matte_edges import sharpen_edges
+from mggtalk.geometry import rotation_to_euler
 from mggtalk.nets.maps import to_float
+from mggtalk.portrait.check import SHUT
 from mggtalk.portrait.look import SquarePhoto
 from mggtalk.portrait.novelty import tell_novelty
 from mggtalk.portrait.photos import Photo
 from mggtalk.portrait.same_person import find_person
+from mggtalk.portrait.shape import TURNED
 from mggtalk.scene import FaceTrack, MotionFrame
 
 
@@ -32,7 +36,7 @@ class Remark(NamedTuple):
 class Album(NamedTuple):
     """Photos that show one person."""
 
-    photos: tuple[SquarePhoto, ...]  # the first one gives the avatar
+    photos: tuple[SquarePhoto, ...]  # the main one, which gives the avatar, before the others
     fit: FaceFit  # of all, one identity; poses are those of each photo's own camera
     focal_ratio: float  # of these cameras
     remarks: tuple[Remark, ...]  # of all that were given, in their order
@@ -50,6 +54,9 @@ class Album(NamedTuple):
             OptionError: If no two of them show the same person.
         """
         group = find_person([(photo.square, photo.track) for photo in seen], face_model, focal_ratio)
+        track = stack_tracks([seen[index].track for index in group])
+        main = choose_main(track, fit_track(face_model, track, focal_ratio))
+        group = [group[main], *(index for index in group if index != group[main])]
         kept = tuple(seen[index] for index in group)
         track = stack_tracks([photo.track for photo in kept])
         fit = fit_track(face_model, track, focal_ratio)
@@ -58,7 +65,11 @@ class Album(NamedTuple):
             if index not in group:
                 text = f"left out: it does not look like {kept[0].name} (another person, another beard or heavy light)"
             elif index == group[0]:
-                text = "the main photo"
+                text = (
+                    "the main photo"
+                    if main == 0
+                    else "the main photo: its eyes are open, and it is seen from the front"
+                )
             else:
                 words = tell_novelty(photo.square, track, group.index(index), fit, face_model)
                 text = f"adds {', '.join(words)}" if words else "adds little: it is much like the main photo"
@@ -87,6 +98,22 @@ class Album(NamedTuple):
                 )
             )
         return photos
+
+
+def choose_main(track: FaceTrack, fit: FaceFit) -> int:
+    """Choose the photo that the head is made of: the first one, unless its eyes are shut or half its face is hidden.
+
+    Args:
+        track: Photo by photo.
+        fit: Of the same track.
+
+    Returns:
+        Its index; 0 as well where no other is better.
+    """
+    shut = np.minimum(*(track.blendshapes[:, NAMES.index(name)] for name in ("eyeBlinkLeft", "eyeBlinkRight"))) > SHUT
+    turn = rotation_to_euler(fit.rotation)[:, 1].abs().rad2deg().numpy()  # [T]
+    good = np.flatnonzero(~shut & (turn <= TURNED))
+    return int(good[0]) if len(good) else 0
 
 
 def stack_tracks(tracks: Sequence[FaceTrack]) -> FaceTrack:

@@ -11,11 +11,12 @@ import torch
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.errors import NoFaceError, OptionError
 from mggtalk.face.blendshapes import NAMES
+from mggtalk.face.fitting import FaceFit
 from mggtalk.geometry import euler_to_rotation
 from mggtalk.pipeline import MGGTalkPipeline
-from mggtalk.portrait.album import Album
+from mggtalk.portrait.album import Album, choose_main
 from mggtalk.portrait.same_person import face_colours, likeness
-from mggtalk.scene import MotionFrame
+from mggtalk.scene import FaceTrack, MotionFrame
 
 PEOPLE = Path(__file__).parents[2] / "examples" / "portraits"
 
@@ -88,3 +89,18 @@ def test_likeness_forgives_exposure_white_balance_and_light_from_a_side(
     first, second = (face_colours(picture, track, model, ratio) for picture in (astronaut, other))
     assert likeness(first, second, places) > 0.95
     assert abs(likeness(first, second, places) - likeness(second, first, places)) < 0.05
+
+
+def test_the_head_is_made_of_a_photo_with_open_eyes_from_the_front() -> None:
+    def main(blinks: list[float], yaws: list[float]) -> int:
+        scores = np.zeros((len(blinks), 52), np.float32)
+        scores[:, [NAMES.index(name) for name in ("eyeBlinkLeft", "eyeBlinkRight")]] = np.array(blinks)[:, None]
+        angles = torch.deg2rad(torch.tensor([[0.0, yaw, 0.0] for yaw in yaws]))
+        nothing = torch.zeros(len(yaws), 3)
+        track = FaceTrack(np.zeros((len(yaws), 478, 3), np.float32), scores, np.ones(len(yaws), bool), 25.0, 512, 512)
+        return choose_main(track, FaceFit(torch.zeros(1), nothing, euler_to_rotation(angles), nothing, nothing[:, 0]))
+
+    assert main([0.1, 0.1], [5.0, 0.0]) == 0
+    assert main([0.9, 0.8, 0.1], [0.0, 0.0, 5.0]) == 2
+    assert main([0.1, 0.9, 0.1], [40.0, 0.0, -10.0]) == 2
+    assert main([0.9, 0.9], [0.0, 0.0]) == 0, "none is better"
