@@ -16,6 +16,8 @@ from mggtalk.avatar.avatar import Avatar
 from mggtalk.avatar.binding import Part
 from mggtalk.avatar.mouth_sheet import COLUMNS, ROWS
 from mggtalk.avatar.photo_layers import PhotoLayers
+from mggtalk.dsgr.trust import step
+from mggtalk.face.lips import lip_heights
 from mggtalk.motion.deformation import Driven, drive
 from mggtalk.nets.maps import fill, to_colour_map
 from mggtalk.portrait.photos import (
@@ -37,6 +39,9 @@ ROUNDS = 2
 
 SURE = 3.0
 """Inverse of the sight from which on a point is corrected fully."""
+
+WIDER = (0.6, 1.0)
+"""Opening of the lips over the first photo's from which a photo begins to tell what is inside, and tells all of it."""
 
 OPEN = (0.03, 0.06)
 """Decimetres between the lips from which on a photo tells something of the inside of the mouth, and all of it."""
@@ -91,13 +96,15 @@ class _Painter:
         layers.vertices[index] = draw_landmarks(photo, self.head.vertices(photo.frame.expression))
         driven, splats = self.draw(avatar)
         openings = find_openings(photo)
-        layers.seen[index] = seen = weigh_sight(avatar, driven, photo, openings, self.first_colours())
+        wide = self.open_wider(driven.vertices)
+        seen = weigh_sight(avatar, driven, photo, openings, self.first_colours())
+        layers.seen[index] = seen = seen * torch.where(avatar.binding.part >= Part.UPPER_MOUTH, wide, 1.0)
         first = len(avatar.points) + len(avatar.mirrored)
         own, child = (photo.project(p)[0] for p in (driven.points, splats.means[first:][: len(avatar.points)]))
         skin = seen * (avatar.binding.part == Part.SKIN)
         gain = match_colours(photo.colours_at(own), self.first_colours(), skin)
         photo = photo._replace(picture=(gain[:, None, None] * photo.picture).clamp(0.0, 1.0))
-        layers.sheet[index, :, 3:6] = self.look_inside(driven, photo, openings[2:])
+        layers.sheet[index, :, 3:6] = wide * self.look_inside(driven, photo, openings[2:])
         colour = torch.cat([photo.colours_at(own), photo.colours_at(child)], dim=1)  # [N, 6]
         trust = (SURE * seen).clamp(max=1.0)[:, None]  # at the border of what is seen errors are of other points
         for _ in range(ROUNDS):
@@ -111,6 +118,14 @@ class _Painter:
             shown = to_colour_map(self.picture(self.draw(coarse)[1]), own, photo.size)  # [N, 3]
             error = avatar.position_map(seen[:, None] * (photo.colours_at(own) - shown))
             layers.colour[index, :, 6:] = (colour[:, :3] + avatar.from_map(smooth(error))).clamp(-0.2, 1.2)
+
+    def open_wider(self, vertices: Tensor) -> Tensor:
+        """Tell in [0, 1] whether the lips of a mesh ``[V, 3]`` are as far apart as the first photo's.
+
+        Less open lips tell less of what is inside: stretched, they would put lip and darkness over its teeth.
+        """
+        own, first = (lip_heights(mesh).max().clamp(min=0.0) for mesh in (vertices, self.head.avatar.vertices))
+        return step(own / first.clamp(min=OPEN[0]), *WIDER)
 
     def look_inside(self, driven: Driven, photo: Photo, opening: Tensor) -> Tensor:
         """What brings the sheet of the mouth to the colours of an open mouth, RGB ``[R*C, 3]``; zero for a closed one.
