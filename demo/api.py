@@ -86,6 +86,7 @@ class Endpoints:
         regions: list[str] | None = None,
         camera: bool = False,
         background: str = "",
+        whole: bool = False,
     ) -> tuple[str, list[str], Report]:
         """Make a video of a portrait that moves like the person in a driving video or picture, or by a motion file.
 
@@ -107,13 +108,14 @@ class Endpoints:
                 given. The rest stays as in the portrait.
             camera: True lets the eyes look into the camera, wherever the head turns.
             background: "" for the portrait's own, "transparent" (the video is then a WebM with alpha), or "#rrggbb".
+            whole: True lets the head move in the whole picture (1280 pixels at most), of which all else stays.
 
         Returns:
             The video (H.264 with sound), motion and splat files, and a quality report.
         """
         values = [*_common(portrait, face, consent, size, background), driving, motion, pose]
         strengths = [pose_strength, expression_strength, smoothing]
-        return self._made(request, reenact_order, [*values, *strengths, driver_face, regions, camera])
+        return self._made(request, reenact_order, [*values, *strengths, driver_face, regions, camera, None, whole])
 
     def talk(
         self,
@@ -130,6 +132,7 @@ class Endpoints:
         face: float | None = 0,
         size: int = 512,
         background: str = "",
+        whole: bool = False,
     ) -> tuple[str, list[str], Report]:
         """Make a video of a portrait that speaks a recording.
 
@@ -147,6 +150,7 @@ class Endpoints:
             face: Which face of the portrait, 1 is the leftmost; 0 if there is only one.
             size: Side of the video in pixels, 256 or 512.
             background: "" for the portrait's own, "transparent" (the video is then a WebM with alpha), or "#rrggbb".
+            whole: True lets the head move in the whole picture (1280 pixels at most), of which all else stays.
 
         Returns:
             The video (H.264 with sound), motion and splat files, and a quality report.
@@ -161,6 +165,7 @@ class Endpoints:
             blinks,
             donor,
             seed,
+            whole,
         ]
         return self._made(request, talk_order, values)
 
@@ -333,7 +338,7 @@ def add_api(studio: Studio) -> None:
         path = gr.Radio(list(PATHS), value=next(iter(PATHS)), label="path")
         low, high, fov = gr.Number(-30, label="low"), gr.Number(30, label="high"), gr.Number(22, label="fov")
         size = gr.Number(512, precision=0, minimum=256, maximum=512, step=256, label="size")
-        background = gr.Textbox("", label="background")
+        background, whole = gr.Textbox("", label="background"), gr.Checkbox(value=False, label="whole")
         numbers = [gr.Number(0.0, label=name) for name in Edit._fields]
         video, files, report = (
             gr.File(label="video"),
@@ -349,9 +354,9 @@ def add_api(studio: Studio) -> None:
     button.click(endpoints.check, [portrait], [report], api_name="check", **quick)
     strengths = [pose, *ones, smoothing]
     inputs: list[Any] = [portrait, driving, motion, consent, *strengths, face, driver_face, size, regions, camera]
-    inputs += [background]
+    inputs += [background, whole]
     button.click(endpoints.reenact, inputs, made, api_name="reenact", **heavy)
-    inputs = [portrait, speech, consent, language, mouth, head, blinks, donor, seed, face, size, background]
+    inputs = [portrait, speech, consent, language, mouth, head, blinks, donor, seed, face, size, background, whole]
     button.click(endpoints.talk, inputs, made, api_name="talk", **heavy)
     inputs = [portrait, driving, speech, motion, consent, view, path, low, high, fov, face, size, background]
     button.click(endpoints.free_view, inputs, made, api_name="free_view", **heavy)

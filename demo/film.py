@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from demo.buffer import Buffer
 from demo.engine import Engine
 from demo.examples import is_example
@@ -22,6 +24,7 @@ from demo.memory import give_back
 from demo.progress import Pace
 from demo.sessions import Result, Visitor, Visitors
 from demo.viewer import save_for_viewer
+from demo.whole import Sitting, sit
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.depth.catalogue import NAMES, status
 from mggtalk.errors import OptionError, SeveralFacesError
@@ -68,6 +71,7 @@ class Order:
     style: Style = Style()
     yaws: tuple[float, ...] = ()  # seen from these sides, side by side
     fov: float | None = None  # field of view in degrees; None: the portrait's
+    whole: bool = False  # the head moves in the whole picture
     background: str | None = None  # "none" or "#rrggbb"; None: the portrait's
     viewer: bool = False  # splats for the viewer on the page as well
 
@@ -225,14 +229,21 @@ def _film(
         emit(Step(line, part))
 
     pace = Pace(show)
-    avatar = find_avatar(engine, visitors, visitor, order.portrait, pace)
+    sitting = _sit(engine, order.portrait, pace) if order.whole else None
+    avatar = sitting.avatar if sitting else find_avatar(engine, visitors, visitor, order.portrait, pace)
     performance = order.perform(engine.pipe, avatar, pace)
     sound = performance.sound
     motion = engine.pipe.animate(avatar, performance.motion, order.size, order.pose, sound, style=order.style).motion
     with tempfile.TemporaryDirectory(prefix="mggtalk-") as name:
         folder = Path(name)
         video = folder / f"mggtalk_{order.tab}.{'webm' if order.background == NONE else 'mp4'}"
-        frames, rate = _render(engine, avatar, motion, sound, order, video, stop, emit)
+        if sitting:
+            whole = sitting.play(engine, performance, order.style)
+            shape, pictures = (whole.width, whole.height), iter(whole)
+        else:
+            shape = _width(order), order.size
+            pictures = engine.frames(avatar, motion, order.size, order.yaws, order.fov, order.background)
+        frames, rate = _render(pictures, shape, motion, sound, order, video, stop, emit)
         emit(Step("Writing the files", 1.0))
         made = _first(motion, frames)
         save_motion(_first(performance.motion, frames), folder / "motion.npz")
@@ -248,9 +259,16 @@ def _film(
         quality = measure(seen, avatar, engine.pipe.face_model, sound)
         result = Result(_title(order, made), keep(video), (keep(folder / "motion.npz"), keep(folder / "head.ply")))
         viewer = keep(folder / "view.ply") if order.viewer else None
-    facts = f"{made.seconds:.1f} s, {frames} frames of {_width(order)}×{order.size}"
+    facts = f"{made.seconds:.1f} s, {frames} frames of {shape[0]}×{shape[1]}"
     facts += f", rendered at {rate:.1f} frames/s" if rate else ""
     return Film(result, viewer, facts, quality, (*avatar.notes, *performance.motion.notes), frames < len(motion))
+
+
+def _sit(engine: Engine, portrait: Portrait, pace: Progress) -> Sitting:
+    """The whole picture of an order, and the person who moves in it."""
+    path = check_portrait_order(portrait)
+    with _counting_from_one(portrait.face):
+        return sit(engine, path, portrait.face, portrait.depth, pace)
 
 
 def check_order(order: Order) -> None:
@@ -267,8 +285,8 @@ def check_order(order: Order) -> None:
 
 
 def _render(
-    engine: Engine,
-    avatar: Avatar,
+    frames: Iterator[np.ndarray],
+    shape: tuple[int, int],
     motion: Motion,
     sound: str | Path | None,
     order: Order,
@@ -276,21 +294,22 @@ def _render(
     stop: threading.Event,
     emit: Callable[[Step], None],
 ) -> tuple[int, float | None]:
-    """Write the video and tell its pieces; the number of frames, and frames a second."""
+    """Write the video, ``shape`` (width, height), and tell its pieces; the number of frames, and frames a second."""
     pace = Pace(lambda part, line: emit(Step(line, part)))  # a stop ends the loop, it does not raise here
     statement, pieces = check_statement(order.statement), path.parent / "live"
     pieces.mkdir()
-    count, width = 0, _width(order)
+    count, even = 0, (shape[0] // 2 * 2, shape[1] // 2 * 2)
     buffer: Buffer[Piece] = Buffer(len(motion), motion.fps)
     with (
-        open_writer(path, width, order.size, motion.fps, sound, statement, order.background == NONE) as writer,
-        LivePreview(pieces, width, order.size, motion.fps, len(motion), sound) as live,
+        open_writer(path, *shape, motion.fps, sound, statement, order.background == NONE) as writer,
+        LivePreview(pieces, *even, motion.fps, len(motion), sound) as live,
     ):
-        for frame in engine.frames(avatar, motion, order.size, order.yaws, order.fov, order.background):
+        for frame in frames:
             if stop.is_set() and count:
                 break
             writer.write(frame)
-            live.write(mark_frame(lay_over(frame), badge=statement is None))
+            shown = mark_frame(lay_over(frame), badge=statement is None)
+            live.write(np.ascontiguousarray(shown[: even[1], : even[0]]))
             count += 1
             pace("render", count, len(motion))
             _tell(live, buffer, count, pace.frames_per_second, emit)

@@ -135,6 +135,7 @@ class Reenact(NamedTuple):
     regions: list[str] | None = None
     camera: bool = False  # whether the eyes look into it
     picture: str | None = None
+    whole: bool = False
 
 
 def _reenact(common: Order, asked: Reenact) -> Order:
@@ -158,8 +159,8 @@ def _reenact(common: Order, asked: Reenact) -> Order:
         tuple(map(str, asked.regions or ("all",))),
         "camera" if as_truth("gaze", asked.camera) else "driver",
     ).check()
-    drivers = (driving, motion)
-    return replace(common, check=check, perform=perform, pose=asked.pose, style=style, drivers=drivers)
+    drivers, whole = (driving, motion), check_whole(common, asked.whole, asked.pose)
+    return replace(common, check=check, perform=perform, pose=asked.pose, style=style, drivers=drivers, whole=whole)
 
 
 def talk_order(*values: object) -> Order:
@@ -178,6 +179,7 @@ class Talk(NamedTuple):
     blinks: float
     donor: str | None
     seed: float | None
+    whole: bool = False
 
 
 def _talk(common: Order, asked: Talk) -> Order:
@@ -206,7 +208,21 @@ def _talk(common: Order, asked: Talk) -> Order:
         said = from_speech(pipe, str(asked.speech), number, LANGUAGES[asked.language], on_progress, manner)
         return said if poses is None else said._replace(motion=with_head_of(said.motion, poses))
 
-    return replace(common, check=check, perform=perform, drivers=(asked.speech, asked.donor))
+    whole = check_whole(common, asked.whole)
+    return replace(common, check=check, perform=perform, drivers=(asked.speech, asked.donor), whole=whole)
+
+
+def check_whole(common: Order, whole: object, pose: PoseMode = "relative") -> bool:
+    """Whether the whole picture is wanted, which has its own background and place.
+
+    Raises:
+        OptionError: If it is, and another background or the driver's own pose as well.
+    """
+    wanted = as_truth("whole picture", whole)
+    if wanted and (common.background is not None or pose != "relative"):
+        what = "head pose “as in the video”" if common.background is None else "another background"
+        raise OptionError(f"The whole picture does not go with {what}.", "Choose one of the two.")
+    return wanted
 
 
 def free_view_order(*values: object) -> Order:

@@ -56,7 +56,7 @@ def reenact_tab(studio: Studio, examples: Examples, column: Column, gallery: lis
                     0, precision=0, minimum=0, maximum=8, label="Driver's face",
                     info="0: the largest. 1, 2, …: counted from the left in the first frame",
                 )  # fmt: skip
-            size, background = _size(), _background()
+            whole, size, background = _whole(), _size(), _background()
         with gr.Column(scale=6, min_width=300):
             panel = Panel(
                 studio,
@@ -65,7 +65,17 @@ def reenact_tab(studio: Studio, examples: Examples, column: Column, gallery: lis
                 "Reenact",
             )
     strengths = [pose, strength, expression, smoothing]
-    inputs = [*_common(column, panel, size, background), driving, motion, *strengths, face, regions, camera, picture]
+    inputs = [
+        *_common(column, panel, size, background),
+        driving,
+        motion,
+        *strengths,
+        face,
+        regions,
+        camera,
+        picture,
+        whole,
+    ]
     panel.wire(reenact_order, inputs, gallery)
     _own(studio, driving, motion, picture)
     return Run("reenact", panel, reenact_order, inputs, motion, (driving, picture))
@@ -91,7 +101,7 @@ def talk_tab(studio: Studio, examples: Examples, column: Column, gallery: list[A
                 seed = gr.Number(
                     0, label="Variation", precision=0, minimum=0, info="Another number, another head motion"
                 )
-            size, background = _size(), _background()
+            whole, size, background = _whole(), _size(), _background()
         with gr.Column(scale=6, min_width=300):
             panel = Panel(
                 studio,
@@ -109,6 +119,7 @@ def talk_tab(studio: Studio, examples: Examples, column: Column, gallery: list[A
         blinks,
         donor,
         seed,
+        whole,
     ]
     panel.wire(talk_order, inputs, gallery)
     _own(studio, speech, donor)
@@ -190,6 +201,15 @@ def _motion_file(label: str, name: str) -> gr.File:
 
 def _size() -> gr.Radio:
     return gr.Radio([256, 512], value=512, label="Size (pixels)", info="256 is made faster", min_width=160)
+
+
+def _whole() -> gr.Checkbox:
+    return gr.Checkbox(
+        value=False,
+        label="In the whole picture",
+        info="The head moves in its place, all else stays. Of several photos the first",
+        min_width=160,
+    )
 
 
 def _background() -> gr.Dropdown:

@@ -252,12 +252,16 @@ class MGGTalkPipeline:
         on_progress: Progress,
         depth: DepthEstimator | str | None = None,
         identity: Tensor | None = None,
+        share: np.ndarray | None = None,
     ) -> Avatar:
-        """Avatar of a square portrait with known landmarks, and a known identity ``[I]`` if it is of several photos."""
+        """Avatar of a square portrait with known landmarks.
+
+        Its identity ``[I]`` is known if it is of several photos; ``share [S, S]`` tells which pixels are this person's.
+        """
         depth = self.depth_estimator if depth is None else depth
         estimator = self.estimators.get(depth, self.device, on_progress) if isinstance(depth, str) else depth
         on_progress("matte", 0, 1)
-        matte = self.person_matte(square, track.landmarks[0])
+        matte = self.person_matte(square, track.landmarks[0]) * (1.0 if share is None else share)
         on_progress("matte", 1, 1)
         view = see(square, track, matte, self.face_model, self.config, identity)
         avatar = build_avatar(view, estimator, self.refine, self.config.dsgr, on_progress)

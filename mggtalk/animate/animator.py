@@ -119,6 +119,11 @@ class Animator:
         change = describe_change(frame, self.avatar.source).view(len(gate), -1)  # [B, CHANGE]
         return compose(head, alpha, plate, gate, change, self.oversampling)
 
+    def head_alpha(self, frame: MotionFrame) -> Tensor:
+        """Coverage of the head alone, ``[1, 1, fine, fine]``."""
+        frame = self._send(frame)
+        return rasterize(self._predict(frame), self._camera(frame)).alpha[None, None]
+
     def frame(self, frame: MotionFrame) -> np.ndarray:
         """One finished frame, uint8 ``[size, size, 3]``. Threads may call it at once."""
         return self._draw(frame, None)[0]

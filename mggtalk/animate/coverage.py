@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from mggtalk.inpaint.follow import torso_warp, warp_torso
 from mggtalk.inpaint.plates import Plates
 from mggtalk.inpaint.shrink import shrink
 from mggtalk.scene import MotionFrame
+
+MOVED = (0.1, 0.6)
+"""Pixels of the frame by which the torso has to move to be drawn anew: not at all below the first, fully above."""
+
+RIM = 0.006
+"""How far around the person the picture is drawn anew, over its side; what is guessed behind should not show beyond."""
 
 SOLID = 0.99
 """Coverage that counts as full: splats let a hundredth through."""
@@ -53,3 +61,43 @@ class PersonCoverage:
         torso = warp_torso(self._torso, warp, alpha.shape[-1])  # [B, 1, F, F]
         person = shrink(alpha + (1.0 - alpha) * torso, self._block)  # [B, 1, S, S]
         return ((person - FAINT) / (SOLID - FAINT)).clamp(0.0, 1.0)
+
+
+class ChangeCoverage:
+    """How far a pixel of a frame can differ from the portrait: where the head was or is, and where the torso moves.
+
+    Args:
+        plates: Of the avatar, at the side F on which frames are composed.
+        source: Pose of the portrait.
+        focal_ratio: Focal length over the side.
+        block: F over the side S of the frame.
+        head: Coverage of the portrait's own head ``[1, 1, F, F]``.
+    """
+
+    def __init__(self, plates: Plates, source: MotionFrame, focal_ratio: float, block: int, head: Tensor) -> None:
+        self._torso, self._follow = plates.torso[3:], plates.follow
+        self._source, self._ratio, self._block = source, focal_ratio, block
+        self._head = head
+
+    def __call__(self, alpha: Tensor, frame: MotionFrame) -> Tensor:
+        """See :class:`Coverage`."""
+        size = alpha.shape[-1]
+        warp = torso_warp(self._follow, self._source, frame, self._ratio)  # [B, 2, G, G] in sides
+        way = warp.norm(dim=1, keepdim=True) * (size / self._block)  # [B, 1, G, G] pixels of the frame
+        moved = ((way - MOVED[0]) / (MOVED[1] - MOVED[0])).clamp(0.0, 1.0)
+        moved = F.interpolate(moved, size=(size, size), mode="bilinear", align_corners=False)  # [B, 1, F, F]
+        reach = max(1, round(RIM * size))
+        torso = torch.maximum(warp_torso(self._torso, warp, size), self._torso)  # [B, 1, F, F] where it is or was
+        head = grow(torch.maximum(alpha, self._head), reach)
+        return shrink(torch.maximum(head, moved * grow(torso, reach)), self._block).clamp(0.0, 1.0)  # [B, 1, S, S]
+
+
+def grow(mask: Tensor, reach: int) -> Tensor:
+    """Grow a mask ``[B, 1, S, S]`` by ``reach`` pixels, and fade it out over as many."""
+    grown = mask
+    for axis in ((2 * reach + 1, 1), (1, 2 * reach + 1)):
+        grown = F.max_pool2d(grown, axis, stride=1, padding=(axis[0] // 2, axis[1] // 2))
+    for axis in ((2 * reach + 1, 1), (1, 2 * reach + 1)):
+        padding = (axis[0] // 2, axis[1] // 2)
+        grown = F.avg_pool2d(grown, axis, stride=1, padding=padding, count_include_pad=False)
+    return grown

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from PIL import Image
@@ -112,19 +113,41 @@ class TalkingVideo:
             OptionError: If the statement is another one, or the file cannot hold what the video has.
             InterruptedVideo: After Ctrl-C, when the file is complete as far as it goes.
         """
-        sound = sound or self.sound
-        size = self.size, self.size
-        check_length(path, len(self), *size)
-        with open_writer(path, *size, self.fps, sound, no_badge, self.transparent) as writer:  # noqa: SIM117
-            with first_interrupt(lambda: writer.frames > 0) as interrupted:
-                for frame in self:
-                    writer.write(frame)
-                    if interrupted.is_set():
-                        break
-                written = writer.finish()
-        if interrupted.is_set() and writer.frames < len(self):
-            raise InterruptedVideo(written, writer.frames, len(self))
-        return written
+        return save_film(self, path, self.size, self.size, sound or self.sound, no_badge)
+
+
+class Film(Protocol):
+    """Frames that can be written."""
+
+    @property
+    def fps(self) -> float:
+        """Frames per second."""
+
+    @property
+    def transparent(self) -> bool:
+        """Whether frames have an alpha channel."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Frames, uint8 ``[H, W, 3 or 4]``."""
+
+
+def save_film(
+    film: Film, path: str | Path, width: int, height: int, sound: str | Path | Sound | None, no_badge: str | None
+) -> Path:
+    """Write a film, see :meth:`TalkingVideo.save`."""
+    check_length(path, len(film), width, height)
+    with open_writer(path, width, height, film.fps, sound, no_badge, film.transparent) as writer:  # noqa: SIM117
+        with first_interrupt(lambda: writer.frames > 0) as interrupted:
+            for frame in film:
+                writer.write(frame)
+                if interrupted.is_set():
+                    break
+            written = writer.finish()
+    if interrupted.is_set() and writer.frames < len(film):
+        raise InterruptedVideo(written, writer.frames, len(film))
+    return written
 
 
 @contextmanager

@@ -109,7 +109,37 @@ def _check_video(options: argparse.Namespace) -> None:
     if not 0.0 <= vars(options).get("energy", 1.0) <= MOST_ENERGY:
         raise OptionError(f"The energy is {options.energy:g}.", f"Choose 0 to {MOST_ENERGY:g}; 1 is natural.")
     _check_person(options)
+    _check_whole(options)
     _check_performance(options)
+
+
+def _check_whole(options: argparse.Namespace) -> None:
+    """Look at what a whole picture can have, and at the drivers of its faces."""
+    drivers = vars(options).get("drive")
+    if vars(options).get("frame", "crop") != "whole":
+        if drivers:
+            raise OptionError(f"--drive {drivers[0]} is for a whole picture.", "Add --frame whole.")
+        return
+    if options.portrait is None:
+        raise OptionError("--frame whole needs the picture itself.", "Give it as --portrait.")
+    if len(options.portrait) > 1:
+        raise OptionError(f"--frame whole takes one picture, not {len(options.portrait)}.", "Give one as --portrait.")
+    others = {
+        "--crop none": options.crop == "none",
+        "--background": options.background is not None,
+        "--pose absolute": vars(options).get("pose") == "absolute",
+        "--face with --drive": bool(drivers) and options.face is not None,
+    }
+    for name, given in others.items():
+        if given:
+            raise OptionError(f"{name} does not go with --frame whole.", "Leave one of the two out.")
+    if drivers:
+        from mggtalk.photo.parts import check_part, read_parts
+
+        for part in read_parts(drivers):
+            check_part(part)
+            if _same(Path(part.file), Path(options.out)):
+                raise OptionError(f"--out and --drive are the same file, {options.out!r}.", "Give --out another name.")
 
 
 def _check_output(options: argparse.Namespace) -> None:
@@ -136,7 +166,7 @@ def makes_still(options: argparse.Namespace) -> bool:
     from mggtalk.media.image import IMAGE_SUFFIXES
     from mggtalk.media.stills import is_still
 
-    driving = options.driving if options.run == "reenact" else None
+    driving = options.driving if options.run == "reenact" and options.frame == "crop" else None
     return Path(options.out).suffix.lower() in IMAGE_SUFFIXES and driving is not None and is_still(Path(driving))
 
 

@@ -54,6 +54,10 @@ def reenact(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     Returns:
         Lines for the user: notes, then the paths written.
     """
+    if options.frame == "whole":
+        from mggtalk.cli.whole import animate_whole
+
+        return animate_whole(load_pipeline(options), options, on_progress, drive)
     pipe, avatar = open_portrait(options, on_progress)
     performance = drive(pipe, options, on_progress)
     return write_video(pipe, avatar, performance, options.pose, options, on_progress)
@@ -61,14 +65,12 @@ def reenact(options: argparse.Namespace, on_progress: Progress) -> list[str]:
 
 def talk(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     """Drive a portrait by speech, and its head by a motion file if there is one. Like :func:`reenact`."""
+    if options.frame == "whole":
+        from mggtalk.cli.whole import animate_whole
+
+        return animate_whole(load_pipeline(options), options, on_progress, speak)
     pipe, avatar = open_portrait(options, on_progress)
-    voice = None if options.voice is None else load_voice(options.voice, pipe.lip_prior()[0].config)
-    manner = replace(pipe.config.speech, energy=options.energy)
-    performance = from_speech(pipe, options.audio, options.seed, options.language, on_progress, manner, voice)
-    if options.motion is not None:
-        poses = read_motion(pipe, options.motion)
-        performance = performance._replace(motion=with_head_of(performance.motion, poses))
-    return write_video(pipe, avatar, performance, "relative", options, on_progress)
+    return write_video(pipe, avatar, speak(pipe, options, on_progress), "relative", options, on_progress)
 
 
 def orbit(options: argparse.Namespace, on_progress: Progress) -> list[str]:
@@ -266,6 +268,17 @@ def drive(pipe: MGGTalkPipeline, options: argparse.Namespace, on_progress: Progr
         return from_motion_file(pipe, options.motion)
     manner = replace(pipe.config.speech, energy=options.energy)
     return from_speech(pipe, options.audio, options.seed, options.language, on_progress, manner)
+
+
+def speak(pipe: MGGTalkPipeline, options: argparse.Namespace, on_progress: Progress) -> Performance:
+    """The performance of ``talk``."""
+    voice = None if options.voice is None else load_voice(options.voice, pipe.lip_prior()[0].config)
+    manner = replace(pipe.config.speech, energy=options.energy)
+    performance = from_speech(pipe, options.audio, options.seed, options.language, on_progress, manner, voice)
+    if options.motion is None:
+        return performance
+    poses = read_motion(pipe, options.motion)
+    return performance._replace(motion=with_head_of(performance.motion, poses))
 
 
 def write_video(

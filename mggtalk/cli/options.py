@@ -110,7 +110,9 @@ def add_speech(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_driver(parser: argparse.ArgumentParser, video: str, speech: str = "", required: bool = False) -> None:
+def add_driver(
+    parser: argparse.ArgumentParser, video: str, speech: str = "", required: bool = False, several: bool = False
+) -> None:
     """Add what drives the portrait, one of several.
 
     Args:
@@ -118,12 +120,21 @@ def add_driver(parser: argparse.ArgumentParser, video: str, speech: str = "", re
         video: Which video, after that word.
         speech: Which recording, if one may be given.
         required: Whether one must be given.
+        several: Whether each of several faces may have its own.
     """
     driver = parser.add_mutually_exclusive_group(required=required)
     driver.add_argument("--driving", metavar="VIDEO|PICTURE", help=f"video {video}, or a picture")
     if speech:
         driver.add_argument("--audio", metavar="SPEECH", help=f"recording {speech}, in its place")
     driver.add_argument("--motion", metavar="MOTION.npz", help="motion file, in its place")
+    if several:
+        driver.add_argument(
+            "--drive",
+            action="append",
+            metavar="FACE=FILE[@SECONDS]",
+            help="with --frame whole: the driver (video, recording or motion file) of one of several faces, counted "
+            "from 0 on the left, and when it starts; may be given for each face",
+        )
     add_driver_face(parser)
 
 
@@ -161,6 +172,16 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", metavar="cpu|cuda", help="where the frames are made (default cpu)")
     parser.add_argument(
         "--no-badge", metavar="STATEMENT", help=f'leave the visible badge out; STATEMENT must be "{NO_BADGE_STATEMENT}"'
+    )
+
+
+def add_frame(parser: argparse.ArgumentParser) -> None:
+    """Add what of the picture is seen."""
+    parser.add_argument(
+        "--frame",
+        choices=("crop", "whole"),
+        default="crop",
+        help="crop: a square around the head (default); whole: the head moves in the whole picture, at its own size",
     )
 
 

@@ -17,6 +17,7 @@ from mggtalk.cli.options import (
     add_clip,
     add_driver,
     add_driver_face,
+    add_frame,
     add_gaze,
     add_model,
     add_output,
@@ -91,7 +92,7 @@ def build_parser() -> argparse.ArgumentParser:
 def add_reenact(parser: argparse.ArgumentParser) -> None:
     """Options of ``reenact``."""
     add_portrait(parser)
-    add_driver(parser, "whose motion is put on the portrait", required=True)
+    add_driver(parser, "whose motion is put on the portrait", required=True, several=True)
     parser.add_argument(
         "--pose",
         choices=("relative", "absolute"),
@@ -109,6 +110,7 @@ def add_reenact(parser: argparse.ArgumentParser) -> None:
     )
     add_gaze(parser)
     add_output(parser)
+    add_frame(parser)
     add_background(parser)
     add_model(parser)
     parser.set_defaults(run="reenact")
@@ -123,6 +125,7 @@ def add_talk(parser: argparse.ArgumentParser) -> None:
     add_speech(parser)
     add_gaze(parser)
     add_output(parser)
+    add_frame(parser)
     add_background(parser)
     add_model(parser)
     parser.set_defaults(run="talk")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -78,7 +78,7 @@ class FaceTracker:
             SeveralFacesError: If there are several faces of similar size and none was chosen.
             OptionError: If ``face`` does not exist.
         """
-        chosen = self._choose(self._usable(image), face, allow_several)
+        chosen = self.choose(self.usable(image), face, allow_several)
         height, width = image.shape[:2]
         return FaceTrack(
             chosen.landmarks[None], chosen.blendshapes[None], np.ones(1, bool), fps=25.0, width=width, height=height
@@ -162,8 +162,13 @@ class FaceTracker:
         face = self._networks(image, roi)
         return face if face.score >= self.config.presence_threshold else None
 
-    def _usable(self, image: np.ndarray) -> list[Face]:
-        """Faces that count, left to right."""
+    def usable(self, image: np.ndarray) -> list[Face]:
+        """Faces in ``image`` ``[H, W, 3]`` that count, left to right.
+
+        Raises:
+            NoFaceError: If there is none.
+            FaceTooSmallError: If all are too small.
+        """
         faces = self.detect(image)
         if not faces:
             raise NoFaceError(
@@ -175,8 +180,8 @@ class FaceTracker:
         counting = [face for face in faces if face.width >= SECOND_FACE * faces[0].width]
         return sorted(counting, key=lambda face: face.centre[0])
 
-    def _choose(self, faces: list[Face], index: int | None, allow_several: bool) -> Face:
-        """One of the faces, given left to right."""
+    def choose(self, faces: Sequence[Face], index: int | None, allow_several: bool = False) -> Face:
+        """One of the faces, given left to right. See :meth:`still`."""
         if index is not None:
             if not 0 <= index < len(faces):
                 raise OptionError(

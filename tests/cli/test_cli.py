@@ -103,6 +103,9 @@ ORBIT = ("orbit", "--portrait", "portrait.png", "--out", "out.mp4")
 PREPARED = ("--avatar", "prepared.safetensors", "--size", "128")
 TRACK = ("track", "--driving", "driving.mp4", "--out", "out.npz")
 
+PORTRAIT = ("--portrait", "portrait.png", "--out", "out.mp4")
+WHOLE = ("--portrait", "two_faces.png", "--out", "out.mp4", "--frame", "whole")
+
 BAD = {
     "no face": (*REENACT, "--portrait", "no_face.png"),
     "face too small": (*REENACT, "--portrait", "small_face.png"),
@@ -141,6 +144,15 @@ BAD = {
     "background of an unknown name": (*REENACT, "--background", "blue"),
     "missing background": (*REENACT, "--background", "nowhere.png"),
     "text as background": (*REENACT, "--background", "text.png"),
+    "driver of a face without the whole picture": ("reenact", *PORTRAIT, "--drive", "0=driving.mp4"),
+    "whole picture before a colour": (*REENACT, "--frame", "whole", "--background", "#00ff00"),
+    "whole picture of an avatar": ("reenact", "--avatar", "a.safetensors", *REENACT[3:], "--frame", "whole"),
+    "whole picture, several faces": (*REENACT, "--portrait", "two_faces.png", "--frame", "whole"),
+    "driver without a face": ("reenact", *WHOLE, "--drive", "driving.mp4"),
+    "driver that is missing": ("reenact", *WHOLE, "--drive", "0=nowhere.mp4"),
+    "a face driven twice": ("reenact", *WHOLE, "--drive", "0=driving.mp4", "--drive", "0=speech.wav"),
+    "driver of no face": ("reenact", *WHOLE, "--drive", "7=driving.mp4"),
+    "driver that starts too late": ("reenact", *WHOLE, "--drive", "0=driving.mp4@1e9"),
     "silent speech": (*TALK, "--audio", "silent.wav"),
     "NaN speech": (*TALK, "--audio", "nan.wav"),
     "speech of no length": (*TALK, "--audio", "no_samples.wav"),

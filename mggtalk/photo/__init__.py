@@ -1,0 +1,1 @@
+"""The whole photo: the people in it, animated in their places."""
