@@ -39,6 +39,9 @@ RIDGE = 1e-4
 ENCODER_ADVICE = f"Make it with {MADE_BY}, or restore its folder."
 """Advice on getting a speech encoder."""
 
+SPOKEN = 2.0
+"""Seconds of speech from which on a recording's own mean counts more than that of all."""
+
 TAP = 2
 """Input frames between the taps of the linear filter."""
 
@@ -95,6 +98,7 @@ class AudioPrior(nn.Module):
     """
 
     region: Tensor
+    mean: Tensor
     basis: Tensor  # with offset: see Ears; only for a prior that has an encoder
     offset: Tensor
 
@@ -103,6 +107,7 @@ class AudioPrior(nn.Module):
         self.config = config
         self.channels = config.sounds or PHONES
         self.register_buffer("region", torch.zeros(config.region, EXPRESSION_COMPONENTS))
+        self.register_buffer("mean", torch.zeros(self.channels))
         if config.sounds:
             self.register_buffer("basis", torch.zeros(config.hidden, config.sounds))
             self.register_buffer("offset", torch.zeros(config.places, config.sounds))
@@ -142,7 +147,7 @@ class AudioPrior(nn.Module):
         """Move the lips.
 
         Args:
-            channels: Likely phones ``[B, F, P]``, or sounds for a prior with an encoder.
+            channels: Likely phones ``[B, F, P]``, or sounds for a prior with an encoder, see :meth:`centre`.
             gate: ``[B, F]``.
             voice: Of the speaker; of the filter's r it makes ``r + mix r + offset``.
 
@@ -153,6 +158,16 @@ class AudioPrior(nn.Module):
         if voice is not None:
             lips = lips + lips @ voice.mix.T + voice.offset
         return lips * gate[..., None]
+
+    def centre(self, inputs: SpeechInputs) -> Tensor:
+        """The channels ``[F, P]`` without what is usual in their recording.
+
+        Voice, language and microphone shift them all, and would open or close the mouth for good. The less is said,
+        the nearer is what is taken away to the mean ``m`` of all recordings: ``(s u + 2 m) / (s + 2)`` for s seconds.
+        """
+        usual = torch.from_numpy(inputs.usual)
+        middle = (inputs.spoken * usual + SPOKEN * self.mean) / (inputs.spoken + SPOKEN)  # [P]
+        return torch.from_numpy(inputs.channels) - middle
 
     @torch.inference_mode()
     def listen(self, inputs: SpeechInputs, moments: np.ndarray, voice: Voice | None = None) -> Tensor:
@@ -167,11 +182,11 @@ class AudioPrior(nn.Module):
             ``[T, K]``, to be blended with the rules' expression, see :func:`blend`.
         """
         frames = len(inputs.channels)
+        whole_channels, whole_gate = self.centre(inputs), torch.from_numpy(inputs.gate)
         parts = []
         for start in range(0, frames, CHUNK):
             low, high = max(start - self.reach, 0), min(start + CHUNK + self.reach, frames)
-            channels, gate = (torch.from_numpy(values[low:high])[None] for values in inputs)
-            seen = self(channels, gate, voice)[0]  # [n, M]
+            seen = self(whole_channels[low:high][None], whole_gate[low:high][None], voice)[0]  # [n, M]
             parts.append(seen[start - low : start - low + CHUNK])
         whole = torch.cat(parts)  # [F, M]
         place = torch.from_numpy(np.clip(moments * CLOCK, 0.0, frames - 1)).float()  # [T]

@@ -54,6 +54,8 @@ class Speech(NamedTuple):
     centroid: tuple[float, float, float]  # low, middle and high of the whole recording's vowels
     track: PhoneTrack | None  # all phones of the whole recording; None when nobody speaks
     sounds: np.ndarray | None  # [F, D] float16, 50 frames a second, of a speech encoder; None without one
+    usual: np.ndarray  # [P] or [D] mean of the sounds, or of the likelihoods' roots, while somebody speaks in it all
+    spoken: float  # seconds of speech in the whole recording
 
     def part(self, start: int, end: float) -> Speech:
         """Cut out what lies between two moments; all times count from the first.
@@ -97,7 +99,10 @@ def speech_of(
     recording: Recording, likely: np.ndarray, said: tuple[Phone, ...], trust: float, track: PhoneTrack | None = None
 ) -> Speech:
     """Put together what is known of a recording; see :class:`Speech`."""
-    features = recording.features
+    features, sounds = recording.features, recording.sounds
+    heard_as, clock = (np.sqrt(likely), PHONE_CLOCK) if sounds is None else (sounds, float(SOUND_CLOCK))
+    place = np.arange(len(heard_as)) / clock * FRAMES_PER_SECOND
+    speaks = features.active[np.minimum(place.round().astype(int), len(features.active) - 1)]
     return Speech(
         features=features,
         likely=likely,
@@ -106,7 +111,9 @@ def speech_of(
         seconds=recording.seconds,
         centroid=centroid_range(features),
         track=track,
-        sounds=recording.sounds,
+        sounds=sounds,
+        usual=(heard_as[speaks] if speaks.any() else heard_as).mean(0, dtype=np.float64).astype(np.float32),
+        spoken=float(features.active.sum()) / FRAMES_PER_SECOND,
     )
 
 

@@ -45,6 +45,8 @@ class SpeechInputs(NamedTuple):
 
     channels: np.ndarray  # [F, P] float32: square roots of the likelihoods of phones, or [F, D]: sounds of an encoder
     gate: np.ndarray  # [F] float32 in [0, 1]: 0 where nobody speaks
+    usual: np.ndarray  # [P] or [D] float32: mean of the channels while somebody speaks, over the whole recording
+    spoken: float  # seconds of speech in it
 
 
 def speech_inputs(speech: Speech) -> SpeechInputs:
@@ -61,7 +63,7 @@ def speech_inputs(speech: Speech) -> SpeechInputs:
         channels = np.sqrt(_on_clock(speech.likely, PHONE_CLOCK, frames))
     else:
         channels = speech.sounds[np.minimum(np.arange(frames), len(speech.sounds) - 1)].astype(np.float32)
-    return SpeechInputs(channels, speech_gate(speech.features.active, frames))
+    return SpeechInputs(channels, speech_gate(speech.features.active, frames), speech.usual, speech.spoken)
 
 
 def speech_gate(active: np.ndarray, frames: int) -> np.ndarray:

@@ -30,7 +30,7 @@ def speech(active, said=()):
     curve = active.astype(np.float32)
     features = SpeechFeatures(curve, active, curve, curve, curve)
     seconds = len(active) / FRAMES_PER_SECOND
-    return Speech(features, np.zeros((0, 42)), said, 1.0, seconds, (0.0, 0.5, 1.0), None, None)
+    return Speech(features, np.zeros((0, 42)), said, 1.0, seconds, (0.0, 0.5, 1.0), None, None, np.zeros(42), seconds)
 
 
 def talking(seconds=8.0):

@@ -32,7 +32,8 @@ def inputs() -> SpeechInputs:
     """Noise, longer than two pieces."""
     generator = np.random.default_rng(0)
     frames = 2 * CHUNK + 137
-    return SpeechInputs(generator.standard_normal((frames, PHONES)).astype(np.float32), np.ones(frames, np.float32))
+    channels = generator.standard_normal((frames, PHONES)).astype(np.float32)
+    return SpeechInputs(channels, np.ones(frames, np.float32), np.full(PHONES, 0.3, np.float32), 40.0)
 
 
 def test_without_training_it_is_the_rules(hello: Sound, face_model: FaceModel, hello_motion: Motion) -> None:
@@ -76,7 +77,7 @@ def test_no_mouth_no_learned_motion(hello: Sound, face_model: FaceModel, prior: 
 def test_pieces_leave_no_seam(prior: AudioPrior, inputs: SpeechInputs) -> None:
     moments = np.arange(0.0, len(inputs.gate) / CLOCK, 1.0 / 30.0)
     made = prior.listen(inputs, moments)
-    whole = prior(torch.from_numpy(inputs.channels)[None], torch.from_numpy(inputs.gate)[None])[0]
+    whole = prior(prior.centre(inputs)[None], torch.from_numpy(inputs.gate)[None])[0]
     exact = np.flatnonzero(np.isclose(moments * CLOCK, np.round(moments * CLOCK)))
     place = torch.from_numpy(np.round(moments[exact] * CLOCK).astype(int))
     assert len(exact) > 100
@@ -92,6 +93,16 @@ def test_a_frame_hears_no_further_than_the_reach(prior: AudioPrior, inputs: Spee
     torch.testing.assert_close(prior.listen(inputs, moment), prior.listen(inputs._replace(channels=changed), moment))
     changed[middle + prior.reach] += 1.0
     assert not torch.equal(prior.listen(inputs, moment), prior.listen(inputs._replace(channels=changed), moment))
+
+
+def test_what_is_usual_in_a_long_recording_does_not_open_the_mouth(prior: AudioPrior, inputs: SpeechInputs) -> None:
+    """Another microphone shifts all channels: after minutes of speech that changes nothing, after a word it does."""
+    moment, changes = np.array([3.0]), []
+    for spoken in (1e6, 0.5):
+        plain = inputs._replace(spoken=spoken)
+        shifted = plain._replace(channels=plain.channels + 0.5, usual=plain.usual + 0.5)
+        changes.append(float((prior.listen(shifted, moment) - prior.listen(plain, moment)).abs().max()))
+    assert changes[0] < 1e-3 and changes[1] > 100.0 * changes[0]
 
 
 def test_silence_adds_nothing(prior: AudioPrior, inputs: SpeechInputs) -> None:

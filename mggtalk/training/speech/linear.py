@@ -54,6 +54,8 @@ def fit_linear(prior: AudioPrior, clips: Sequence[SpeechClip], face_model: FaceM
         face_model: Of the expressions.
     """
     project = mouth_projection(prior, face_model)  # [K, M]
+    usual = np.mean([clip.heard[0].inputs.usual for clip in clips], axis=0)
+    prior.mean.copy_(torch.from_numpy(usual))
     seen = [_Lesson.of(clip, prior, project) for clip in clips]
     shares = [lesson.lips / max(float(np.linalg.norm(lesson.lips)), 1e-6) for lesson in seen]
     scatter = np.sum([lips.T @ lips for lips in shares], axis=0)  # [M, M]
@@ -133,7 +135,7 @@ def mouth_projection(prior: AudioPrior, face_model: FaceModel) -> Tensor:
 
 def _rows(clip: SpeechClip, heard: Heard, prior: AudioPrior) -> np.ndarray:
     """Collect what the filter sees at every frame, ``[T, taps * P]``."""
-    channels, taps = heard.inputs.channels, prior.config.taps  # [F, P] or [F, D]
+    channels, taps = prior.centre(heard.inputs).numpy(), prior.config.taps  # [F, P] or [F, D]
     centres = np.round(clip.moments(heard.speed) * CLOCK).astype(int)  # [T]
     place = np.clip(centres[:, None] + TAP * (np.arange(taps) - taps // 2), 0, len(channels) - 1)  # [T, taps]
     return channels[place].reshape(len(place), -1).astype(np.float64)

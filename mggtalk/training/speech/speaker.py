@@ -61,7 +61,7 @@ def fit_voice(
         raise OptionError(problem, f"Give {LEAST_SECONDS:g} s or more.")
     heard = clip.heard[0]
     loss = MouthLoss(face_model, SpeechLossConfig())
-    channels, gate = (torch.from_numpy(values)[None] for values in heard.inputs)
+    channels, gate = prior.centre(heard.inputs)[None], torch.from_numpy(heard.inputs.gate)[None]
     place = torch.from_numpy(clip.moments()[:frames] * CLOCK).float().clamp(0.0, channels.shape[1] - 1.001)  # [T]
     low = place.long()
     rest = clip.sources[0] if rest is None else rest
