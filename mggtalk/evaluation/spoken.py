@@ -17,7 +17,8 @@ from mggtalk.scene import Motion, select
 from mggtalk.speech.audio_prior import AudioPrior
 from mggtalk.speech.features import record
 from mggtalk.speech.hearing import Speech, understand
-from mggtalk.speech.listen import Speaker, listen
+from mggtalk.speech.listen import listen
+from mggtalk.speech.speech_inputs import speech_inputs
 
 
 class Listener(Protocol):
@@ -36,7 +37,7 @@ class Spoken:
     path: Path
     real: Motion  # track of the clip, every frame
     sound: Sound
-    speech: Speech  # what is said, as this project hears it
+    speech: Speech  # what is said, as this project hears it, without an encoder
 
     def listen(self, method: Listener, avatar: Any) -> Motion:
         """Let a method move an avatar by the sound: T frames, at the clip's moments."""
@@ -58,11 +59,15 @@ class Spoken:
             prior: Makes the lips that the real ones are held against; the rules do without.
         """
         true = self._lips(method, avatar, self._seen(method, avatar))
-        config = SpeechConfig(fps=self.real.fps)
         rest = close_lips(method.face_model, avatar.identity, avatar.expression)
-        made = listen(self.sound, method.face_model, config, speaker=Speaker(prior)).expression[: len(self.real)]
-        made = torch.cat([made, made[-1:].expand(len(self.real) - len(made), -1)]) + rest  # sound may end earlier
-        judged = Lips.of(method.face_model, avatar.identity, made, rest)
+        if prior is None:
+            made = listen(self.sound, method.face_model, SpeechConfig(fps=self.real.fps)).expression[: len(self.real)]
+            made = torch.cat([made, made[-1:].expand(len(self.real) - len(made), -1)])  # sound may end earlier
+        else:  # as the filter has them: pauses that close for the viewer's sake would blur the offset
+            inputs = speech_inputs(self.speech)
+            open_gate = inputs._replace(gate=np.ones_like(inputs.gate))
+            made = prior.listen(open_gate, np.arange(len(self.real)) / self.real.fps)
+        judged = Lips.of(method.face_model, avatar.identity, made + rest, rest)
         return score_lips(true, true, self.speech, self.real.fps), judge_sync(true, judged)
 
     def _seen(self, method: Listener, avatar: Any) -> Motion:
