@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Collection
 from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from huggingface_hub import snapshot_download
@@ -17,14 +17,20 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from mggtalk.config import PipelineConfig
+from mggtalk.depth.catalogue import MESH, check_choice
+from mggtalk.depth.estimator import DepthEstimator
+from mggtalk.depth.load import EstimatorShelf
 from mggtalk.dsgr.refine import RefineUNet
 from mggtalk.errors import WeightsMissingError
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.matte import PersonMatte, save_matte
+from mggtalk.face.tracker import FaceTracker
 from mggtalk.inpaint.image_renderer import ImageRenderer
 from mggtalk.motion.deformation import DeformationMLP
 from mggtalk.nets.freeze import freeze
+from mggtalk.nets.unet import ResidualUNet
 from mggtalk.runtime.cache import EMBEDDED
+from mggtalk.runtime.devices import check_device
 from mggtalk.sgp.predictor import SymmetricGaussianPredictor
 from mggtalk.speech.audio_prior import AudioPrior
 
@@ -208,3 +214,99 @@ def _checked(folder: Path, name: str, index: dict[str, Any]) -> Path:
             "The file is damaged or a Git LFS pointer; fetch it again.",
         )
     return path
+
+
+class Components:
+    """What a pipeline is made of: loaded, saved, and moved to a device."""
+
+    def __init__(  # noqa: PLR0913  # the components, by the names that model_index.json has
+        self,
+        config: PipelineConfig,
+        face_model: FaceModel,
+        matte: PersonMatte,
+        refine: RefineUNet,
+        deformation: DeformationMLP,
+        sgp: SymmetricGaussianPredictor,
+        image_renderer: ImageRenderer,
+        audio_prior: AudioPrior,
+        encoded_prior: AudioPrior,
+        depth_estimator: DepthEstimator | str = MESH,
+    ) -> None:
+        self.config = config
+        self.tracker = FaceTracker(config.tracker)
+        self.face_model = face_model
+        self.matte = matte
+        self.refine = refine
+        self.deformation = deformation
+        self.sgp = sgp
+        self.image_renderer = image_renderer
+        self.audio_prior = audio_prior
+        self.encoded_prior = encoded_prior
+        if isinstance(depth_estimator, str):
+            check_choice(depth_estimator)
+        self.depth_estimator = depth_estimator
+        self.estimators = EstimatorShelf()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | Path | None = None,
+        config: PipelineConfig | None = None,
+        prior: bool = False,
+        depth_estimator: DepthEstimator | str = MESH,
+    ) -> Self:
+        """Load a pipeline.
+
+        Args:
+            source: Folder or hub id; the weights that come with the package by default.
+            config: Replaces the saved configuration; networks of another size start untrained.
+            prior: Leave all learned residuals off: the analytic reenactor alone.
+            depth_estimator: What ``prepare`` uses when it is given none: a name, or an estimator.
+
+        Returns:
+            The pipeline, on the CPU. Networks without weights are zero-initialised residuals, and are named in the log.
+
+        Raises:
+            WeightsMissingError: If the face model or the matte is missing, or a checksum is wrong.
+        """
+        return cls(depth_estimator=depth_estimator, **load_components(source, config, prior))
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write configuration, index and all weights (safetensors, half precision) into a folder."""
+        save_components(
+            folder, self.config, self.face_model, self.matte, {name: getattr(self, name) for name in RESIDUALS}
+        )
+
+    def to(self, device: torch.device | str, precision: torch.dtype = torch.float32) -> Self:
+        """Move the networks to a device; frames are then made there. Tracking and ``prepare`` stay on the CPU.
+
+        Args:
+            device: Such as ``"cuda"``.
+            precision: Of the UNets' weights, where the work is: ``torch.bfloat16`` is fast on a GPU and enough for
+                residuals. Geometry and splats stay in single precision.
+
+        Returns:
+            This pipeline.
+
+        Raises:
+            OptionError: If the device is not there.
+        """
+        place = check_device(device)
+        for name in NETWORKS:
+            network = getattr(self, name).to(place)
+            for module in network.modules():
+                if isinstance(module, ResidualUNet):
+                    module.to(precision)
+        return self
+
+    @property
+    def trained(self) -> bool:
+        """Whether any learned residual is not identically zero."""
+        networks = [getattr(self, name) for name in NETWORKS]
+        parts = [part for network in networks for part in network.modules() if hasattr(part, "untrained")]
+        return any(not part.untrained for part in parts)
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the networks."""
+        return next(self.sgp.parameters()).device

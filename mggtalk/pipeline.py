@@ -17,33 +17,23 @@ from mggtalk.animate.live import LiveAvatar
 from mggtalk.animate.photos import paint_photos
 from mggtalk.animate.talking_video import TalkingVideo
 from mggtalk.avatar.avatar import Avatar
-from mggtalk.checkpoint import NETWORKS, RESIDUALS, load_components, save_components
-from mggtalk.config import PipelineConfig, SpeechConfig, check_size
-from mggtalk.depth.catalogue import MESH, check_choice
+from mggtalk.checkpoint import Components
+from mggtalk.config import SpeechConfig, check_size
+from mggtalk.depth.catalogue import check_choice
 from mggtalk.depth.estimator import DepthEstimator
-from mggtalk.depth.load import EstimatorShelf
-from mggtalk.dsgr.refine import RefineUNet
 from mggtalk.errors import OptionError
 from mggtalk.face.crop import CropMode
-from mggtalk.face.face_model import FaceModel
-from mggtalk.face.matte import PersonMatte
-from mggtalk.face.tracker import FaceTracker
-from mggtalk.inpaint.image_renderer import ImageRenderer
 from mggtalk.media.sound import Sound, check_speech, read_sound
-from mggtalk.motion.deformation import DeformationMLP
 from mggtalk.motion.driver import Tracking, check_fits, track_driver, track_file
 from mggtalk.motion.retarget import PoseMode
 from mggtalk.motion.style import Style, perform
 from mggtalk.nets.maps import to_float
-from mggtalk.nets.unet import ResidualUNet
 from mggtalk.portrait.album import Album
 from mggtalk.portrait.look import PORTRAIT_SIZE, Picture, SquarePhoto, look_at_photos
 from mggtalk.portrait.prepare import build_avatar
 from mggtalk.portrait.view import see
-from mggtalk.runtime.devices import check_device
 from mggtalk.runtime.progress import Progress, no_progress
 from mggtalk.scene import Camera, FaceTrack, Gaussians, Motion, MotionFrame, check_square
-from mggtalk.sgp.predictor import SymmetricGaussianPredictor
 from mggtalk.speech.audio_prior import AudioPrior, Voice
 from mggtalk.speech.features import measure, record
 from mggtalk.speech.listen import Speaker, listen
@@ -53,108 +43,17 @@ from mggtalk.speech.speech_encoder import Ears
 logger = logging.getLogger(__name__)
 
 
-class MGGTalkPipeline:
+class MGGTalkPipeline(Components):
     """One portrait talks, in 3D.
 
-    Holds the components and no state of a request: threads may share it.
+    Holds its components (:class:`mggtalk.checkpoint.Components` loads, saves and moves them) and no state of a request:
+    threads may share it.
 
     Example:
         >>> pipe = MGGTalkPipeline.from_pretrained()
         >>> avatar = pipe.prepare("portrait.jpg")
         >>> pipe.animate(avatar, pipe.track("driving.mp4"), size=256).save("out.mp4")
     """
-
-    def __init__(  # noqa: PLR0913  # the components, by the names that model_index.json has
-        self,
-        config: PipelineConfig,
-        face_model: FaceModel,
-        matte: PersonMatte,
-        refine: RefineUNet,
-        deformation: DeformationMLP,
-        sgp: SymmetricGaussianPredictor,
-        image_renderer: ImageRenderer,
-        audio_prior: AudioPrior,
-        encoded_prior: AudioPrior,
-        depth_estimator: DepthEstimator | str = MESH,
-    ) -> None:
-        self.config = config
-        self.tracker = FaceTracker(config.tracker)
-        self.face_model = face_model
-        self.matte = matte
-        self.refine = refine
-        self.deformation = deformation
-        self.sgp = sgp
-        self.image_renderer = image_renderer
-        self.audio_prior = audio_prior
-        self.encoded_prior = encoded_prior
-        if isinstance(depth_estimator, str):
-            check_choice(depth_estimator)
-        self.depth_estimator = depth_estimator
-        self.estimators = EstimatorShelf()
-
-    @classmethod
-    def from_pretrained(
-        cls,
-        source: str | Path | None = None,
-        config: PipelineConfig | None = None,
-        prior: bool = False,
-        depth_estimator: DepthEstimator | str = MESH,
-    ) -> MGGTalkPipeline:
-        """Load a pipeline.
-
-        Args:
-            source: Folder or hub id; the weights that come with the package by default.
-            config: Replaces the saved configuration; networks of another size start untrained.
-            prior: Leave all learned residuals off: the analytic reenactor alone.
-            depth_estimator: What :meth:`prepare` uses when it is given none: a name, or an estimator.
-
-        Returns:
-            The pipeline, on the CPU. Networks without weights are zero-initialised residuals, and are named in the log.
-
-        Raises:
-            WeightsMissingError: If the face model or the matte is missing, or a checksum is wrong.
-        """
-        return cls(depth_estimator=depth_estimator, **load_components(source, config, prior))
-
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Write configuration, index and all weights (safetensors, half precision) into a folder."""
-        save_components(
-            folder, self.config, self.face_model, self.matte, {name: getattr(self, name) for name in RESIDUALS}
-        )
-
-    def to(self, device: torch.device | str, precision: torch.dtype = torch.float32) -> MGGTalkPipeline:
-        """Move the networks to a device; frames are then made there. Tracking and ``prepare`` stay on the CPU.
-
-        Args:
-            device: Such as ``"cuda"``.
-            precision: Of the UNets' weights, where the work is: ``torch.bfloat16`` is fast on a GPU and enough for
-                residuals. Geometry and splats stay in single precision.
-
-        Returns:
-            This pipeline.
-
-        Raises:
-            OptionError: If the device is not there.
-        """
-        place = check_device(device)
-        for name in NETWORKS:
-            network = getattr(self, name).to(place)
-            for module in network.modules():
-                if isinstance(module, ResidualUNet):
-                    module.to(precision)
-        return self
-
-    @property
-    def trained(self) -> bool:
-        """Whether any learned residual is not identically zero."""
-        networks = [getattr(self, name) for name in NETWORKS]
-        parts = [part for network in networks for part in network.modules() if hasattr(part, "untrained")]
-        return any(not part.untrained for part in parts)
-
-    @property
-    def device(self) -> torch.device:
-        """Device of the networks."""
-        return next(self.sgp.parameters()).device
 
     def prepare(
         self,

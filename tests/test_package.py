@@ -59,7 +59,7 @@ def test_unknown_name() -> None:
     ("file", "extras"),
     [
         ("requirements.txt", ["page", "gpu", "depth"]),
-        ("requirements-dev.txt", ["page", "gpu", "depth", "train", "notebooks", "dev"]),
+        ("requirements-dev.txt", ["page", "gpu", "depth", "train", "notebooks", "sign", "dev"]),
     ],
 )
 def test_pins_are_what_the_package_declares(file: str, extras: list[str]) -> None:
