@@ -9,16 +9,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from mggtalk.face.blendshapes import NAMES
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.fitting import FaceFit, fit_track
 from mggtalk.face.masks import head_masks
 from mggtalk.face.matte_edges import sharpen_edges
 from mggtalk.geometry import rotation_to_euler
 from mggtalk.nets.maps import to_float
-from mggtalk.portrait.check import SHUT
 from mggtalk.portrait.look import SquarePhoto
-from mggtalk.portrait.novelty import tell_novelty
+from mggtalk.portrait.novelty import SHUT, open_eyes, tell_novelty
 from mggtalk.portrait.photos import Photo
 from mggtalk.portrait.same_person import find_person
 from mggtalk.portrait.shape import TURNED
@@ -110,9 +108,8 @@ def choose_main(track: FaceTrack, fit: FaceFit) -> int:
     Returns:
         Its index; 0 as well where no other is better.
     """
-    shut = np.minimum(*(track.blendshapes[:, NAMES.index(name)] for name in ("eyeBlinkLeft", "eyeBlinkRight"))) > SHUT
     turn = rotation_to_euler(fit.rotation)[:, 1].abs().rad2deg().numpy()  # [T]
-    good = np.flatnonzero(~shut & (turn <= TURNED))
+    good = np.flatnonzero((open_eyes(track.landmarks) > SHUT) & (turn <= TURNED))
     return int(good[0]) if len(good) else 0
 
 

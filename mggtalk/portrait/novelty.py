@@ -11,11 +11,16 @@ from mggtalk.face.face_model import FaceModel
 from mggtalk.face.fitting import FaceFit
 from mggtalk.face.lips import lip_heights
 from mggtalk.geometry import rotation_to_euler
-from mggtalk.portrait.check import SHUT
 from mggtalk.scene import FaceTrack
 
 OPEN = 0.06
 """Decimetres between the lips from which on a mouth is open."""
+
+SHUT = 0.13
+"""Opening of an eye over its width under which it is shut: nothing of it can be shown open."""
+
+EYES = ((159, 145, 33, 133), (386, 374, 263, 362))
+"""Middle of the upper and the lower lid, outer and inner corner."""
 
 BRIGHT = 0.75
 """Brightness of the upper part of an open mouth over that of the cheeks from which on it shows teeth."""
@@ -57,8 +62,10 @@ def tell_novelty(
     gaps = lip_heights(face_model.vertices(fit.identity, fit.expression)).amax(-1)  # [T]
     if float(gaps[index]) > OPEN > float(gaps[0]):
         words.append("teeth" if _bright_inside(square, track.landmarks[index]) else "an open mouth")
-    shut = np.minimum(*(track.blendshapes[:, NAMES.index(name)] for name in ("eyeBlinkLeft", "eyeBlinkRight")))  # [T]
-    if shut[index] > SHUT > shut[0]:
+    elif float(gaps[index]) < OPEN < float(gaps[0]):
+        words.append("closed lips")
+    opening = open_eyes(track.landmarks)  # [T]
+    if opening[index] < SHUT < opening[0]:
         words.append("eyes shut")
     pitch, yaw, _ = (rotation_to_euler(fit.rotation[index]) - rotation_to_euler(fit.rotation[0])).tolist()
     if abs(yaw) > TURNED:
@@ -70,6 +77,16 @@ def tell_novelty(
         if score[index] - score[0] > MORE:
             words.append(name)
     return tuple(words)
+
+
+def open_eyes(landmarks: np.ndarray) -> np.ndarray:
+    """Measure the opening of the more open eye over its width ``[T]``, of landmarks ``[T, 478, 2 or 3]``."""
+
+    def length(one: int, other: int) -> np.ndarray:
+        return np.linalg.norm(landmarks[:, one, :2] - landmarks[:, other, :2], axis=-1)  # [T]
+
+    eyes = [length(upper, lower) / length(outer, inner) for upper, lower, outer, inner in EYES]
+    return np.maximum(*eyes)
 
 
 def _bright_inside(square: np.ndarray, landmarks: np.ndarray) -> bool:

@@ -15,6 +15,7 @@ from mggtalk.face.fitting import FaceFit
 from mggtalk.geometry import euler_to_rotation
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.portrait.album import Album, choose_main
+from mggtalk.portrait.novelty import EYES
 from mggtalk.portrait.same_person import face_colours, likeness
 from mggtalk.scene import FaceTrack, MotionFrame
 
@@ -92,15 +93,18 @@ def test_likeness_forgives_exposure_white_balance_and_light_from_a_side(
 
 
 def test_the_head_is_made_of_a_photo_with_open_eyes_from_the_front() -> None:
-    def main(blinks: list[float], yaws: list[float]) -> int:
-        scores = np.zeros((len(blinks), 52), np.float32)
-        scores[:, [NAMES.index(name) for name in ("eyeBlinkLeft", "eyeBlinkRight")]] = np.array(blinks)[:, None]
+    def main(openings: list[float], yaws: list[float]) -> int:
+        landmarks = np.zeros((len(yaws), 478, 3), np.float32)
+        for upper, _, outer, _ in EYES:
+            landmarks[:, upper, 1] = openings  # over the width 1 of the eye
+            landmarks[:, outer, 0] = 1.0
         angles = torch.deg2rad(torch.tensor([[0.0, yaw, 0.0] for yaw in yaws]))
         nothing = torch.zeros(len(yaws), 3)
-        track = FaceTrack(np.zeros((len(yaws), 478, 3), np.float32), scores, np.ones(len(yaws), bool), 25.0, 512, 512)
+        found = np.ones(len(yaws), bool)
+        track = FaceTrack(landmarks, np.zeros((len(yaws), 52), np.float32), found, 25.0, 512, 512)
         return choose_main(track, FaceFit(torch.zeros(1), nothing, euler_to_rotation(angles), nothing, nothing[:, 0]))
 
-    assert main([0.1, 0.1], [5.0, 0.0]) == 0
-    assert main([0.9, 0.8, 0.1], [0.0, 0.0, 5.0]) == 2
-    assert main([0.1, 0.9, 0.1], [40.0, 0.0, -10.0]) == 2
-    assert main([0.9, 0.9], [0.0, 0.0]) == 0, "none is better"
+    assert main([0.3, 0.3], [5.0, 0.0]) == 0
+    assert main([0.03, 0.1, 0.3], [0.0, 0.0, 5.0]) == 2
+    assert main([0.3, 0.05, 0.3], [40.0, 0.0, -10.0]) == 2
+    assert main([0.05, 0.05], [0.0, 0.0]) == 0, "none is better"
