@@ -40,6 +40,9 @@ ROUNDS = 2
 SURE = 3.0
 """Inverse of the sight from which on a point is corrected fully."""
 
+WHOLE = (0.55, 0.75)
+"""Share of the eyes or the mouth that a photo must show to be shown there a little, and fully."""
+
 WIDER = (0.6, 1.0)
 """Opening of the lips over the first photo's from which a photo begins to tell what is inside, and tells all of it."""
 
@@ -68,6 +71,7 @@ def paint_photos(
     layers = PhotoLayers(
         axes=axes,
         codes=torch.stack([axes @ features(frame) for frame in frames], dim=1),  # [3, 1 + L, D]
+        doubt=torch.zeros(len(axes), 1 + count),
         regions=part_regions(points, vertices),
         vertex_regions=part_regions(vertices, vertices),
         seen=torch.zeros(count, len(points)),
@@ -96,8 +100,9 @@ class _Painter:
         layers.vertices[index] = draw_landmarks(photo, self.head.vertices(photo.frame.expression))
         driven, splats = self.draw(avatar)
         openings = find_openings(photo)
-        wide = self.open_wider(driven.vertices)
         seen = weigh_sight(avatar, driven, photo, openings, self.first_colours())
+        layers.doubt[1:, 1 + index] = doubt_parts(seen, layers.regions[1:], avatar)
+        wide = self.open_wider(driven.vertices)
         layers.seen[index] = seen = seen * torch.where(avatar.binding.part >= Part.UPPER_MOUTH, wide, 1.0)
         first = len(avatar.points) + len(avatar.mirrored)
         own, child = (photo.project(p)[0] for p in (driven.points, splats.means[first:][: len(avatar.points)]))
@@ -164,6 +169,22 @@ class _Painter:
         avatar = self.head.avatar
         seen = avatar.from_map(avatar.head_image[0])  # [N, 4] premultiplied RGB, alpha
         return seen[:, :3] / seen[:, 3:].clamp(min=0.05)
+
+
+def doubt_parts(seen: Tensor, regions: Tensor, avatar: Avatar) -> Tensor:
+    """Doubt a photo where it hides a part of the eyes or the mouth: half of it, joined to another's half, is no mouth.
+
+    Args:
+        seen: How well it shows the points ``[N]``.
+        regions: Share of each such region in them ``[R, N]``.
+        avatar: Whose points they are.
+
+    Returns:
+        What is taken from the logarithm of its shares ``[R]``.
+    """
+    skin = regions * (avatar.binding.part == Part.SKIN)  # [R, N]
+    shown = (skin @ seen) / skin.sum(1).clamp(min=1e-6)  # [R]
+    return -step(shown, *WHOLE).clamp(min=1e-6).log()
 
 
 def spread(values: Tensor, known: Tensor) -> Tensor:

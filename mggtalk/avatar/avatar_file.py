@@ -78,6 +78,7 @@ SHAPES = {
     "coarse_colour": "N 3",
     "photos.axes": "3 D X",
     "photos.codes": "3 L D",
+    "photos.doubt": "3 L",
     "photos.regions": "3 N",
     "photos.vertex_regions": "3 V",
     "photos.seen": "A N",

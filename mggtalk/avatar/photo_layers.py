@@ -1,9 +1,9 @@
 """Photo layers: what further photos of the same person add to an avatar that was made of the first one.
 
 Each photo is a typical frame, as those of an adapter (:mod:`mggtalk.avatar.adapter`): it has a code in every region of
-the face, and a frame shows it by its share ``a_k = softmax_k(-|A f - c_k|^2 / 2)``, ``f = (beta_d, pose)``. Nothing is
-learned: the layers are the colours that the photo shows at the avatar's points, less those of the first photo, where
-it sees them.
+the face, and a frame shows it by its share ``a_k = softmax_k(-|A f - c_k|^2 / 2 - d_k)``, ``f = (beta_d, pose)``, where
+``d_k`` keeps half a mouth out. Nothing is learned: the layers are the colours that the photo shows at the avatar's
+points, less those of the first photo, where it sees them.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class PhotoLayers(NamedTuple):
 
     axes: Tensor  # [3, D, F] A of each region
     codes: Tensor  # [3, 1 + K, D] c_k, the first photo's before the others'
+    doubt: Tensor  # [3, 1 + K] taken from the logarithm of a photo's share in a region of which it hides a part
     regions: Tensor  # [3, N] share of each region in a point
     vertex_regions: Tensor  # [3, V] the same for the face model
     seen: Tensor  # [K, N] how well the photo shows a point, in [0, 1]
@@ -35,7 +36,7 @@ class PhotoLayers(NamedTuple):
     def shares(self, frame: MotionFrame) -> Tensor:
         """Compute how near a frame is to each photo, ``[3, 1 + K]``; each region's sum is 1."""
         places = self.axes @ features(frame)  # [3, D]
-        return torch.softmax(-0.5 * (self.codes - places[:, None]).square().sum(-1), dim=1)
+        return torch.softmax(-0.5 * (self.codes - places[:, None]).square().sum(-1) - self.doubt, dim=1)
 
     def touches(self, avatar: Any) -> PhotoTouches:
         """The maker of the touches of an avatar, whose colours are those of the first photo."""

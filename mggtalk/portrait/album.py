@@ -77,7 +77,7 @@ class Album(NamedTuple):
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know."""
-        return tuple(f"Photo {remark.name}: {remark.text}." for remark in self.remarks)
+        return tuple(f"Photo {remark.name.removeprefix('photo ')}: {remark.text}." for remark in self.remarks)
 
     def further(self, mattes: Sequence[np.ndarray]) -> list[Photo]:
         """All but the first photo, with the mattes ``[S, S]`` of their persons."""

@@ -121,4 +121,4 @@ def test_a_file_whose_photos_do_not_fit_is_refused(album: Avatar, tmp_path: Path
 
 
 def test_notes_say_what_a_photo_adds(album: Avatar) -> None:
-    assert any("photo 2" in note and "side" in note for note in album.notes), album.notes
+    assert any("Photo 2:" in note and "side" in note for note in album.notes), album.notes

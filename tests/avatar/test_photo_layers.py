@@ -34,6 +34,7 @@ def layers() -> PhotoLayers:
     return PhotoLayers(
         axes=axes,
         codes=codes,
+        doubt=torch.zeros(3, 3),
         regions=regions,
         vertex_regions=torch.eye(3, VERTICES),
         seen=torch.ones(FURTHER, POINTS),
@@ -88,3 +89,11 @@ def test_the_first_photo_adds_nothing(layers: PhotoLayers) -> None:
     shares[:, 0] = 1.0
     touch = layers.touches(avatar(coarse=False)).touch(shares)
     assert all(not part.any() for part in (touch.vertices, touch.points, touch.colour, touch.colour_step, touch.sheet))
+
+
+def test_a_photo_that_is_doubted_gives_way(layers: PhotoLayers) -> None:
+    doubt = torch.zeros(3, 3)
+    doubt[2, 1] = 13.0
+    shares = layers._replace(doubt=doubt).shares(frame(first=1.0))
+    assert shares[2, 1] < 0.5 < layers.shares(frame(first=1.0))[2, 1]
+    assert torch.equal(shares[:2], layers.shares(frame(first=1.0))[:2])
