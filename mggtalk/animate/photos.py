@@ -40,8 +40,9 @@ ROUNDS = 2
 SURE = 3.0
 """Inverse of the sight from which on a point is corrected fully."""
 
-WHOLE = (0.55, 0.75)
-"""Share of the eyes or the mouth that a photo must show to be shown there a little, and fully."""
+WHOLE, DOUBT = (0.78, 0.88), 200.0
+"""Share of the eyes or the mouth that a photo must show to be shown there at all, and without doubt; and the
+doubt of one that shows less: as if its expression were 20 units of a code away."""
 
 WIDER = (0.6, 1.0)
 """Opening of the lips over the first photo's from which a photo begins to tell what is inside, and tells all of it."""
@@ -184,7 +185,7 @@ def doubt_parts(seen: Tensor, regions: Tensor, avatar: Avatar) -> Tensor:
     """
     skin = regions * (avatar.binding.part == Part.SKIN)  # [R, N]
     shown = (skin @ seen) / skin.sum(1).clamp(min=1e-6)  # [R]
-    return -step(shown, *WHOLE).clamp(min=1e-6).log()
+    return DOUBT * (1.0 - step(shown, *WHOLE))
 
 
 def spread(values: Tensor, known: Tensor) -> Tensor:
