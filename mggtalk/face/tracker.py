@@ -250,7 +250,7 @@ class Follower:
             if self._choice is None:
                 return faces[0]
             counting = [face for face in faces if face.width >= SECOND_FACE * faces[0].width]
-            return self._tracker._choose(
+            return self._tracker.choose(
                 sorted(counting, key=lambda face: face.centre[0]), self._choice, allow_several=False
             )
         last = self.last
