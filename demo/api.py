@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from demo.dub import make_dub
 from demo.film import CONSENT, Film, Order
 from demo.limits import as_number, as_truth
 from demo.living import make_living
@@ -292,6 +293,27 @@ class Endpoints:
                 raise OptionError("The consent is not given.", "Set consent to true if the people shown agreed.")
             return make_living(self._studio, named(portrait, chosen, "mesh"), speech, motion, request)[0]
 
+    def dub(
+        self,
+        request: gr.Request,
+        driving: str | None = None,
+        speech: str | None = None,
+        consent: bool = False,
+    ) -> str:
+        """Let the person of a film say something else: other lips, all else of the film stays.
+
+        Args:
+            request: Filled in by the server.
+            driving: A film of one person (100 MB, 60 s, 1920 pixels at most).
+            speech: A recording (120 s at most): what is said instead.
+            consent: True if the person in the film, and the speaker, agreed to it.
+
+        Returns:
+            The film with the new sound.
+        """
+        with _told():
+            return make_dub(self._studio, driving, speech, consent, request)[0]
+
     def _made(
         self, request: gr.Request, order: Callable[..., Order], values: list[Any]
     ) -> tuple[str, list[str], Report]:
@@ -360,5 +382,6 @@ def add_api(studio: Studio) -> None:
     button.click(endpoints.talk, inputs, made, api_name="talk", **heavy)
     inputs = [portrait, driving, speech, motion, consent, view, path, low, high, fov, face, size, background]
     button.click(endpoints.free_view, inputs, made, api_name="free_view", **heavy)
+    button.click(endpoints.dub, [driving, speech, consent], [page], api_name="dub", **heavy)
     button.click(endpoints.head, [portrait, speech, motion, consent, face], [page], api_name="head", **heavy)
     button.click(endpoints.edit, [portrait, *numbers, face, size], [still], api_name="edit", **quick)

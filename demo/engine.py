@@ -61,6 +61,12 @@ class Engine:
         """The pipeline on the GPU that was lent, in a process of its own; as it is, where none is lent."""
         return self.pipe.to("cuda") if AVAILABLE else self.pipe
 
+    def placed(
+        self, portrait: str, points: tuple[tuple[float, float], ...], on_progress: Progress = no_progress
+    ) -> Avatar:
+        """Prepare a portrait whose face was clicked."""
+        return self.pipe.prepare(portrait, on_progress=on_progress, points=points)
+
     def adapted(self, adapter: str, on_progress: Progress = no_progress) -> Avatar:
         """Make the avatar of an adapter, see :func:`mggtalk.person.load.load_adapter`."""
         return load_adapter(self.pipe, adapter, on_progress)

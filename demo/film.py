@@ -192,6 +192,9 @@ def find_avatar(engine: Engine, visitors: Visitors, visitor: Visitor, portrait: 
     adapter = visitor.adapters.get(picture)
     if adapter is not None:
         return visitors.avatar(visitor, f"{picture} {picture_key(adapter)}", lambda: engine.adapted(adapter, pace))
+    points = visitor.points.get(picture)
+    if points is not None:
+        return visitors.avatar(visitor, f"{picture} {points}", lambda: engine.placed(path, points, pace))
     more = visitor.photos.get(picture, ())
     key = " ".join([picture, str(portrait.face), portrait.depth, *map(picture_key, more)])
     owner = None if is_example(path) and not more else visitor

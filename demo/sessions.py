@@ -36,12 +36,17 @@ class Result(NamedTuple):
         return (self.video, *self.others)
 
 
+Points = tuple[tuple[float, float], ...]
+"""Clicks on a face, in pixels of its portrait."""
+
+
 @dataclass(eq=False)
 class Visitor:
     """One open page. Use it through :class:`Visitors`, which locks it."""
 
     adapters: dict[str, str] = field(default_factory=dict)  # key of a portrait -> the uploaded adapter that it is of
     photos: dict[str, tuple[str, ...]] = field(default_factory=dict)  # key of a portrait -> more of the same person
+    points: dict[str, Points] = field(default_factory=dict)  # key of a portrait -> where its face was clicked
     results: list[Result] = field(default_factory=list)
     files: dict[str, float] = field(default_factory=dict)  # and when they were last claimed, system clock
     stops: dict[str, set[threading.Event]] = field(default_factory=dict)  # of the jobs of each tab
@@ -130,6 +135,11 @@ class Visitors:
         """Use further photos with one portrait from now on, instead of any others; None: none."""
         with self._lock:
             visitor.photos = {} if key is None else {key: photos}
+
+    def place(self, visitor: Visitor, key: str, points: Points) -> None:
+        """Use clicked points for the face of one portrait from now on; none: look for it again."""
+        with self._lock:
+            visitor.points = {key: points} if points else {}
 
     @contextmanager
     def job(self, visitor: Visitor, tab: str) -> Iterator[threading.Event]:

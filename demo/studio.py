@@ -19,9 +19,10 @@ from demo.film import Order, Portrait, Step, find_avatar, make
 from demo.limits import KEEP_SECONDS, QUEUE, QUICK_ALL, QUICK_EACH, given
 from demo.line import Line
 from demo.memory import give_back
-from demo.sessions import Visitor, Visitors
+from demo.sessions import Points, Visitor, Visitors
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.evaluation.explain import Counts, facing
+from mggtalk.face.points import LEAST
 from mggtalk.media import load_image, save_image
 from mggtalk.media.several import check_count
 from mggtalk.media.verify import Verification, verify
@@ -171,6 +172,21 @@ class Studio:
             album = self.engine.pipe.gather([first, *more])
         self.visitors.add_photos(visitor, picture_key(first), tuple(more))
         return album
+
+    def place(self, path: str | None, points: Points, request: gr.Request) -> None:
+        """Use clicked points for the face of a portrait; fewer than are needed are of no use yet.
+
+        Args:
+            path: The portrait.
+            points: In its pixels, in the order of :data:`mggtalk.face.points.POINTS`.
+            request: Of the visitor.
+
+        Raises:
+            OptionError: If there is no portrait.
+        """
+        portrait = given(path, "portrait", "Upload a picture first.")
+        used = points if len(points) >= LEAST else ()
+        self.visitors.place(self.visitors.of(request), picture_key(portrait), used)
 
     def verify(self, path: str, request: gr.Request) -> Verification:
         """Look for what says that a file is AI-made.

@@ -23,6 +23,7 @@ from mggtalk.depth.catalogue import check_choice
 from mggtalk.depth.estimator import DepthEstimator
 from mggtalk.errors import OptionError
 from mggtalk.face.crop import CropMode
+from mggtalk.face.points import Points
 from mggtalk.media.sound import Sound, check_speech, read_sound
 from mggtalk.motion.driver import Tracking, check_fits, track_driver, track_file
 from mggtalk.motion.retarget import PoseMode
@@ -62,6 +63,7 @@ class MGGTalkPipeline(Components):
         face: int | None = None,
         on_progress: Progress = no_progress,
         depth: DepthEstimator | str | None = None,
+        points: Points | None = None,
     ) -> Avatar:
         """Make an avatar of a portrait, or of several photos of one person.
 
@@ -85,6 +87,7 @@ class MGGTalkPipeline(Components):
             on_progress: Called with stage, steps done and steps in all.
             depth: The depth estimator: a name of :data:`mggtalk.depth.catalogue.NAMES`, ``NAME=FOLDER`` for weights
                 in a folder, or an estimator. Weights that are not on this machine are downloaded.
+            points: Of the (first) picture, in the order of :data:`mggtalk.face.points.POINTS`: they place its face.
 
         Returns:
             The avatar; use it as often as you like. A picture that lies on its side is turned upright. Its notes say
@@ -102,7 +105,7 @@ class MGGTalkPipeline(Components):
         if isinstance(depth, str):
             check_choice(depth)
         pictures = [portrait] if isinstance(portrait, Picture) else list(portrait)
-        seen = self._look(pictures, crop, face, on_progress)
+        seen = self._look(pictures, crop, face, on_progress, points)
         if len(seen) == 1:
             avatar = self._avatar(seen[0].square, seen[0].track, on_progress, depth)
             return avatar.with_(notes=(*avatar.notes, *seen[0].notes))
@@ -127,10 +130,15 @@ class MGGTalkPipeline(Components):
         return Album.of(self._look(photos, crop, face, on_progress), self.face_model, self.config.render.focal_ratio)
 
     def _look(
-        self, pictures: Sequence[Picture], crop: CropMode, face: int | None, on_progress: Progress
+        self,
+        pictures: Sequence[Picture],
+        crop: CropMode,
+        face: int | None,
+        on_progress: Progress,
+        points: Points | None = None,
     ) -> list[SquarePhoto]:
         """Find the faces of photos and cut their squares."""
-        return look_at_photos(pictures, crop, face, self.tracker, self.face_model, self.config, on_progress)
+        return look_at_photos(pictures, crop, face, self.tracker, self.face_model, self.config, on_progress, points)
 
     def person_matte(self, picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         """Tell the person in a picture from the background.

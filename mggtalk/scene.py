@@ -105,6 +105,11 @@ class FaceTrack:
     def __len__(self) -> int:
         return len(self.landmarks)
 
+    def take(self, frames: list[int]) -> FaceTrack:
+        """Some frames as a track of their own, without cuts."""
+        landmarks, blendshapes, found = (part[frames] for part in (self.landmarks, self.blendshapes, self.found))
+        return replace(self, landmarks=landmarks, blendshapes=blendshapes, found=found, cuts=())
+
     def shots(self) -> list[FaceTrack]:
         """The track cut into its shots; those without a seen face belong to the one before or after."""
         starts = [0, *(cut for cut in self.cuts if self.found[:cut].any() and self.found[cut:].any())]

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS = (
     *("errors", "config", "geometry", "runtime", "media", "scene", "nets", "render", "face", "depth", "dsgr"),
     *("inpaint", "speech", "avatar", "motion", "sgp", "portrait", "animate", "checkpoint", "pipeline", "performance"),
-    *("photo", "export", "evaluation", "training", "person", "notebook", "cli", "__main__"),
+    *("photo", "export", "evaluation", "training", "person", "dub", "notebook", "cli", "__main__"),
 )
 """Rooms and loose modules, from the ground up: each may import those before it."""
 

@@ -25,11 +25,12 @@ from mggtalk.runtime.cache import cache_folder
 
 PATHS = (
     "adapter", "audio", "avatar", "background", "clip", "clips", "corpus", "csv", "driving", "encoder", "file",
-    "motion", "out", "ply", "portrait", "speech", "tracks", "voice", "weights",
+    "motion", "out", "ply", "portrait", "speech", "tracks", "video", "voice",
+    "weights",
 )  # fmt: skip
 """Options that name files or folders."""
 
-INPUTS = ("adapter", "audio", "avatar", "background", "clip", "driving", "motion", "portrait", "voice")
+INPUTS = ("adapter", "audio", "avatar", "background", "clip", "driving", "motion", "portrait", "video", "voice")
 """Those that are read."""
 
 OUTPUTS = ("out", "ply")
@@ -235,6 +236,21 @@ def _check_export(options: argparse.Namespace) -> None:
     _check_performance(options)
 
 
+def _check_dub(options: argparse.Namespace) -> None:
+    from mggtalk.media import check_writable
+    from mggtalk.media.badge import check_statement
+    from mggtalk.media.tensor_files import check_tensor_file
+
+    check_consent(options.consent)
+    check_statement(options.no_badge)
+    check_writable(options.out, (".mp4",))
+    if options.adapter is not None:
+        check_tensor_file(options.adapter, "adapter")
+    elif options.minutes != 0:
+        check_learning(options.minutes, 0.0)
+    _check_driver(options.video, options.audio, picture=False)
+
+
 def _check_live(options: argparse.Namespace) -> None:
     from mggtalk.media.camera import check_camera
 
@@ -350,6 +366,7 @@ CHECKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "orbit": _check_video,
     "prepare": _check_prepare,
     "export": _check_export,
+    "dub": _check_dub,
     "live": _check_live,
     "track": _check_track,
     "adapt": _check_learning,

@@ -88,7 +88,7 @@ def orbit(options: argparse.Namespace, on_progress: Progress) -> list[str]:
 def prepare(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     """Prepare a portrait and keep it as a file. Like :func:`reenact`."""
     pipe = load_pipeline(options)
-    avatar = pipe.prepare(options.portrait, options.crop, options.face, on_progress, options.depth)
+    avatar = pipe.prepare(options.portrait, options.crop, options.face, on_progress, options.depth, options.points)
     avatar.with_(consent=options.consent).save(options.out, portrait=not options.without_portrait)
     return [*as_notes(avatar.notes), options.out]
 
@@ -102,6 +102,16 @@ def export(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     performance = drive(pipe, options, on_progress) if driven else None
     avatar = avatar if options.consent is None else avatar.with_(consent=options.consent)
     return [*as_notes(avatar.notes), *export_head(pipe, avatar, performance, options.out, on_progress)]
+
+
+def dub(options: argparse.Namespace, on_progress: Progress) -> list[str]:
+    """Put other words into the mouth of a film's person. Like :func:`reenact`."""
+    from mggtalk.cli.dub import dub_film
+
+    on_progress("load", 0, 1)
+    film = dub_film(load_pipeline(options), options, on_progress)
+    film.save(options.out, options.no_badge)
+    return [*as_notes(film.notes), options.out]
 
 
 def live(options: argparse.Namespace, on_progress: Progress) -> list[str]:
@@ -257,7 +267,7 @@ def open_portrait(options: argparse.Namespace, on_progress: Progress) -> tuple[M
         return pipe, load_adapter(pipe, options.adapter, on_progress)
     if options.avatar is not None:
         return pipe, pipe.load_avatar(options.avatar)
-    return pipe, pipe.prepare(options.portrait, options.crop, options.face, on_progress, options.depth)
+    return pipe, pipe.prepare(options.portrait, options.crop, options.face, on_progress, options.depth, options.points)
 
 
 def drive(pipe: MGGTalkPipeline, options: argparse.Namespace, on_progress: Progress) -> Performance:

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from mggtalk.config import CONSENT, GAZES, NO_BADGE_STATEMENT
 from mggtalk.errors import OptionError
+from mggtalk.face.points import POINTS
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -55,6 +56,19 @@ def yaw_range(text: str) -> tuple[float, float]:
     return low, high
 
 
+def point(text: str) -> tuple[float, float]:
+    """Read a place in a picture, ``120,80``.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is not two numbers.
+    """
+    try:
+        x, y = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a place in pixels, as in 120,80") from error
+    return x, y
+
+
 def language_code(text: str) -> str | None:
     """Read a language: ``auto`` is None."""
     return None if text == "auto" else text
@@ -84,6 +98,15 @@ def add_preparation(parser: argparse.ArgumentParser) -> None:
         help="auto: a head-and-shoulders square; none: keep the field of view of a square picture",
     )
     parser.add_argument("--face", type=int, metavar="N", help="which face of the portrait, counted from 0 on the left")
+    parser.add_argument(
+        "--points",
+        nargs="+",
+        type=point,
+        metavar="X,Y",
+        help="place a face that is not found (a painting, a statue): pixels of, in this order, "
+        + ", ".join(name for name, _ in POINTS)
+        + "; left and right as seen, the last two may be left out",
+    )
     parser.add_argument(
         "--depth",
         default="mesh",
@@ -170,6 +193,11 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--size", type=int, default=512, metavar="PIXELS", help="side of the frames (default 512)")
     parser.add_argument("--device", default="cpu", metavar="cpu|cuda", help="where the frames are made (default cpu)")
+    add_badge(parser)
+
+
+def add_badge(parser: argparse.ArgumentParser) -> None:
+    """Add how the visible badge is left out."""
     parser.add_argument(
         "--no-badge", metavar="STATEMENT", help=f'leave the visible badge out; STATEMENT must be "{NO_BADGE_STATEMENT}"'
     )

@@ -14,6 +14,7 @@ from mggtalk.cli.checks import check_options, expand_paths
 from mggtalk.cli.options import (
     OneLineParser,
     add_background,
+    add_badge,
     add_clip,
     add_driver,
     add_driver_face,
@@ -28,10 +29,11 @@ from mggtalk.cli.options import (
     add_verbose,
     add_weights,
     attach_dashed_values,
+    language_code,
     yaw_range,
 )
 from mggtalk.cli.progress import stage_progress
-from mggtalk.config import REGIONS
+from mggtalk.config import CONSENT, REGIONS
 from mggtalk.errors import MGGTalkError
 
 BAD_INPUT = 2
@@ -76,6 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_orbit(commands.add_parser("orbit", help="look at a portrait from a moving viewpoint"))
     add_prepare(commands.add_parser("prepare", help="keep a prepared portrait as an avatar file"))
     add_export(commands.add_parser("export", help="write a head that lives in a web page, or as splats"))
+    add_dub(commands.add_parser("dub", help="put other words into the mouth of a film's person"))
     add_live(commands.add_parser("live", help="let a portrait follow a camera"))
     add_track(commands.add_parser("track", help="turn a driving video into a motion file"))
     add_adapt(commands.add_parser("adapt", help="learn an avatar of one person from a clip"))
@@ -174,6 +177,25 @@ def add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--consent", metavar="STATEMENT", help="who agreed, carried along in the file")
     add_model(parser)
     parser.set_defaults(run="export")
+
+
+def add_dub(parser: argparse.ArgumentParser) -> None:
+    """Options of ``dub``."""
+    parser.add_argument("--video", required=True, metavar="FILM", help="film whose person is to say something else")
+    parser.add_argument("--audio", required=True, metavar="SPEECH", help="what is said: a recording, or a video")
+    parser.add_argument("--consent", metavar="STATEMENT", help=f'must be "{CONSENT}"')
+    parser.add_argument("--adapter", metavar="A.safetensors", help="what 'adapt' learned from the film, for the mouth")
+    parser.add_argument(
+        "--minutes", type=float, default=0.0, metavar="N", help="of learning the mouth from the film first (default 0)"
+    )
+    parser.add_argument(
+        "--face", type=int, metavar="N", help="which face of the first frame, counted from 0 on the left"
+    )
+    parser.add_argument("--language", type=language_code, metavar="CODE", help="of the speech, as in talk")
+    parser.add_argument("--out", required=True, metavar="VIDEO.mp4", help="the video to write, of the film's size")
+    add_badge(parser)
+    add_model(parser)
+    parser.set_defaults(run="dub")
 
 
 def add_live(parser: argparse.ArgumentParser) -> None:

@@ -14,6 +14,7 @@ from mggtalk.face.detector import FaceDetector, overlap
 from mggtalk.face.landmarks import Face, LandmarkNetworks
 from mggtalk.face.roi import Roi
 from mggtalk.face.smoothing import smooth_blendshapes, smooth_landmarks
+from mggtalk.face.stubborn import search_stubbornly
 from mggtalk.scene import FaceTrack
 
 logger = logging.getLogger(__name__)
@@ -169,11 +170,11 @@ class FaceTracker:
             NoFaceError: If there is none.
             FaceTooSmallError: If all are too small.
         """
-        faces = self.detect(image)
+        faces = self.detect(image) or search_stubbornly(image, self._detector, self.look)
         if not faces:
             raise NoFaceError(
                 f"No face was found in the picture of {image.shape[1]}x{image.shape[0]} pixels.",
-                "Use a picture in which one face is seen from the front, upright and well lit.",
+                "Use a picture in which one face is seen from the front, upright and well lit; or place it by points.",
             )
         if faces[0].width < self.config.min_face_pixels:
             raise self._too_small(faces[0].width)

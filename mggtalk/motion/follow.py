@@ -81,14 +81,18 @@ def follow(motion: Motion, avatar: Avatar, face_model: FaceModel, regions: Seque
 
 def lower_face(face_model: FaceModel) -> Tensor:
     """``P [K, K]``: takes an expression (a column) to its part that moves lips, jaw and cheeks."""
-    basis = face_model.expression_basis  # [K, V, 3]
-    height = ((face_model.mean[:, 1] - LOWER) / (UPPER - LOWER)).clamp(0.0, 1.0)  # [V]
-    mask = 1.0 - height.square() * (3.0 - 2.0 * height)
+    basis, mask = face_model.expression_basis, lower_mask(face_model)  # [K, V, 3], [V]
     weights = shape_weights().to(basis)
     gram = torch.einsum("avi,v,bvi->ab", basis, weights, basis)  # [K, K]
     masked = torch.einsum("avi,v,bvi->ab", basis, weights * mask, basis)
     ridge = RIDGE * gram.diagonal().mean() * torch.eye(len(gram)).to(gram)
     return torch.linalg.solve(gram + ridge, masked)
+
+
+def lower_mask(face_model: FaceModel) -> Tensor:
+    """Measure how far each vertex belongs to the lower face, ``[V]`` in [0, 1]."""
+    height = ((face_model.mean[:, 1] - LOWER) / (UPPER - LOWER)).clamp(0.0, 1.0)
+    return 1.0 - height.square() * (3.0 - 2.0 * height)
 
 
 def look_at_camera(motion: Motion, identity: Tensor, face_model: FaceModel) -> Motion:

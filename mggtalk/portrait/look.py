@@ -11,9 +11,11 @@ from PIL import Image
 
 from mggtalk.config import PipelineConfig
 from mggtalk.errors import FaceTooSmallError
+from mggtalk.face.clicks import find_face
 from mggtalk.face.crop import CropMode, choose_crop
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.masks import face_axes
+from mggtalk.face.points import Points
 from mggtalk.face.tracker import FaceTracker
 from mggtalk.face.upright import turn_upright
 from mggtalk.media import load_image
@@ -49,6 +51,7 @@ def look_at_photos(
     face_model: FaceModel,
     config: PipelineConfig,
     on_progress: Progress,
+    points: Points | None = None,
 ) -> list[SquarePhoto]:
     """Find the faces of photos and cut their squares.
 
@@ -60,6 +63,7 @@ def look_at_photos(
         face_model: Tells how they are turned.
         config: The pipeline's.
         on_progress: Called with stage, steps done and steps in all.
+        points: Of the face of the first picture, which then is not looked for.
 
     Raises:
         MGGTalkError: If one cannot be used; of several, it is named.
@@ -70,7 +74,8 @@ def look_at_photos(
         on_progress("face", index, len(pictures))
         with name_photo(picture, index, len(pictures)) as name:
             image = load_image(picture, config.media)
-            track = tracker.still(image, face=face if index == 0 else None)
+            chosen, clicks = (face, points) if index == 0 else (None, None)
+            track = find_face(tracker, image, chosen, clicks, face_model, config.render.focal_ratio)
             image, track, turned = turn_upright(image, track)
             height = face_axes(track.landmarks[0]).height
             if height < MIN_FACE_HEIGHT:

@@ -101,6 +101,7 @@ REENACT = ("reenact", "--portrait", "portrait.png", "--driving", "driving.mp4", 
 TALK = ("talk", "--portrait", "portrait.png", "--audio", "speech.wav", "--out", "out.mp4")
 ORBIT = ("orbit", "--portrait", "portrait.png", "--out", "out.mp4")
 PREPARED = ("--avatar", "prepared.safetensors", "--size", "128")
+DUB = ("dub", "--video", "driving.mp4", "--audio", "speech.wav", "--out", "out.mp4", "--consent", CONSENT)
 TRACK = ("track", "--driving", "driving.mp4", "--out", "out.npz")
 
 PORTRAIT = ("--portrait", "portrait.png", "--out", "out.mp4")
@@ -175,9 +176,18 @@ BAD = {
     "missing video": (*TRACK, "--driving", "nowhere.mp4"),
     "unknown region": (*REENACT, "--regions", "nose"),
     "unknown gaze": (*REENACT, "--gaze", "away"),
-    "still of a video": (*REENACT, "--out", "out.png"),
+    "still of a video": (*REENACT, "--out", "out.jpg"),
     "picture without a face drives": (*REENACT, "--driving", "no_face.png"),
     "picture as a clip": ("voice", "--clip", "portrait.png", "--out", "v.safetensors", "--consent", CONSENT),
+    "too few points": (*REENACT, "--points", "1,2", "3,4"),
+    "no place": (*REENACT, "--points", "here"),
+    "point outside": (*REENACT, "--points", *["10,10"] * 6, "9999,10"),
+    "dub without consent": DUB[:-2],
+    "dub of a picture": (*DUB, "--video", "portrait.png"),
+    "dub by a silent film": (*DUB, "--audio", "driving.mp4"),
+    "dub over its own film": (*DUB, "--out", "driving.mp4"),
+    "dub of a film without a face": (*DUB, "--video", "no_face.mp4"),
+    "dub of six frames": DUB,
     "badge without the statement": (*REENACT, "--no-badge", "please"),
     "video that is not ours": ("verify", "driving_plain.mp4"),
     "no mark": ("verify", "driving_without_mark.wav"),

@@ -1,0 +1,142 @@
+"""The inside of a dubbed mouth: cut from the avatar's picture along the inner lips, set between those of the film."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageDraw
+from scipy.ndimage import gaussian_filter
+
+from mggtalk.dub.flow import sample
+from mggtalk.face.crop import SquareCrop
+from mggtalk.face.lips import lip_gap
+from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER
+
+OUTLINE = (*LIPS_INNER_UPPER, *LIPS_INNER_LOWER[-2:0:-1])
+"""The inner lips, once around."""
+
+FINE = 4
+"""Subpixels along a pixel's side with which the outline is drawn."""
+
+SOFT = 0.006
+"""Standard deviation of the outline's softness, over the height of the face."""
+
+NEARLY, OPEN = 0.004, 0.016
+"""Gaps between the lips, over the face's height, below which there is no inside, and from which it is drawn fully."""
+
+
+LEAST = 60
+"""Pixels of open mouths from which the colours of their insides are known."""
+
+DARKEST = 0.25
+"""Brightness of the darkest inside over that of the lips."""
+
+
+THICK = 2.5
+"""How much the softened line between closed lips is strengthened, so that it covers what is squeezed there."""
+
+LINE = 0.55
+"""Brightness of the line between closed lips over that of the lips."""
+
+
+class Inside(NamedTuple):
+    """Pixels of an open mouth in a window of a frame."""
+
+    left: int  # of the window, pixels
+    top: int
+    alpha: np.ndarray  # float32 [h, w] in [0, 1]
+    colour: np.ndarray  # float32 [h, w, 3] in [0, 255]
+
+
+def openness(landmarks: np.ndarray) -> float:
+    """Measure how far a mouth is open for its inside to be seen, in [0, 1]: 0 with closed lips."""
+    height = np.linalg.norm(landmarks[10, :2] - landmarks[152, :2])
+    gap = float(lip_gap(landmarks[None, :, :2])[0]) / float(height)
+    return float(np.clip((gap - NEARLY) / (OPEN - NEARLY), 0.0, 1.0))
+
+
+def seam(before: np.ndarray, after: np.ndarray) -> float:
+    """Measure how much of an open mouth of the film, teeth and all, is squeezed between lips that close, in [0, 1]."""
+    return openness(before) * (1.0 - openness(after))
+
+
+class Tone(NamedTuple):
+    """Colours of the inside of an avatar's mouth, and of the film's: means and spread, each ``[3]`` in [0, 255]."""
+
+    avatar: np.ndarray
+    film: np.ndarray
+    contrast: np.ndarray  # spread of the film's over that of the avatar's, 1 at most
+    darkest: np.ndarray  # of the film: no mouth is black inside
+
+    @staticmethod
+    def of(avatar: np.ndarray, film: np.ndarray, lips: np.ndarray) -> Tone:
+        """Measure pixels ``[n, 3]`` of both, of the same frames; the colour of the film's lips is ``[3]``."""
+        if len(film) < LEAST:
+            return Tone(np.zeros(3), np.zeros(3), np.ones(3), DARKEST * lips)
+        spread = film.std(0) / np.maximum(avatar.std(0), 1.0)
+        return Tone(avatar.mean(0), film.mean(0), np.clip(spread, 0.3, 1.0), DARKEST * lips)
+
+    def apply(self, colour: np.ndarray) -> np.ndarray:
+        """Bring colours ``[..., 3]`` of the avatar to those of the film."""
+        return np.maximum(self.film + self.contrast * (colour - self.avatar), self.darkest)
+
+    @property
+    def line(self) -> np.ndarray:
+        """The colour between closed lips."""
+        return LINE / DARKEST * self.darkest
+
+
+def outline_mask(landmarks: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Cover of the inside of a mouth by landmarks ``[V, 2]`` in pixels: float32 ``[height, width]`` in [0, 1]."""
+    shape = Image.new("L", (width * FINE, height * FINE))
+    corners = [tuple(corner) for corner in (landmarks[list(OUTLINE)] * FINE - 0.5).tolist()]
+    ImageDraw.Draw(shape).polygon(corners, fill=255, outline=255)
+    return np.asarray(shape, np.float32).reshape(height, FINE, width, FINE).mean((1, 3)) / 255.0
+
+
+def inside_of(
+    picture: np.ndarray | None,
+    window: SquareCrop,
+    drawn: np.ndarray,
+    before: np.ndarray,
+    after: np.ndarray,
+    gain: np.ndarray,
+    size: tuple[int, int],
+    tone: Tone,
+) -> Inside | None:
+    """Cut the inside of the avatar's mouth; of lips that close over the film's open mouth, draw the line between them.
+
+    Args:
+        picture: The avatar, uint8 ``[S, S, 3]``, seen through the window; None if its mouth is closed.
+        window: Its place in the frame.
+        drawn: Vertices ``[V, 2]`` of the avatar, pixels of the frame.
+        before: Landmarks ``[V, 2]`` of the film's frame, pixels.
+        after: The same in the new frame.
+        gain: Light of the frame over that of the film as a whole, ``[3]``.
+        size: Width and height of the frame.
+        tone: Of the avatar's mouth.
+
+    Returns:
+        The inside; None if the mouth is outside of the frame.
+    """
+    lips = after[list(OUTLINE)]  # [20, 2]
+    height = float(np.linalg.norm(after[10] - after[152]))
+    margin = 4.0 * SOFT * height + 2.0
+    left, top = (int(max(0, np.floor(edge))) for edge in lips.min(0) - margin)
+    right, bottom = (int(min(side, np.ceil(edge))) for side, edge in zip(size, lips.max(0) + margin))
+    if right <= left or bottom <= top:
+        return None
+    cover = outline_mask(after - (left, top), right - left, bottom - top)  # [h, w]
+    opened, squeezed = openness(after), seam(before, after)
+    line = tone.line * gain
+    colour = np.broadcast_to(line, (*cover.shape, 3))  # [h, w, 3]
+    if picture is not None:
+        x, y = np.meshgrid(np.arange(left, right) + 0.5, np.arange(top, bottom) + 0.5)
+        offset = (after[list(OUTLINE)] - drawn[list(OUTLINE)]).mean(0)  # [2] the landmarks' own place over the model's
+        places = (np.stack([x, y], axis=-1) - offset - (window.x0, window.y0)) * (picture.shape[0] / window.side)
+        inside = np.clip(tone.apply(sample(picture, places.astype(np.float32))) * gain, 0.0, 255.0)
+        colour = (opened * inside + squeezed * line) / (opened + squeezed)  # [h, w, 3]
+    wide = gaussian_filter(cover, SOFT * height)
+    thin = np.minimum(1.0, THICK * gaussian_filter(cover, 1.5 * SOFT * height)) if squeezed else 0.0
+    return Inside(left, top, np.maximum(opened * wide, squeezed * thin).astype(np.float32), colour)
