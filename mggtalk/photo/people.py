@@ -33,6 +33,9 @@ FACE_HEIGHTS = 3.0
 LOWER = 0.1
 """Face heights by which the square's middle is below that of the face."""
 
+FINE_SIZE, FINE_FROM = 1024, 768
+"""Side on which a person with many pixels is prepared, and the side of the square in the photo that it takes."""
+
 EDGE, RISE = 0.06, 0.16
 """Sides of the square: width of the band at its border in which nothing moves, and way over which motion sets in."""
 
@@ -122,7 +125,7 @@ def prepare_sitter(
         problem = f"The face is only {height:.0f} pixels high."
         raise FaceTooSmallError(problem, f"Choose one that has {MIN_FACE_HEIGHT} or more.")
     window = choose_square(face.landmarks, photo.width, photo.height)
-    size = PORTRAIT_SIZE
+    size = FINE_SIZE if window.side >= FINE_FROM else PORTRAIT_SIZE
     others = [other for other in photo.faces if other is not face]
     share = own_share(window, size, face, others)
     findings = judge_face(photo.picture, track, pipe.face_model, pipe.config.render.focal_ratio)

@@ -34,8 +34,8 @@ from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.runtime.progress import Progress, no_progress
 from mggtalk.scene import Motion
 
-LEAST_SIZE, MOST_SIZE = 128, 512
-"""Sides of the frames that are made of a person; they are scaled to the person's square."""
+LEAST_SIZE = 128
+"""Least side of the frames that are made of a person; they are scaled to the person's square."""
 
 RATE = 48000
 """Sampling rate of several sounds together, Hz."""
@@ -183,7 +183,8 @@ def make_actor(pipe: MGGTalkPipeline, sitter: Sitter, motion: Motion, start: int
     presence = np.ones(before + len(motion) + after, np.float32)
     presence[:before] = np.minimum(1.0, 3.0 * np.arange(before) / max(way, 1))
     presence[len(presence) - after :] = np.minimum(1.0, 3.0 * np.arange(after)[::-1] / max(way, 1))
-    size = int(np.clip(2 * round(sitter.window.side / 2), LEAST_SIZE, MOST_SIZE))
+    prepared = sitter.avatar.plates.background.shape[-1]
+    size = int(np.clip(2 * round(sitter.window.side / 2), LEAST_SIZE, prepared))
     animator = pipe.animator(sitter.avatar, size)
     with torch.inference_mode():
         own = animator.head_alpha(sitter.avatar.source)
