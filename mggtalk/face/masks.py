@@ -172,15 +172,13 @@ def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
     middle, half = 0.5 * (jaw_x.max() + jaw_x.min()), 0.5 * (jaw_x.max() - jaw_x.min())
     width = neck_width(matte, x, y, y[chin_row, chin_column])
     if width is None or width > WIDEST_NECK * half:
-        width = 0.75 * half
-    neck = float(np.clip(width, 0.6 * half, half))
-    column = 1.0 - smoothstep(np.abs(x - middle), neck - 0.05, neck + 0.05)  # where a neck can be hidden by the jaw
+        width = 0.9 * half
+    neck = float(np.clip(width, 0.7 * half, half))
+    column = 1.0 - smoothstep(np.abs(x - middle), 0.67 * neck, neck)  # where a neck can be hidden by the jaw
     hidden = column * smoothstep(depth, -0.42, -0.30) * smoothstep(y, -0.1, 0.0)  # and not above the ears
     long_hair = standing(matte, chin_row)
-    # What hangs in the air above the chin turns with the head: ear lobes, earrings, short hair.
-    hanging = matte * (1.0 - smoothstep(long_hair / np.maximum(matte, 1e-3), 0.8, 1.0))
-    head = np.maximum(matte * np.maximum(1.0 - smoothstep(depth, 0.0, 0.10), face), hanging)
-    torso = np.maximum(np.minimum(matte * smoothstep(depth, -0.04, -0.01), long_hair), matte * hidden)
+    head = matte * np.maximum(1.0 - smoothstep(depth, 0.0, 0.10), face)
+    torso = matte * np.maximum(smoothstep(depth, -0.04, -0.01), hidden)
     beside = smoothstep(np.abs(x - middle), 0.95 * half, 1.05 * half) * smoothstep(depth, -0.2, -0.06)
     behind = np.maximum(between(torso * long_hair), beside * long_hair)
     torso = np.maximum(torso, matte * behind)
