@@ -13,7 +13,17 @@ from demo.dub import make_dub
 from demo.film import CONSENT, Film, Order
 from demo.limits import as_number, as_truth
 from demo.living import make_living
-from demo.orders import HEAD_STYLES, LANGUAGES, PATHS, VIEWS, face_index, free_view_order, reenact_order, talk_order
+from demo.orders import (
+    BACKGROUNDS,
+    HEAD_STYLES,
+    LANGUAGES,
+    PATHS,
+    VIEWS,
+    face_index,
+    free_view_order,
+    reenact_order,
+    talk_order,
+)
 from demo.panel import BROKEN, HEAVY
 from demo.portrait import PRIVATE, named
 from demo.report import public
@@ -360,7 +370,10 @@ def add_api(studio: Studio) -> None:
         path = gr.Radio(list(PATHS), value=next(iter(PATHS)), label="path")
         low, high, fov = gr.Number(-30, label="low"), gr.Number(30, label="high"), gr.Number(22, label="fov")
         size = gr.Number(512, precision=0, minimum=256, maximum=512, step=256, label="size")
-        background, whole = gr.Textbox("", label="background"), gr.Checkbox(value=False, label="whole")
+        background, whole = (
+            gr.Dropdown(["", *BACKGROUNDS], value="", allow_custom_value=True, label="background"),
+            gr.Checkbox(value=False, label="whole"),
+        )
         numbers = [gr.Number(0.0, label=name) for name in Edit._fields]
         video, files, report = (
             gr.File(label="video"),
