@@ -382,7 +382,6 @@ TOLD_AT_ONCE = [
     (("orbit", "--avatar", "text.png", "--out", "out.mp4"), "cannot be read as an avatar"),
     (("train", "--corpus", ".", "--out", "run", "--recipe", "soup"), "no recipe named 'soup'"),
     (("doctor", "--fetch", "banana"), "no depth estimator 'banana'"),
-    ((*REENACT, "--driving", "portrait.png"), "is a picture that does not move. Give a video"),
     ((*REENACT, "--portrait", "driving.mp4"), "no picture but a video"),
     ((*REENACT, "--portrait", *["portrait.png"] * 9), "9 photos were given"),
     ((*REENACT, "--portrait", "portrait.png", "huge.png"), "Photo 2 of 2, 'huge.png'"),

@@ -57,7 +57,7 @@ def reenact(**changes):
 
 def test_endpoints_are_named_and_documented(page, client):
     endpoints = client.view_api(return_format="dict")["named_endpoints"]
-    assert set(endpoints) == {"/check", "/reenact", "/talk", "/free_view", "/head", "/edit"}
+    assert set(endpoints) == {"/check", "/reenact", "/talk", "/free_view", "/head", "/edit", "/dub"}
     functions = {f"/{fn.api_name}": fn.fn for fn in page.fns.values()}
     for name, entry in endpoints.items():
         assert len(entry["description"]) > 40, name
