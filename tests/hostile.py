@@ -71,7 +71,7 @@ def hostile_videos(folder: Path) -> dict[str, Hostile]:
             "ffconcat": ("concat.mp4", f"ffconcat version 1.0\nfile '{secret}'\n".encode(), "playlist"),
             "DASH": ("dash.mp4", dash.encode(), "playlist|cannot be read"),
             "SDP": ("sdp.mp4", b"v=0\no=- 0 0 IN IP4 127.0.0.1\nm=video 9 RTP/AVP 96\n", "cannot be read"),
-            "picture": ("picture.mp4", png(128, 128), "cannot be read"),
+            "picture": ("picture.mp4", png(128, 128), "cannot be read|No face was found"),
             "text": ("text.mp4", b"this is no video\n" * 20, "cannot be read"),
             "recording": ("sound.mp4", wav(np.zeros(1600, "<f4")), "only sound"),
         },

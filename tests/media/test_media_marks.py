@@ -168,4 +168,5 @@ def test_videos_have_badge_and_watermark_and_given_frames_stay(tmp_path, astrona
 
 def test_a_recording_has_no_watermark(tmp_path):
     soundfile.write(tmp_path / "a.wav", Sound(np.zeros(1600, np.float32), 16000).samples, 16000)
-    assert verify(tmp_path / "a.wav") == (None, None) and not verify(tmp_path / "a.wav").found
+    found = verify(tmp_path / "a.wav")
+    assert found == (None, None, None) and not found.found

@@ -61,7 +61,7 @@ def unpack_avatar(data: bytes) -> Avatar:
         tensors = {name: _unpack(name, value) for name, value in stored.items()}
         values: dict[str, object] = {name: tensor for name, tensor in tensors.items() if "." not in name}
         for name, kind in GROUPS.items():
-            if name not in DERIVED:
+            if name not in DERIVED | ABSENT:
                 values[name] = kind(*(tensors[f"{name}.{part}"] for part in kind._fields))  # type: ignore[attr-defined]
         mask, share = tensors["mask"], tensors["binding.weights"].sum(-1)
         return Avatar(neighbours=Neighbours.of(mask), window=MovingWindow.of(mask, share), **values)  # type: ignore[arg-type]
