@@ -38,14 +38,17 @@ def delete(path: str | Path, until: float = math.inf) -> None:
     with contextlib.suppress(OSError):
         if Path(path).stat().st_ctime <= until:
             Path(path).unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        Path(path).parent.rmdir()
+    if Path(path).resolve().parent != Path(get_upload_folder()).resolve():
+        with contextlib.suppress(OSError):
+            Path(path).parent.rmdir()
 
 
 def old_files(age: float) -> Iterator[str]:
     """Files of the cache that nobody has touched for so many seconds."""
     limit = time.time() - age
-    for path in Path(get_upload_folder()).glob("*/*"):
+    folder = Path(get_upload_folder())
+    # An upload whose equal is there already stays in the folder itself, under a temporary name.
+    for path in (*folder.glob("*"), *folder.glob("*/*")):
         with contextlib.suppress(OSError):
             if path.is_file() and max(path.stat().st_ctime, path.stat().st_mtime) < limit:
                 yield str(path)

@@ -184,13 +184,14 @@ def test_an_example_outlives_every_visitor_who_used_it(visitors, cache):
 def test_files_that_belong_to_nobody_are_swept(visitors, visitor, cache):
     (cache / "a").mkdir(exist_ok=True)
     mine, nobodys = cache / "a" / "mine.png", cache / "a" / "nobodys.png"
-    for path in (mine, nobodys):
+    double = cache / "tmp1234"  # an upload whose equal was there already
+    for path in (mine, nobodys, double):
         path.write_text("x")
     visitors.own(visitor, str(mine))
     visitors.sweep(orphans=3600.0)
-    assert nobodys.exists(), "it may be on its way to its owner"
+    assert nobodys.exists() and double.exists(), "they may be on their way to their owner"
     visitors.sweep(orphans=-1.0)
-    assert mine.exists() and not nobodys.exists()
+    assert mine.exists() and not nobodys.exists() and not double.exists() and cache.is_dir()
 
 
 def test_a_gpu_is_used_when_it_is_lent(engine, monkeypatch):
