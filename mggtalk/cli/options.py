@@ -49,11 +49,7 @@ def yaw_range(text: str) -> tuple[float, float]:
     Raises:
         argparse.ArgumentTypeError: If they are not two numbers.
     """
-    try:
-        low, high = (float(part) for part in text.split(":"))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a range of degrees, as in -30:30") from error
-    return low, high
+    return _two_numbers(text, ":", "a range of degrees, as in -30:30")
 
 
 def point(text: str) -> tuple[float, float]:
@@ -62,11 +58,16 @@ def point(text: str) -> tuple[float, float]:
     Raises:
         argparse.ArgumentTypeError: If it is not two numbers.
     """
+    return _two_numbers(text, ",", "a place in pixels, as in 120,80")
+
+
+def _two_numbers(text: str, between: str, what: str) -> tuple[float, float]:
+    """Two numbers with a sign between them, or an error that says what they should be."""
     try:
-        x, y = (float(part) for part in text.split(","))
+        first, second = (float(part) for part in text.split(between))
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a place in pixels, as in 120,80") from error
-    return x, y
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}") from error
+    return first, second
 
 
 def language_code(text: str) -> str | None:

@@ -4,7 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
+from mggtalk.errors import MediaError
 from mggtalk.media.badge import draw_badge
+
+
+def check_frame(frame: np.ndarray, shape: tuple[int, ...], what: str) -> None:
+    """Refuse a frame that a writer cannot take.
+
+    Args:
+        frame: To be written.
+        shape: That it has to have.
+        what: The writer makes, for the message.
+
+    Raises:
+        MediaError: If it has another type or size.
+    """
+    if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.shape != shape:
+        found, dtype = list(np.shape(frame)), getattr(frame, "dtype", type(frame).__name__)
+        raise MediaError(f"A frame is {dtype} {found}.", f"This {what} takes uint8 {list(shape)}.")
 
 
 def mark_frame(frame: np.ndarray, badge: bool = True, watermark: bool = True) -> np.ndarray:

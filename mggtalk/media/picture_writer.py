@@ -14,7 +14,7 @@ from PIL import Image
 from mggtalk.errors import MediaError
 from mggtalk.media.badge import check_statement
 from mggtalk.media.files import PathLike, check_writable
-from mggtalk.media.marks import mark_frame
+from mggtalk.media.marks import check_frame, mark_frame
 from mggtalk.media.provenance import XMP, mark_exif, mark_png, mark_text
 from mggtalk.runtime.files import whole_file
 
@@ -85,9 +85,7 @@ class PictureWriter:
         Raises:
             MediaError: If it has another type or size, or the disk is full.
         """
-        if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.shape != self._expected:
-            shape, dtype = list(np.shape(frame)), getattr(frame, "dtype", type(frame).__name__)
-            raise MediaError(f"A frame is {dtype} {shape}.", f"This film takes uint8 {list(self._expected)}.")
+        check_frame(frame, self._expected, "film")
         picture = Image.fromarray(mark_frame(frame, badge=self._statement is None))
         mark = mark_png(mark_text(self._statement))
         level = 6 if self.path.suffix.lower() == ".png" else 1

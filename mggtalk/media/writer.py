@@ -15,7 +15,7 @@ from mggtalk.media.badge import check_statement
 from mggtalk.media.containers import CONTAINERS, Coding
 from mggtalk.media.ffmpeg import FFmpegPipe, file_url, frame_rate, input_arguments, last_line, run
 from mggtalk.media.files import PathLike, check_readable, check_writable
-from mggtalk.media.marks import mark_frame
+from mggtalk.media.marks import check_frame, mark_frame
 from mggtalk.media.probe import probe
 from mggtalk.media.provenance import mark_text, mark_video
 from mggtalk.media.sound import Sound
@@ -127,10 +127,7 @@ class VideoWriter:
         Raises:
             MediaError: If it has another type or size, or ffmpeg has died (a full disk, say).
         """
-        expected = (self.height, self.width, self._channels)
-        if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.shape != expected:
-            shape, dtype = list(np.shape(frame)), getattr(frame, "dtype", type(frame).__name__)
-            raise MediaError(f"A frame is {dtype} {shape}.", f"This video takes uint8 {list(expected)}.")
+        check_frame(frame, (self.height, self.width, self._channels), "video")
         if not self._cleanup.alive:
             raise MediaError(f"The video {str(self.path)!r} is closed already.", "Make a new writer.")
         frame = mark_frame(frame, badge=self._statement is None, watermark=self._watermark)
