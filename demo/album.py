@@ -6,14 +6,17 @@ from typing import Any
 
 import gradio as gr
 
+from demo.help import explained
 from demo.report import album_card, failed, public
 from demo.studio import Studio
 from mggtalk.errors import MGGTalkError
 from mggtalk.media.several import MOST_PHOTOS
 
-ABOUT = (
-    f"Up to {MOST_PHOTOS - 1} more: an open mouth with teeth, shut eyes, the head turned to a side. They are shown "
-    "where the head is like them; hair, shoulders and background stay those of the portrait above."
+ABOUT = f"Up to {MOST_PHOTOS - 1}: an open mouth with teeth, shut eyes, the head turned."
+
+HOW = (
+    "They are shown where the head is like them: teeth of the one with an open mouth, lids of the one with shut eyes, "
+    "the side of the one that is turned. Hair, shoulders and background stay those of the portrait above."
 )
 
 Photos = list[tuple[str, str | None]] | None
@@ -23,7 +26,7 @@ Photos = list[tuple[str, str | None]] | None
 def photo_gallery() -> tuple[gr.Gallery, gr.HTML]:
     """Lay out the gallery and the card under it."""
     with gr.Accordion("More photos of the same person", open=False, elem_id="more"):
-        gr.Markdown(ABOUT, elem_classes="note")
+        explained(ABOUT, "More photos", HOW)
         gallery = gr.Gallery(
             label="More photos",
             show_label=False,

@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from demo.dub import make_dub
+from demo.events import HEAVY, STILL
 from demo.film import CONSENT, Film, Order
 from demo.limits import as_number, as_truth
 from demo.living import make_living
@@ -24,8 +25,8 @@ from demo.orders import (
     reenact_order,
     talk_order,
 )
-from demo.panel import BROKEN, HEAVY
-from demo.portrait import PRIVATE, named
+from demo.panel import BROKEN
+from demo.portrait import named
 from demo.report import public
 from demo.studio import Studio
 from demo.uploads import UploadedAudio, UploadedImage, UploadedVideo
@@ -322,7 +323,7 @@ class Endpoints:
             The film with the new sound.
         """
         with _told():
-            return make_dub(self._studio, driving, speech, consent, request)[0]
+            return make_dub(self._studio, driving, speech, as_truth("consent", consent), request)
 
     def _made(
         self, request: gr.Request, order: Callable[..., Order], values: list[Any]
@@ -384,7 +385,7 @@ def add_api(studio: Studio) -> None:
         still = gr.Image(label="still", type="filepath")
         button = gr.Button()
     heavy: dict[str, Any] = {"concurrency_id": HEAVY, "concurrency_limit": None}
-    quick = {**PRIVATE, "api_visibility": "public"}
+    quick = {**STILL, "api_visibility": "public"}
     made = [video, files, report]
     button.click(endpoints.check, [portrait], [report], api_name="check", **quick)
     strengths = [pose, *ones, smoothing]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 import numpy as np
 from PIL import Image, ImageDraw
 
+from demo.events import STILL
 from demo.limits import LIMITS
-from demo.portrait import PRIVATE, Column
 from demo.report import empty, failed, public
 from demo.sessions import Points
 from demo.studio import Studio
@@ -21,12 +21,34 @@ SIDE = 640
 """Longest side of the picture that is clicked, pixels."""
 
 
+class Clicks(NamedTuple):
+    """Components of the part of the page where a face is clicked."""
+
+    part: gr.Column
+    begin: gr.Button
+    back: gr.Button
+    shown: gr.Image
+    state: gr.HTML
+    clicked: gr.State
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What a click changes."""
+        return [self.shown, self.back, self.state, self.clicked]
+
+    def reset(self, visible: bool) -> list[Any]:
+        """Updates of :attr:`part` and :attr:`outputs` for another portrait."""
+        return [gr.Column(visible=visible), *_nothing()]
+
+
 def next_click(points: Points) -> str:
     """Say which point comes next."""
     if len(points) == len(POINTS):
         return "All points are set: make the video."
+    name = POINTS[len(points)][0]
     done = "The face is placed; two more points make it surer. " if len(points) >= LEAST else ""
-    return f"{done}Point {len(points) + 1}: click the **{POINTS[len(points)][0]}** (left and right as you see them)."
+    the = "" if name.startswith("its ") else "the "
+    return f"{done}Point {len(points) + 1}: click {the}<b>{name}</b> (left and right as you see them)."
 
 
 def mark(picture: np.ndarray, points: Points) -> np.ndarray:
@@ -40,37 +62,65 @@ def mark(picture: np.ndarray, points: Points) -> np.ndarray:
     return np.asarray(image)
 
 
-def click_column(studio: Studio, column: Column) -> None:
-    """Lay out the clicks below the portrait and connect them.
+def click_part() -> Clicks:
+    """Lay out the clicks, hidden until no face is found in a portrait."""
+    with gr.Column(visible=False, elem_id="clicks-part") as part:
+        gr.Markdown("A painting, a statue, a drawing? Show where the face is: seven points are enough.")
+        with gr.Row():
+            begin = gr.Button("Click a face in the portrait", size="sm", min_width=120, elem_id="clicks-start")
+            back = gr.Button("Undo", size="sm", min_width=60, visible=False, elem_id="clicks-back")
+        state = gr.HTML("", elem_id="clicks-state")
+        shown = gr.Image(
+            label="Portrait to click", show_label=False, interactive=False, visible=False, buttons=[], elem_id="clicks"
+        )
+    return Clicks(part, begin, back, shown, state, gr.State(()))
+
+
+def wire_clicks(studio: Studio, clicks: Clicks, portrait: gr.Image) -> list[Any]:
+    """Connect the clicks.
 
     Args:
         studio: Remembers whose points they are.
-        column: Has the portrait.
+        clicks: The components.
+        portrait: The picture that is clicked.
+
+    Returns:
+        The events after which the face may be another.
     """
-    with gr.Accordion("No face found? Click it", open=False):
-        gr.Markdown("For paintings, statues and drawings: seven points are enough.", elem_classes="note")
-        begin = gr.Button("Click a face in the portrait", size="sm", elem_id="clicks-start")
-        shown = gr.Image(show_label=False, interactive=False, visible=False, buttons=[], elem_id="clicks")
-        state = gr.HTML("", elem_id="clicks-state")
-    clicked = gr.State(())
 
-    def start(path: str | None, request: gr.Request) -> tuple[Any, ...]:
+    def show(path: str | None, points: Points, request: gr.Request) -> list[Any]:
         try:
-            studio.place(path, (), request)
-            picture = mark(load_image(str(path), LIMITS), ())
-        except MGGTalkError as error:
-            return gr.skip(), failed(public(error)), ()
-        return gr.Image(picture, visible=True), empty(next_click(())), ()
-
-    def add(path: str | None, points: Points, request: gr.Request, event: gr.SelectData) -> tuple[Any, ...]:
-        try:
-            picture = load_image(str(path), LIMITS)
-            scale = max(1.0, max(picture.shape[:2]) / SIDE)
-            points = (*points, (event.index[0] * scale, event.index[1] * scale))[: len(POINTS)]
             studio.place(path, points, request)
+            picture = mark(load_image(str(path), LIMITS), points)
         except MGGTalkError as error:
-            return gr.skip(), failed(public(error)), ()
-        return mark(picture, points), empty(next_click(points)), points
+            hidden = _nothing()
+            return [*hidden[:2], failed(public(error)), hidden[3]]
+        said = empty(next_click(points), live=True)
+        return [gr.Image(picture, visible=True), gr.Button(visible=bool(points)), said, points]
 
-    begin.click(start, column.portrait, [shown, state, clicked], **PRIVATE)
-    shown.select(add, [column.portrait, clicked], [shown, state, clicked], **PRIVATE)
+    def start(path: str | None, request: gr.Request) -> list[Any]:
+        return show(path, (), request)
+
+    def add(path: str | None, points: Points, request: gr.Request, event: gr.SelectData) -> list[Any]:
+        if path is None:
+            return show(None, (), request)
+        try:
+            scale = max(1.0, max(load_image(path, LIMITS).shape[:2]) / SIDE)
+        except MGGTalkError:
+            return show(path, (), request)
+        return show(path, (*points, (event.index[0] * scale, event.index[1] * scale))[: len(POINTS)], request)
+
+    def undo(path: str | None, points: Points, request: gr.Request) -> list[Any]:
+        return show(path, points[:-1], request)
+
+    inputs = [portrait, clicks.clicked]
+    return [
+        clicks.begin.click(start, portrait, clicks.outputs, **STILL),
+        clicks.shown.select(add, inputs, clicks.outputs, show_progress="hidden", **STILL),
+        clicks.back.click(undo, inputs, clicks.outputs, show_progress="hidden", **STILL),
+    ]
+
+
+def _nothing() -> list[Any]:
+    """Updates that hide picture and words."""
+    return [gr.Image(None, visible=False), gr.Button(visible=False), "", ()]

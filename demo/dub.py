@@ -2,39 +2,64 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
+from demo.events import AT_ONCE, HEAVY, PRIVATE
 from demo.files import keep
-from demo.limits import given
-from demo.panel import HEIGHT, PRIVATE
-from demo.report import busy, empty, failed, public
+from demo.film import CONSENT, Step, pump
+from demo.help import heading
+from demo.limits import LIMITS, given
+from demo.line import StoppedError
+from demo.panel import BROKEN, HEIGHT, LOST, Updates, show_results, stopper
+from demo.progress import Pace
+from demo.report import busy, dubbed, empty, failed, public
+from demo.sessions import Result
 from demo.studio import Studio
 from demo.uploads import WEBCAM, UploadedAudio, UploadedVideo
-from mggtalk.config import CONSENT
+from mggtalk.config import CONSENT as AGREED
 from mggtalk.dub.dub import dub
 from mggtalk.errors import MGGTalkError, OptionError
+from mggtalk.performance import check_driver
 
-HINT = "The film will appear here. It takes a few seconds for each second of it."
+logger = logging.getLogger(__name__)
+
+TAB = "dub"
+"""Name of its jobs."""
+
+HINT = "The film will appear here; it takes a few seconds for each second of it. First choose a film and a recording."
+
+ABOUT = (
+    "The head, the eyes and all else stay those of the film; the lower face of each frame is moved, and the mouth "
+    "opened, as the sound asks.",
+    "Frames with no face, or with one that is turned away or covered, stay as they are.",
+    "The portrait of step 1 is not needed here.",
+)
 
 
-def dub_tab(studio: Studio) -> None:
+class Dubbed(NamedTuple):
+    """The last message of a job."""
+
+    result: Result
+    facts: str
+    notes: tuple[str, ...]
+
+
+def dub_tab(studio: Studio, gallery: list[Any]) -> None:
     """Lay out the tab and connect it.
 
     Args:
         studio: Does the work.
+        gallery: Where the visitor's results are shown: a gallery and files.
     """
-    gr.Markdown(
-        "The head, the eyes and all else stay those of the film; the lower face of each frame is moved, and the mouth "
-        "opened, as the sound asks. Frames with no face, or with one that is turned away or covered, stay as they are.",
-        elem_classes="note",
-    )
     with gr.Row():
         with gr.Column(scale=5, min_width=280):
+            heading("1 · Who says something else, and what?", "Other words for a film", *ABOUT)
             film = UploadedVideo(
                 label="Film of one person", sources=["upload", "webcam"], include_audio=True, height=262,
                 webcam_options=WEBCAM, elem_id="dub-film",
@@ -45,25 +70,41 @@ def dub_tab(studio: Studio) -> None:
             )  # fmt: skip
         with gr.Column(scale=6, min_width=300):
             agreed = gr.Checkbox(label=CONSENT, container=False, elem_id="dub-consent", elem_classes="consent")
-            start = gr.Button("Dub", variant="primary", elem_id="dub-start")
+            with gr.Row(elem_classes="actions"):
+                start = gr.Button("Dub", variant="primary", scale=3, elem_id="dub-start")
+                stop = gr.Button("Stop", scale=1, min_width=80, interactive=False, elem_id="dub-stop")
             state = gr.HTML(empty(HINT), elem_id="dub-state")
             video = gr.Video(show_label=False, interactive=False, height=HEIGHT, visible=False, elem_id="dub-video")
 
-    def make(shown: str | None, said: str | None, consent: bool, request: gr.Request) -> Iterator[tuple[Any, Any]]:
-        yield busy("Watching the film, then moving its lips", 0.2), gr.skip()
+    def ended() -> Updates:
+        return {start: gr.Button(interactive=True), stop: gr.Button(interactive=False)}
+
+    def make(shown: str | None, said: str | None, consent: bool, request: gr.Request) -> Iterator[Updates]:
+        buttons = {start: gr.Button(interactive=False), stop: gr.Button(interactive=True)}
+        yield {**buttons, state: busy("Getting ready", 0.0)}
         try:
-            path, notes = make_dub(studio, shown, said, consent, request)
+            for step in steps(studio, shown, said, consent, request):
+                if isinstance(step, Step):
+                    yield {state: busy(step.line, step.part)}
+                else:
+                    path = gr.Video(step.result.video, visible=True)
+                    results = show_results(studio.visitors.of(request).results, gallery)
+                    yield {**ended(), state: dubbed(step.facts, step.notes), video: path, **results}
         except MGGTalkError as error:
-            yield failed(public(error)), gr.skip()
-            return
-        yield empty(" ".join(notes)), gr.Video(path, visible=True)
+            yield {**ended(), state: failed(public(error))}
+        except Exception:
+            logger.exception("a film could not be dubbed")
+            yield {**ended(), state: failed(BROKEN)}
 
-    start.click(make, [film, speech, agreed], [state, video], **PRIVATE)
+    outputs = [start, stop, state, video, *gallery]
+    job = start.click(make, [film, speech, agreed], outputs, concurrency_id=HEAVY, concurrency_limit=None, **PRIVATE)
+    job.failure(lambda: {**ended(), state: failed(LOST)}, None, outputs, **AT_ONCE)
+    stop.click(stopper(studio, TAB), None, None, **AT_ONCE)
 
 
-def make_dub(
+def steps(
     studio: Studio, film: str | None, speech: str | None, agreed: bool, request: gr.Request
-) -> tuple[str, tuple[str, ...]]:
+) -> Iterator[Step | Dubbed]:
     """Dub a film.
 
     Args:
@@ -73,20 +114,45 @@ def make_dub(
         agreed: Whether the person agreed.
         request: Of the visitor.
 
-    Returns:
-        Path of the video, the visitor's own, and notes.
+    Yields:
+        How far it is; at last the film, the visitor's own.
 
     Raises:
-        MGGTalkError: If something is missing, cannot be read or shows no face.
+        MGGTalkError: If something is missing, cannot be read or shows no face, or the job was stopped.
     """
-    if agreed is not True:
-        raise OptionError("The consent is not given.", "Tick that the person in the film agreed.")
+    visitor = studio.visitors.of(request)
+    studio.visitors.own(visitor, film, speech)
     shown = given(film, "film", "Upload a video of one person.")
     said = given(speech, "recording", "Upload one, or record your voice.")
-    visitor = studio.visitors.of(request)
-    studio.visitors.own(visitor, shown, said)
-    with studio.turn(visitor), tempfile.TemporaryDirectory(prefix="mggtalk-") as folder:
-        made = dub(studio.engine.pipe, shown, said, CONSENT)
-        kept = keep(made.save(Path(folder) / "mggtalk_dub.mp4"))
-    studio.visitors.own(visitor, kept)
-    return kept, made.notes
+    check_driver(shown, said, config=LIMITS)
+    if agreed is not True:
+        raise OptionError("The consent is not ticked.", f"Tick it if it is true: “{CONSENT}”")
+    with studio.visitors.job(visitor, TAB) as stop:
+
+        def work(emit: Callable[[Step | Dubbed], None]) -> None:
+            def show(part: float, line: str) -> None:
+                if stop.is_set():
+                    raise StoppedError("Stopped: of a film nothing is kept before its end.")
+                emit(Step(line, part))
+
+            with (
+                studio.turn(visitor, stop, lambda place: emit(Step(place.describe()))),
+                tempfile.TemporaryDirectory(prefix="mggtalk-") as folder,
+            ):
+                made = dub(studio.engine.pipe, shown, said, AGREED, on_progress=Pace(show))
+                kept = keep(made.save(Path(folder) / "mggtalk_dub.mp4"))
+            track = made.study.track
+            seconds = len(made) / track.fps
+            result = Result(f"Dub, {seconds:.1f} s", kept, ())
+            studio.visitors.remember(visitor, result)
+            facts = f"{seconds:.1f} s, {len(made)} frames of {track.width}×{track.height}"
+            emit(Dubbed(result, facts, made.notes))
+
+        yield from pump(work, stop)
+
+
+def make_dub(studio: Studio, film: str | None, speech: str | None, agreed: bool, request: gr.Request) -> str:
+    """Dub a film to its end, see :func:`steps`; the path of the video."""
+    *_, last = steps(studio, film, speech, agreed, request)
+    assert isinstance(last, Dubbed), "the last step has the film"
+    return last.result.video

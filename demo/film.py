@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -44,6 +44,10 @@ from mggtalk.scene import Motion
 
 CONSENT = "The people whose picture, voice or movements I use agreed to this video."
 """Sentence to be ticked before a video is made."""
+
+
+Told = TypeVar("Told")
+"""What a job tells while it works."""
 
 
 @dataclass(frozen=True)
@@ -149,9 +153,9 @@ def make(engine: Engine, visitors: Visitors, line: Line, visitor: Visitor, order
         yield from pump(work, stop)
 
 
-def pump(work: Callable[[Callable[[Step], None]], None], stop: threading.Event) -> Iterator[Step]:
+def pump(work: Callable[[Callable[[Told], None]], None], stop: threading.Event) -> Iterator[Told]:
     """Run a job in a thread and yield what it tells, so that callbacks deep inside can speak."""
-    told: queue.SimpleQueue[Step | BaseException | None] = queue.SimpleQueue()
+    told: queue.SimpleQueue[Told | BaseException | None] = queue.SimpleQueue()
 
     def run() -> None:
         try:

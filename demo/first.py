@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
+from demo.events import AT_ONCE
 from demo.examples import Examples
 from demo.film import Order
-from demo.panel import PRIVATE, Panel
+from demo.panel import Panel
 
 INTRODUCTION = """
 <div class="hero"><div><h1>MGGTalk</h1>
@@ -92,7 +93,7 @@ def wire(
         def fill(tab: str = whole.tab, files: tuple[str | None, ...] = files) -> tuple[Any, ...]:
             return gr.Tabs(selected=tab), *files  # made here: in the layout it would be one more row of tabs
 
-        filled = button.click(fill, None, [tabs, portrait, run.driver, *run.others], queue=False, **PRIVATE)
+        filled = button.click(fill, None, [tabs, portrait, run.driver, *run.others], **AT_ONCE)
         run.panel.follow(filled.then, run.order, run.inputs, gallery)
 
 

@@ -27,8 +27,8 @@ class BusyError(MGGTalkError):
 class StoppedError(MGGTalkError):
     """The visitor stopped the job, or left."""
 
-    def __init__(self) -> None:
-        super().__init__("Stopped before the first frame.", "Press the button to start again.")
+    def __init__(self, problem: str = "Stopped before the first frame.") -> None:
+        super().__init__(problem, "Press the button to start again.")
 
 
 class Place(NamedTuple):

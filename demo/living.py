@@ -11,6 +11,7 @@ import gradio as gr
 
 from demo.files import keep
 from demo.film import Portrait
+from demo.help import explained
 from demo.limits import MOTION_MEGABYTES
 from demo.portrait import Column, named
 from demo.report import busy, empty, failed, public
@@ -42,9 +43,11 @@ def living_head(studio: Studio, column: Column, consent: gr.Checkbox, speech: gr
         speech: What it says, or nothing.
         motion: How it moves, or nothing.
     """
-    gr.Markdown(
-        "**A living head** moves while you turn it: in this page, and as one file that opens anywhere, offline.",
-        elem_classes="note",
+    explained(
+        "A living head moves while you turn it.",
+        "A living head",
+        "It plays here, and as one HTML file that opens in any browser, offline. It says or plays what you gave under "
+        "“Let it move meanwhile”; without any of that it looks about.",
     )
     with gr.Row():
         start = gr.Button("Make the living head", variant="secondary", elem_id="living-start")

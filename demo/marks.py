@@ -6,7 +6,7 @@ import html
 
 import gradio as gr
 
-from demo.portrait import PRIVATE
+from demo.events import STILL
 from demo.report import empty, failed, public
 from demo.studio import Studio
 from mggtalk.errors import MGGTalkError
@@ -33,7 +33,7 @@ def mark_reader(studio: Studio) -> None:
         except MGGTalkError as error:
             return failed(public(error))
 
-    file.change(read, file, state, **PRIVATE)
+    file.change(read, file, state, **STILL)
 
 
 def findings(verification: Verification) -> str:

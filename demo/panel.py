@@ -8,16 +8,15 @@ from typing import Any
 
 import gradio as gr
 
+from demo.events import AT_ONCE, HEAVY, PRIVATE
 from demo.film import CONSENT, Film, Order
 from demo.report import busy, done, empty, failed, public, quality_card
+from demo.sessions import Result
 from demo.studio import Studio
 from demo.uploads import LivePlayer
 from mggtalk.errors import MGGTalkError
 
 logger = logging.getLogger(__name__)
-
-HEAVY = "pipeline"
-"""Events that make videos; they wait in the studio's line, not in Gradio's queue."""
 
 HEIGHT = 420
 """Of results, pixels."""
@@ -28,13 +27,20 @@ LOST = (
 )
 """What is said when a job fails before it reaches us."""
 
-SHOW = "() => document.getElementById('TAB-state')?.scrollIntoView({block: 'nearest', behavior: 'smooth'})"
-"""Brings the player into sight, on a phone."""
+SHOW = """() => {
+    const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
+    const show = (part) => part.scrollIntoView({block: 'nearest', behavior: calm ? 'auto' : 'smooth'});
+    const find = (part) => document.getElementById('TAB-' + part);
+    show(find('state'));
+    const watch = new MutationObserver(() => {
+        const player = find('live') || find('video');
+        if (player && player.offsetHeight > 100) { watch.disconnect(); show(player); }
+    });
+    watch.observe(find('state').parentElement, {childList: true, subtree: true, attributes: true});
+}"""
+"""Brings the state into sight, and the player as soon as it is there: on a phone they are further down."""
 
 BROKEN = "Something went wrong on the server; it was written to its log."
-
-PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-"""How Gradio treats the panel's events."""
 
 Updates = dict[Any, Any]
 """Components and their new values; others stay as they are."""
@@ -78,7 +84,7 @@ class Panel:
         self._viewer = viewer
         self.report = gr.HTML(visible=False, elem_id=f"{tab}-report")
         self.files = gr.File(
-            label="Downloads: video, motion, 3D head",
+            label="Downloads: the video, its movements, the head in 3D",
             file_count="multiple",
             interactive=False,
             visible=False,
@@ -99,9 +105,9 @@ class Panel:
             gallery: Where the visitor's results are shown: a gallery and files.
         """
         self.follow(self.start.click, order, inputs, gallery)
-        self.stop.click(_stopper(self._studio, self._tab), None, None, queue=False, **PRIVATE)
+        self.stop.click(stopper(self._studio, self._tab), None, None, **AT_ONCE)
         played = [self.live, self.video]
-        self.live.end(self._swap, None, played, queue=False, **PRIVATE)
+        self.live.end(self._swap, None, played, **AT_ONCE)
 
     def follow(
         self, event: Callable[..., Any], order: Callable[..., Order], inputs: list[Any], gallery: list[Any]
@@ -118,7 +124,7 @@ class Panel:
         show = SHOW.replace("TAB", self._tab)
         job = event(run, inputs, outputs, concurrency_id=HEAVY, concurrency_limit=None, **PRIVATE)
         event(None, None, None, js=show, **PRIVATE)
-        job.failure(lost, None, outputs, queue=False, **PRIVATE)
+        job.failure(lost, None, outputs, **AT_ONCE)
 
     def _run(self, order: Callable[[], Order], request: gr.Request, gallery: list[Any]) -> Iterator[Updates]:
         """The updates of one job."""
@@ -156,8 +162,7 @@ class Panel:
             self.video: gr.Video(value=film.result.video, visible=not goes_on, autoplay=not goes_on),
             self.report: gr.HTML(quality_card(film), visible=True),
             self.files: gr.File(list(film.result.files), visible=True),
-            gallery[0]: [(result.video, result.title) for result in reversed(results)],
-            gallery[1]: list(dict.fromkeys(path for result in reversed(results) for path in result.files)),
+            **show_results(results, gallery),
         }
         if goes_on:
             del updates[self.live]
@@ -178,7 +183,15 @@ class Panel:
         return LivePlayer(value=None, visible=False), gr.Video(visible=True)
 
 
-def _stopper(studio: Studio, tab: str) -> Callable[[gr.Request], None]:
+def show_results(results: list[Result], gallery: list[Any]) -> Updates:
+    """Updates of the gallery and the list of files, the latest first."""
+    return {
+        gallery[0]: [(result.video, result.title) for result in reversed(results)],
+        gallery[1]: list(dict.fromkeys(path for result in reversed(results) for path in result.files)),
+    }
+
+
+def stopper(studio: Studio, tab: str) -> Callable[[gr.Request], None]:
     """A handler that stops a visitor's jobs of one tab."""
 
     def stop(request: gr.Request) -> None:

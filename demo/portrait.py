@@ -7,19 +7,17 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from demo.album import Albums, photo_gallery
+from demo.clicks import Clicks, click_part, wire_clicks
+from demo.events import AT_ONCE, STILL
 from demo.examples import Examples, title
 from demo.film import Portrait
+from demo.help import Entry, explained, heading
 from demo.report import empty, failed, portrait_card, public
 from demo.studio import PREVIEW, Studio
 from demo.uploads import UploadedImage
 from mggtalk.config import NO_BADGE_STATEMENT
 from mggtalk.depth.catalogue import CATALOGUE, MESH, NAMES, Status, describe, status
 from mggtalk.errors import MGGTalkError
-
-QUICK = "stills"
-"""Quick events; the studio has a line for them, and for the videos another: Gradio's queue holds nobody up."""
-
-PRIVATE: dict[str, Any] = {"api_visibility": "private", "concurrency_id": QUICK, "concurrency_limit": None}
 
 START = empty("Choose a picture of one person: from the front, sharp and evenly lit is best.")
 
@@ -30,9 +28,7 @@ def try_buttons(files: tuple[str, ...], target: Any, kind: str = "") -> None:
         for file in files:
             icon = file if file.endswith(".jpg") else None
             button = gr.Button(title(file), size="sm", icon=icon, min_width=60)
-            button.click(
-                lambda file=file: file, None, target, queue=False, show_progress="hidden", api_visibility="private"
-            )
+            button.click(lambda file=file: file, None, target, **AT_ONCE)
 
 
 class Column(NamedTuple):
@@ -57,7 +53,13 @@ def named(path: str | None, face: int | None, depth: str) -> Portrait:
 
 def portrait_column(studio: Studio, examples: Examples) -> Column:
     """Lay out the column and connect it."""
-    gr.Markdown("## 1 · Portrait", elem_classes="step")
+    heading(
+        "1 · Portrait",
+        "Which photo",
+        "One person from the front, sharp, evenly lit, the face some 250 pixels high or more. Glasses, hats and beards "
+        "are fine; hands before the face are not. JPEG, PNG, WebP, HEIC or AVIF.",
+        "A group picture works as well: you then click who is meant.",
+    )
     portrait = UploadedImage(
         label="Portrait: a photo of one person",
         show_label=False,
@@ -68,10 +70,6 @@ def portrait_column(studio: Studio, examples: Examples) -> Column:
         elem_id="portrait",
     )
     try_buttons(examples.portraits, portrait, "pictures")
-    gallery, album = photo_gallery()
-    with gr.Accordion("Or a head learned from a clip", open=False):
-        gr.Markdown("An adapter that `python -m mggtalk adapt` made: one file of at most 10 MB.", elem_classes="note")
-        adapter = gr.File(label="Adapter (.safetensors)", type="filepath", height=90, elem_id="adapter")
     card = gr.HTML(START, elem_id="check")
     faces = gr.Image(
         label="Click the face", show_label=False, visible=False, interactive=False, buttons=[], elem_id="faces"
@@ -86,13 +84,23 @@ def portrait_column(studio: Studio, examples: Examples) -> Column:
         buttons=["fullscreen"],
         elem_id="preview",
     )
-    with gr.Accordion("How the depth is guessed", open=False):
+    clicks = click_part()
+    gallery, album = photo_gallery()
+    with gr.Accordion("More settings", open=False):
         found = [status(name) for name in NAMES]
-        gr.Markdown(_about_depth(found), elem_classes="note")
+        explained("How the depth of the head is guessed", "Depth", *_about_depth(found))
         choices = [(describe(entry), entry.name) for entry in found if entry.ready]
-        depth = gr.Dropdown(choices, value=MESH, label="Depth of the portrait", elem_id="depth")
-    with gr.Accordion("The “AI-made” badge", open=False):
-        badge = gr.Checkbox(value=True, label="Show the badge in the picture", container=False, elem_id="badge")
+        depth = gr.Dropdown(choices, value=MESH, label="Depth of the portrait", show_label=False, elem_id="depth")
+        explained(
+            "A head learned from a film of the person, instead of a photo",
+            "A learned head",
+            "The command `python -m mggtalk adapt` learns a person from a film and writes one file (.safetensors), "
+            "10 MB at most. It brings its own portrait.",
+        )
+        adapter = gr.File(label="File of a learned head", type="filepath", height=90, elem_id="adapter")
+        badge = gr.Checkbox(
+            value=True, label="Show the “AI-made” badge in the picture", container=False, elem_id="badge"
+        )
         statement = gr.Textbox(
             label="To leave it out, type this statement",
             info=NO_BADGE_STATEMENT,
@@ -102,19 +110,17 @@ def portrait_column(studio: Studio, examples: Examples) -> Column:
             elem_id="statement",
         )
     column = Column(portrait, face, depth, badge, statement)
-    _wire(studio, column, card, faces, preview)
+    _wire(studio, column, card, faces, preview, clicks)
     _wire_adapter(studio, adapter, portrait, card)
-    _wire_photos(studio, column, gallery, album, preview)
+    _wire_photos(studio, column, gallery, album, preview, Looks(studio, clicks))
     return column
 
 
-def _about_depth(found: list[Status]) -> str:
+def _about_depth(found: list[Status]) -> list[Entry | str]:
     """Explain the list, and how those who run the server get more into it."""
-    lines = ["What guesses the shape of the head from the photo. The first one is quick and always there."]
-    missing = [f"- {CATALOGUE[entry.name].about}: `{entry.missing}`" for entry in found if not entry.ready]
-    if missing:
-        lines.append("Not on this server; these commands fetch them:\n\n" + "\n".join(missing))
-    return "\n\n".join(lines)
+    missing = [(CATALOGUE[entry.name].about, f"`{entry.missing}`") for entry in found if not entry.ready]
+    fetch = ["Others are not on this server. Whoever runs it gets them with these commands:"] if missing else []
+    return ["The first one is quick and always there.", *fetch, *missing]
 
 
 def _wire_adapter(studio: Studio, adapter: gr.File, portrait: gr.Image, card: gr.HTML) -> None:
@@ -129,21 +135,23 @@ def _wire_adapter(studio: Studio, adapter: gr.File, portrait: gr.Image, card: gr
     def let_go(request: gr.Request) -> None:
         studio.adopt(None, request)
 
-    adapter.upload(adopt, adapter, [portrait, card], show_progress_on=card, **PRIVATE)
-    adapter.clear(let_go, None, portrait, **PRIVATE)
+    adapter.upload(adopt, adapter, [portrait, card], show_progress_on=card, **STILL)
+    adapter.clear(let_go, None, portrait, **STILL)
 
 
-def _wire_photos(studio: Studio, column: Column, gallery: gr.Gallery, album: gr.HTML, preview: gr.Image) -> None:
+def _wire_photos(
+    studio: Studio, column: Column, gallery: gr.Gallery, album: gr.HTML, preview: gr.Image, looks: Looks
+) -> None:
     """Further photos are looked at when they come or go, and the preview shows the head with them."""
-    albums, looks = Albums(studio), Looks(studio)
+    albums = Albums(studio)
 
     def show(path: str | None, number: int | None, name: str, request: gr.Request) -> Any:
         return looks.show(path, number, name, (), request)
 
     for event in (gallery.upload, gallery.delete):
-        gathered = event(albums.gather, [column.portrait, gallery], [gallery, album], show_progress_on=album, **PRIVATE)
-        gathered.then(show, column.who, preview, **PRIVATE)
-    column.portrait.change(albums.let_go, None, [gallery, album], show_progress="hidden", **PRIVATE)
+        gathered = event(albums.gather, [column.portrait, gallery], [gallery, album], show_progress_on=album, **STILL)
+        gathered.then(show, column.who, preview, **STILL)
+    column.portrait.change(albums.let_go, None, [gallery, album], show_progress="hidden", **STILL)
 
 
 class Looks:
@@ -151,25 +159,28 @@ class Looks:
 
     Args:
         studio: Does the work.
+        clicks: Where a face is clicked.
     """
 
-    def __init__(self, studio: Studio) -> None:
-        self._studio = studio
+    def __init__(self, studio: Studio, clicks: Clicks) -> None:
+        self._studio, self._clicks = studio, clicks
 
     def look(self, path: str | None, request: gr.Request) -> tuple[Any, ...]:
-        """Check a new portrait."""
+        """Check a new portrait; a face that is not found may be clicked."""
         hidden = gr.Image(visible=False, value=None), gr.Radio([], value=None, visible=False), ()
         if path is None:
-            return (START, *hidden)
+            return (START, *hidden, *self._clicks.reset(visible=False))
         try:
             check, framed = self._studio.check(path, request)
+            self._studio.place(path, (), request)
         except MGGTalkError as error:
-            return (failed(public(error)), *hidden)
+            return (failed(public(error)), *hidden, *self._clicks.reset(visible=False))
+        clicks = self._clicks.reset(visible=not check.boxes)
         if len(check.boxes) < 2:
-            return (portrait_card(check), *hidden)
+            return (portrait_card(check), *hidden, *clicks)
         names = [(f"Face {number + 1}", number) for number in range(len(check.boxes))]
         radio = gr.Radio(names, value=None, visible=True)
-        return portrait_card(check), gr.Image(framed.picture, visible=True), radio, framed.boxes
+        return portrait_card(check), gr.Image(framed.picture, visible=True), radio, framed.boxes, *clicks
 
     def look_at(self, path: str | None, number: int | None, request: gr.Request) -> tuple[Any, Any]:
         """Check the face that was chosen."""
@@ -200,21 +211,20 @@ def face_under(places: tuple[tuple[float, ...], ...], event: gr.SelectData) -> A
     return inside[0] if inside else gr.skip()
 
 
-def _wire(studio: Studio, column: Column, card: gr.HTML, faces: gr.Image, preview: gr.Image) -> None:
-    """Check and preview follow the portrait; a click or the radio chooses among faces."""
+def _wire(studio: Studio, column: Column, card: gr.HTML, faces: gr.Image, preview: gr.Image, clicks: Clicks) -> None:
+    """Check and preview follow the portrait; a click or the radio chooses among faces, or clicks place one."""
     portrait, face, depth, badge, statement = column.portrait, column.face, column.depth, column.badge, column.statement
     boxes = gr.State(())
-    shown = [card, faces, face, boxes]
+    shown = [card, faces, face, boxes, clicks.part, *clicks.outputs]
 
-    looks = Looks(studio)
+    looks = Looks(studio, clicks)
     inputs = [portrait, face, depth, boxes]
-    looked = portrait.change(looks.look, portrait, shown, show_progress_on=card, **PRIVATE)
-    looked.then(looks.show, inputs, preview, **PRIVATE)
-    faces.select(face_under, boxes, face, **PRIVATE)
-    chosen = face.change(looks.look_at, [portrait, face], [card, faces], show_progress="hidden", **PRIVATE)
-    chosen.then(looks.show, inputs, preview, **PRIVATE)
-    depth.change(looks.show, inputs, preview, **PRIVATE)
-    badge.change(
-        lambda shown: gr.Textbox(visible=not shown), badge, statement, queue=False, show_progress="hidden",
-        api_visibility="private",
-    )  # fmt: skip
+    looked = portrait.change(looks.look, portrait, shown, show_progress_on=card, **STILL)
+    looked.then(looks.show, inputs, preview, **STILL)
+    faces.select(face_under, boxes, face, **STILL)
+    chosen = face.change(looks.look_at, [portrait, face], [card, faces], show_progress="hidden", **STILL)
+    chosen.then(looks.show, inputs, preview, **STILL)
+    depth.change(looks.show, inputs, preview, **STILL)
+    for event in wire_clicks(studio, clicks, portrait):
+        event.then(looks.show, inputs, preview, **STILL)
+    badge.change(lambda shown: gr.Textbox(visible=not shown), badge, statement, **AT_ONCE)

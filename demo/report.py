@@ -27,9 +27,10 @@ def public(error: MGGTalkError) -> str:
     return html.escape(names_only, quote=False)
 
 
-def empty(text: str) -> str:
-    """The state before anything was asked for."""
-    return f'<div class="state empty">{text}</div>'
+def empty(text: str, live: bool = False) -> str:
+    """The state before anything was asked for, or what is to be done next, which screen readers then say."""
+    role = ' role="status"' if live else ""
+    return f'<div class="state empty"{role}>{text}</div>'
 
 
 def busy(line: str, part: float) -> str:
@@ -48,6 +49,15 @@ def done(film: Film) -> str:
     word = "Stopped: what was rendered is kept." if film.stopped else "Done."
     return (
         f'<div class="state done" role="status"><b>{word}</b> {html.escape(film.facts)}. AI-made, and marked so.</div>'
+    )
+
+
+def dubbed(facts: str, notes: tuple[str, ...]) -> str:
+    """The state when a film is dubbed."""
+    more = LIST.format("".join(_line("note", "Note", note) for note in notes)) if notes else ""
+    return (
+        f'<div class="state done" role="status"><b>Done.</b> {html.escape(facts)}. AI-made, and marked so.'
+        f'<div class="lines">{more}</div></div>'
     )
 
 

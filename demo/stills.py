@@ -6,7 +6,9 @@ from typing import Any
 
 import gradio as gr
 
-from demo.portrait import PRIVATE, Column, named
+from demo.events import AT_ONCE, STILL
+from demo.help import heading
+from demo.portrait import Column, named
 from demo.report import empty, failed, public
 from demo.studio import Studio
 from mggtalk.errors import MGGTalkError
@@ -48,7 +50,7 @@ def edit_tab(studio: Studio, column: Column) -> None:
     """Sliders, and a still that follows them."""
     with gr.Row(elem_classes="edit"):
         with gr.Column(scale=5, min_width=280):
-            gr.Markdown("## 2 · Move the sliders", elem_classes="step")
+            gr.HTML("<h2>2 · Move the sliders</h2>", elem_classes="step")
             with gr.Row():
                 buttons = [gr.Button(name, size="sm", min_width=80) for name in POSES]
             sliders = [_slider(name) for name in Edit._fields]
@@ -78,12 +80,12 @@ def edit_tab(studio: Studio, column: Column) -> None:
         return edit(*values, request)
 
     inputs = [*column.who, *sliders]
-    shown = {"show_progress": "hidden", "trigger_mode": "always_last", **PRIVATE}
+    shown = {"show_progress": "hidden", "trigger_mode": "always_last", **STILL}
     for slider in sliders:
         slider.input(edit_all, inputs, [state, still], **shown)
     for button, pose in zip(buttons, POSES.values()):
-        pressed = button.click(lambda pose=pose: list(pose), None, sliders, queue=False, api_visibility="private")
-        pressed.then(edit_all, inputs, [state, still], show_progress="hidden", **PRIVATE)
+        pressed = button.click(lambda pose=pose: list(pose), None, sliders, **AT_ONCE)
+        pressed.then(edit_all, inputs, [state, still], show_progress="hidden", **STILL)
 
 
 def _slider(name: str) -> gr.Slider:
@@ -95,10 +97,13 @@ def _slider(name: str) -> gr.Slider:
 
 def why_tab(studio: Studio, column: Column) -> None:
     """Parts that the head is built from."""
-    gr.Markdown(
-        "What the photo shows becomes 3D points; the half that it hides is **mirrored**; the rest is a guess. "
-        "The head is made of soft dots, *Gaussians*, that are drawn over each other.",
-        elem_classes="note",
+    heading(
+        "2 · What the photo shows, and what is guessed",
+        "How the head is built",
+        "What the photo shows becomes points in space; the half that it hides is mirrored; the rest is a guess. The "
+        "head is made of soft dots, called Gaussians, that are drawn over each other.",
+        ("Depth", "How far each point is from the camera; near is bright."),
+        ("Normals", "Which way the surface looks, as a colour."),
     )
     button = gr.Button("Explain this portrait", variant="primary", elem_id="why-start")
     state = gr.HTML(empty("Four pictures will appear here. First choose a portrait."), elem_id="why-state")
@@ -112,7 +117,7 @@ def why_tab(studio: Studio, column: Column) -> None:
             return [failed(public(error)), *(gr.skip() for _ in PICTURES)]
         return [_counts(counts), *pictures]
 
-    button.click(why, column.who, [state, *pictures], show_progress_on=pictures, **PRIVATE)
+    button.click(why, column.who, [state, *pictures], show_progress_on=pictures, **STILL)
 
 
 def _picture(name: str) -> gr.Image:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from demo.engine import Engine
 from demo.files import keep, picture_key
 from demo.film import Order, Portrait, Step, find_avatar, make
 from demo.limits import KEEP_SECONDS, QUEUE, QUICK_ALL, QUICK_EACH, given
-from demo.line import Line
+from demo.line import Line, Place
 from demo.memory import give_back
 from demo.sessions import Points, Visitor, Visitors
 from mggtalk.avatar.avatar import Avatar
@@ -79,9 +79,14 @@ class Studio:
         return make(self.engine, self.visitors, self._videos, self.visitors.of(request), order)
 
     @contextmanager
-    def turn(self, visitor: Visitor) -> Iterator[None]:
-        """Wait in the line of videos for work that takes long."""
-        with self._videos.place(visitor):
+    def turn(
+        self,
+        visitor: Visitor,
+        stop: threading.Event | None = None,
+        on_wait: Callable[[Place], object] | None = None,
+    ) -> Iterator[None]:
+        """Wait in the line of videos for work that takes long, see :meth:`demo.line.Line.place`."""
+        with self._videos.place(visitor, stop, on_wait):
             self.engine.ready()
             yield
 

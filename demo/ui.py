@@ -10,7 +10,6 @@ from typing import Any
 import gradio as gr
 
 from demo.api import add_api
-from demo.clicks import click_column
 from demo.dub import dub_tab
 from demo.examples import collect
 from demo.first import introduce, whole_examples, wire
@@ -62,7 +61,6 @@ def build(pipe: MGGTalkPipeline) -> gr.Blocks:
         with gr.Row():
             with gr.Column(scale=3, min_width=300):
                 column = portrait_column(studio, examples)
-                click_column(studio, column)
             with gr.Column(scale=9, min_width=320), gr.Tabs() as tabs:
                 with gr.Tab("Reenact", id="reenact"):
                     runs = [reenact_tab(studio, examples, column, gallery)]
@@ -71,7 +69,7 @@ def build(pipe: MGGTalkPipeline) -> gr.Blocks:
                 with gr.Tab("Free view", id="free_view"):
                     runs += [free_view_tab(studio, examples, column, gallery)]
                 with gr.Tab("Dub", id="dub"):
-                    dub_tab(studio)
+                    dub_tab(studio, gallery)
                 with gr.Tab("Live", id="live"):
                     seat = live_tab(studio, column)
                 with gr.Tab("Edit", id="edit"):

@@ -266,4 +266,4 @@ def test_the_depth_choice_has_only_what_is_here_and_says_how_to_fetch_the_rest(p
     assert all(status(name).ready for _, name in depth.choices)
     about = next(block.value for block in page.blocks.values() if "doctor --fetch" in str(getattr(block, "value", "")))
     missing = [name for name in NAMES if not status(name).ready]
-    assert missing and all(f"doctor --fetch {name}`" in about or "pip install" in about for name in missing)
+    assert missing and all(f"doctor --fetch {name}</code>" in about or "pip install" in about for name in missing)
