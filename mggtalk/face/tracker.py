@@ -163,6 +163,10 @@ class FaceTracker:
         face = self._networks(image, roi)
         return face if face.score >= self.config.presence_threshold else None
 
+    def find(self, image: np.ndarray) -> list[Face]:
+        """Faces in a still ``[H, W, 3]``, largest first; those that the detector does not see are searched stubbornly."""
+        return self.detect(image) or search_stubbornly(image, self._detector, self.look)
+
     def usable(self, image: np.ndarray) -> list[Face]:
         """Faces in ``image`` ``[H, W, 3]`` that count, left to right.
 
@@ -170,7 +174,7 @@ class FaceTracker:
             NoFaceError: If there is none.
             FaceTooSmallError: If all are too small.
         """
-        faces = self.detect(image) or search_stubbornly(image, self._detector, self.look)
+        faces = self.find(image)
         if not faces:
             raise NoFaceError(
                 f"No face was found in the picture of {image.shape[1]}x{image.shape[0]} pixels.",

@@ -81,7 +81,7 @@ def check_portrait(
     Returns:
         Boxes and findings; the first finding says whether there is a face to work with.
     """
-    faces = tracker.detect(image)
+    faces = tracker.find(image)
     counting = sorted(
         (seen for seen in faces if seen.width >= SECOND_FACE * faces[0].width), key=lambda seen: seen.centre[0]
     )
