@@ -164,7 +164,7 @@ class FaceTracker:
         return face if face.score >= self.config.presence_threshold else None
 
     def find(self, image: np.ndarray) -> list[Face]:
-        """Faces in a still ``[H, W, 3]``, largest first; those that the detector does not see are searched stubbornly."""
+        """Faces in a still ``[H, W, 3]``, largest first; where the detector sees none, it is searched stubbornly."""
         return self.detect(image) or search_stubbornly(image, self._detector, self.look)
 
     def usable(self, image: np.ndarray) -> list[Face]:
