@@ -21,6 +21,26 @@ The head is built of Gaussian splats. Nothing is trained for the person, and no 
 SAMPLE</div>
 """
 
+PAUSE = """
+const video = element.querySelector("video");
+let seen = true, resume = false;
+const follow = () => {
+    if (seen && !document.hidden) {
+        if (resume) video.play().catch(() => {});
+        resume = false;
+    } else if (!video.paused) {
+        video.pause();
+        resume = true;
+    }
+};
+if (video) {
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) { video.autoplay = false; video.pause(); }
+    new IntersectionObserver(([entry]) => { seen = entry.isIntersecting; follow(); }).observe(video);
+    document.addEventListener("visibilitychange", follow);
+}
+"""
+"""The sample plays only while it is seen, and not by itself where the visitor wants no motion."""
+
 
 class Run(NamedTuple):
     """The parts that a tab needs to make a video; the examples use it as well as its start button."""
@@ -60,7 +80,7 @@ def introduce(examples: Examples) -> None:
             'that speaks"></video><figcaption>Made by MGGTalk from one of the portraits below and a recording. AI-made.'
             "</figcaption></figure>"
         )
-    gr.HTML(INTRODUCTION.replace("SAMPLE", sample), elem_id="head")
+    gr.HTML(INTRODUCTION.replace("SAMPLE", sample), js_on_load=PAUSE, elem_id="head")
 
 
 def whole_examples(examples: Examples) -> list[tuple[Whole, gr.Button]]:

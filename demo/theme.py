@@ -40,6 +40,11 @@ CSS = """
 .whole button img { width: 52px; height: 52px; border-radius: 8px; }
 .label-clear-button[aria-label="Remove this file"] { display: none; } /* results cannot be removed by hand */
 .consent { margin: 0.2rem 0; }
+.live { position: relative; max-width: 512px; }
+.live-avatar { width: 100%; display: block; border-radius: 10px; background: var(--background-fill-secondary); }
+.live figure { position: absolute; left: 0.5rem; top: 0.5rem; margin: 0; }
+.live-self { width: 120px; display: block; border-radius: 8px; transform: scaleX(-1); }
+.live-words { min-height: 1.4rem; margin: 0.3rem 0 0; }
 .icon-button-wrapper.top-panel { top: auto !important; bottom: var(--block-label-margin, 4px) !important; }
 .note, .note p { font-size: 0.85rem; opacity: 0.85; }
 .card { border: 1px solid var(--border-color-primary); border-radius: 10px; padding: 0.6rem 0.8rem;

@@ -8,11 +8,13 @@ import threading
 from typing import Any
 
 import gradio as gr
+from starlette.routing import Route
 
 from demo.api import add_api
 from demo.dub import dub_tab
 from demo.examples import collect
 from demo.first import introduce, whole_examples, wire
+from demo.frames import frame_route
 from demo.limits import KEEP_SECONDS, TEXT, THREADS, UPLOAD
 from demo.live import live_tab
 from demo.marks import mark_reader
@@ -39,7 +41,13 @@ ETHICS = (
 )
 
 
-def build(pipe: MGGTalkPipeline) -> gr.Blocks:
+class Page(gr.Blocks):
+    """A page with routes of our own beside Gradio's."""
+
+    own_routes: tuple[Route, ...] = ()
+
+
+def build(pipe: MGGTalkPipeline) -> Page:
     """Lay out the page.
 
     Args:
@@ -50,7 +58,7 @@ def build(pipe: MGGTalkPipeline) -> gr.Blocks:
     """
     os.environ.setdefault("GRADIO_HEARTBEAT_INTERVAL", HEARTBEAT)
     studio, examples = Studio(pipe), collect()
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, KEEP_SECONDS), fill_width=True) as page:
+    with Page(title=TITLE, analytics_enabled=False, delete_cache=(600, KEEP_SECONDS), fill_width=True) as page:
         introduce(examples)
         wholes = whole_examples(examples)
         results = gr.Gallery(
@@ -85,7 +93,9 @@ def build(pipe: MGGTalkPipeline) -> gr.Blocks:
         add_api(studio)
         page.unload(studio.leave)
         page.unload(seat.leave_page)
-    return page.queue(default_concurrency_limit=None)
+    page.own_routes = (frame_route(seat),)
+    page.queue(default_concurrency_limit=None)
+    return page
 
 
 def launch(**options: Any) -> None:
@@ -99,10 +109,10 @@ def launch(**options: Any) -> None:
     self_test(collect())
     threading.Thread(target=fetch_speech_encoder, name="fetch", daemon=True).start()
     page = build(MGGTalkPipeline.from_pretrained())
-    page.launch(**{**serving(), **options})
+    page.launch(**{**serving(page), **options})
 
 
-def serving() -> dict[str, Any]:
+def serving(page: Page) -> dict[str, Any]:
     """Options for :meth:`gr.Blocks.launch`: nothing of the disk is served but the page's own cache."""
     return {
         "theme": theme(),
@@ -115,5 +125,6 @@ def serving() -> dict[str, Any]:
         "run_history": False,
         "show_error": True,
         "ssr_mode": False,
+        "app_kwargs": {"routes": page.own_routes},
         "mcp_server": has_mcp(),
     }

@@ -126,7 +126,7 @@ class Animator:
 
     def frame(self, frame: MotionFrame) -> np.ndarray:
         """One finished frame, uint8 ``[size, size, 3]``. Threads may call it at once."""
-        return self._draw(frame, None)[0]
+        return self.draw(frame, None)[0]
 
     def frames(self, motion: Motion) -> Iterator[np.ndarray]:
         """The frames of a motion in order, made a few ahead of what is read on threads of their own.
@@ -138,7 +138,7 @@ class Animator:
             return self.frames_together(motion, self.config.batch)
         if self.head.compiled is None or not self.head.compiled.learned:
             return map_in_order(self.frame, motion, self.workers)
-        return draw_motion(lambda index, residuals: self._draw(motion[index], residuals), motion, self.workers)
+        return draw_motion(lambda index, residuals: self.draw(motion[index], residuals), motion, self.workers)
 
     def frames_together(self, motion: Motion, count: int) -> Iterator[np.ndarray]:
         """The frames of a motion in order, ``count`` of them by one call of the networks and the rasterizer.
@@ -164,8 +164,12 @@ class Animator:
             yield pictures
 
     @torch.inference_mode()
-    def _draw(self, frame: MotionFrame, residuals: Residuals | None) -> tuple[np.ndarray, Residuals | None]:
-        """A frame, and the residuals in it if they were given or asked for."""
+    def draw(self, frame: MotionFrame, residuals: Residuals | None) -> tuple[np.ndarray, Residuals | None]:
+        """Draw a frame like :meth:`frame`, with the decoders' residuals given or, without any, asked for.
+
+        Returns:
+            The frame, and the residuals in it; None where nothing is compiled.
+        """
         if self.head.compiled is None:
             return self._picture(frame).cpu().numpy(), None
         (splats, *_), residuals = self.head.compiled.splats(frame, residuals)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,9 +19,15 @@ from mggtalk.face.tracker import FaceTracker, Follower
 from mggtalk.geometry import nearest_rotation
 from mggtalk.motion.retarget import close_lips
 from mggtalk.scene import FaceTrack, MotionFrame
+from mggtalk.sgp.compiled.predictor import Residuals
+from mggtalk.sgp.compiled.residuals import NONE
 
 CALIBRATION_FRAMES = 10
 """Frames of a relaxed face that looks ahead, from which the person before the camera is known."""
+
+NEAR = 0.3
+"""Root mean square distance of expressions, in standard deviations, up to which what the decoders said of the head at
+the one does for the other. Cf. :data:`mggtalk.animate.keyframes.BEND`; here the next key is not known yet."""
 
 STILL, FAST = 0.35, 0.02
 """Share of a new frame that a face at rest takes, and the speed (face widths a frame) at which it takes nearly all."""
@@ -36,8 +43,21 @@ class Person:
     translation: Tensor  # [3]
 
 
+class _Key(NamedTuple):
+    """An expression that the decoders were asked for, and what they said of the head."""
+
+    expression: Tensor  # [K]
+    residuals: Residuals
+
+    def suits(self, expression: Tensor) -> bool:
+        """Whether another expression ``[K]`` is near enough."""
+        return float((expression - self.expression).square().mean().sqrt()) <= NEAR
+
+
 class LiveAvatar:
-    """Puts a camera's frames on an avatar. Threads may share it: it makes one frame at a time.
+    """Puts a camera's frames on an avatar. Threads may share it: it follows one frame and draws one at a time.
+
+    Where frames come fast, :meth:`follow` can see the next one while :meth:`draw` makes the last.
 
     The first frames with a face calibrate it: they should show a relaxed face that looks ahead. Until then, and while
     no face is seen, the last picture stays, at first the portrait at rest.
@@ -62,7 +82,8 @@ class LiveAvatar:
         self._solver = Solver(face_model)
         avatar = animator.avatar
         self._rest = close_lips(face_model, avatar.identity, avatar.expression)
-        self._lock = threading.Lock()
+        self._following, self._drawing = threading.Lock(), threading.Lock()
+        self._key: _Key | None = None
         self._own = animator.frame(MotionFrame(self._rest, avatar.rotation, avatar.translation))
         self._start()
 
@@ -73,7 +94,7 @@ class LiveAvatar:
 
     def reset(self) -> None:
         """Forget the person, as if no frame had been seen; the next frames calibrate anew."""
-        with self._lock:
+        with self._following, self._drawing:
             self._start()
 
     def _start(self) -> None:
@@ -95,12 +116,41 @@ class LiveAvatar:
         Raises:
             OptionError: If it is no such frame.
         """
+        return self.draw(self.follow(frame))
+
+    def follow(self, frame: np.ndarray) -> MotionFrame | None:
+        """Find what the avatar should show for a camera's frame.
+
+        Args:
+            frame: uint8 ``[H, W, 3]``.
+
+        Returns:
+            The frame to draw; None while that is not known.
+
+        Raises:
+            OptionError: If it is no such frame.
+        """
         if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or min(frame.shape[:2]) < 16:
             raise OptionError(f"The frame is {frame.dtype} {frame.shape}.", "Give uint8 [H, W, 3].")
-        with self._lock, torch.inference_mode():
-            motion = self._follow(np.ascontiguousarray(frame[:, ::-1]) if self.mirror else frame)
+        with self._following, torch.inference_mode():
+            return self._follow(np.ascontiguousarray(frame[:, ::-1]) if self.mirror else frame)
+
+    def draw(self, motion: MotionFrame | None) -> np.ndarray:
+        """Draw what :meth:`follow` found; None repeats the last picture.
+
+        Expressions near the last one that the decoders were asked for take its residuals, which cost more than all
+        the rest and change little. The mouth, whose teeth come and go, is asked about for each.
+
+        Returns:
+            uint8 ``[size, size, 3]``, without a mark.
+        """
+        with self._drawing:
             if motion is not None:
-                self._picture = self._animator.frame(motion)
+                near = self._key is not None and self._key.suits(motion.expression)
+                picture, residuals = self._animator.draw(motion, self._key.residuals if self._key and near else None)
+                if residuals is not None and not near:
+                    self._key = _Key(motion.expression, residuals._replace(mouth=NONE))
+                self._picture = picture
             return self._picture
 
     def _follow(self, frame: np.ndarray) -> MotionFrame | None:

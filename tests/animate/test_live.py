@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mggtalk.animate.live import CALIBRATION_FRAMES
+from mggtalk.animate.animator import Animator
+from mggtalk.animate.live import CALIBRATION_FRAMES, NEAR
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.errors import OptionError
 from mggtalk.pipeline import MGGTalkPipeline
@@ -36,6 +37,20 @@ def test_it_calibrates_follows_and_forgets(pipeline: MGGTalkPipeline, avatar: Av
     assert np.array_equal(live(np.zeros((64, 64, 3), np.uint8)), moved), "a lost face leaves the last picture"
     live.reset()
     assert not live.calibrated and np.array_equal(live(np.zeros((64, 64, 3), np.uint8)), first)
+
+
+def test_decoders_are_asked_only_when_the_expression_has_changed(
+    pipeline: MGGTalkPipeline, avatar: Avatar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live, asked = pipeline.live(avatar, 128), []
+    draw = Animator.draw
+    monkeypatch.setattr(Animator, "draw", lambda self, *given: asked.append(given[1] is None) or draw(self, *given))
+    for change in (0.0, 0.5 * NEAR, 2 * NEAR, 2 * NEAR):
+        frame = avatar.source._replace(expression=avatar.expression + change)
+        picture = live.draw(frame)
+        wanted = pipeline.animator(avatar, 128).frame(frame)
+        assert np.abs(picture.astype(int) - wanted).mean() < 0.5
+    assert asked == [True, True, False, True, True, True, False, True], "every second one is the comparison's"
 
 
 def test_what_is_no_frame_is_refused(pipeline: MGGTalkPipeline, avatar: Avatar) -> None:

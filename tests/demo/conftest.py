@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import skimage.data
 import soundfile
-from PIL import Image
+from PIL import Image, ImageChops
 
 from demo.ui import build, serving
 from mggtalk.media import VideoWriter
@@ -33,10 +33,20 @@ def cache(tmp_path_factory):
 def page(pipeline, cache):
     """The page, served on a port of its own."""
     page = build(pipeline)
-    page.launch(prevent_thread_lock=True, quiet=True, **serving())
+    page.launch(prevent_thread_lock=True, quiet=True, **serving(page))
     yield page
     with contextlib.suppress(OSError):
         page.close()
+
+
+def write_camera(path, picture, frames=10):
+    """What a browser's fake camera shows: a picture that moves to and fro, as uncompressed YUV."""
+    with open(path, "wb") as file:
+        file.write(f"YUV4MPEG2 W{picture.width} H{picture.height} F25:1 Ip A1:1 C420jpeg\n".encode())
+        for frame in range(frames):
+            y, cb, cr = ImageChops.offset(picture, 2 * frame, 0).convert("YCbCr").split()
+            small = [plane.resize((picture.width // 2, picture.height // 2)) for plane in (cb, cr)]
+            file.write(b"FRAME\n" + b"".join(plane.tobytes() for plane in (y, *small)))
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +72,9 @@ def files(tmp_path_factory):
         cut = {key: getattr(motion, key)[:frames] for key in ("expression", "rotation", "translation")}
         save_motion(motion.with_(**cut, found=None), folder / f"{name}.npz")
     save_motion(motion, folder / "long.npz")
+    room = Image.new("RGB", (320, 240), "grey")
+    room.paste(Image.fromarray(ASTRONAUT[:320, 64:384]).resize((240, 240)), (40, 0))
+    write_camera(folder / "camera.y4m", room)
     boundless = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000, 64), }"
     header = b"\x93NUMPY\x01\x00" + (len(boundless) + 1).to_bytes(2, "little") + boundless + b"\n"
     with zipfile.ZipFile(folder / "short.npz") as real, zipfile.ZipFile(folder / "terabytes.npz", "w") as false:

@@ -205,7 +205,7 @@ def resident_megabytes():
 
 
 def test_nothing_of_the_disk_is_served_and_limits_hold(page, client):
-    options = serving()
+    options = serving(page)
     assert options["allowed_paths"] == [] and options["max_file_size"] == "100mb"
     assert (LIMITS.max_image_megabytes, LIMITS.max_video_seconds, LIMITS.max_sound_seconds) == (10.0, 60.0, 120.0)
     boxes = [block for block in page.blocks.values() if type(block) is gr.Textbox]
@@ -214,8 +214,7 @@ def test_nothing_of_the_disk_is_served_and_limits_hold(page, client):
 
 def test_no_event_waits_in_the_queue_of_gradio(page):
     assert page._queue.max_size is None
-    # A camera's stream has a limit of its own: at most two of its frames at a time, the others are dropped.
-    queued = [fn for fn in page.fns.values() if fn.queue is not False and fn.connection != "stream"]
+    queued = [fn for fn in page.fns.values() if fn.queue is not False]
     assert {fn.concurrency_limit for fn in queued} <= {None, "default"}
     assert page._queue.default_concurrency_limit is None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 
 import pytest
@@ -19,10 +20,12 @@ PATIENCE = 600.0
 
 
 @pytest.fixture(scope="module")
-def chromium(page):
-    """One browser for all tests."""
+def chromium(page, files):
+    """One browser for all tests, whose camera is a file."""
     with playwright.sync_playwright() as engine:
         options = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--mute-audio"]
+        options += ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+        options += [f"--use-file-for-fake-video-capture={files / 'camera.y4m'}"]
         browser = engine.chromium.launch(executable_path=CHROMIUM, args=options)
         yield browser
         browser.close()
@@ -34,7 +37,7 @@ def visit(chromium, page):
     contexts = []
 
     def opened():
-        context = chromium.new_context(viewport={"width": 1280, "height": 900})
+        context = chromium.new_context(viewport={"width": 1280, "height": 900}, permissions=["camera"])
         contexts.append(context)
         tab = context.new_page()
         tab.set_default_timeout(PATIENCE * 1000)
@@ -189,6 +192,31 @@ def test_edit_follows_the_sliders_and_why_explains(visit, files):
     tab.wait_for_selector("#why-state .legend")
     assert "Gaussians in all" in tab.inner_text("#why-state")
     until(lambda: tab.locator("#why-pictures img").count() == 4, "four pictures explain the portrait")
+
+
+def test_the_camera_moves_the_avatar_and_the_second_visitor_waits(visit, files):
+    first, second = visit(), visit()
+    for tab in (first, second):
+        choose_portrait(tab, files)
+        tab.get_by_role("tab", name="Live").click()
+    first.click("#live-start")
+    assert "consent is not ticked" in first.wait_for_selector("#live-state .error").inner_text()
+    say = ".live-words:text-matches('{}')"
+    for tab, words in ((first, "frames a second"), (second, "Your turn comes in")):
+        tab.locator("#live-consent input").check()
+        tab.click("#live-start")
+        tab.wait_for_selector(say.format(words))
+    assert first.evaluate("document.querySelector('.hero video').paused"), "nothing else takes the machine's time"
+    picture = "document.querySelector('.live-avatar').toDataURL()"
+    before = first.evaluate(picture)
+    until(lambda: first.evaluate(picture) != before, "the avatar moves")
+    first.get_by_role("tab", name="Edit").click()
+    second.wait_for_selector(say.format("frames a second"))
+    second.click("#live-record")
+    second.wait_for_selector("#live-film video")
+    second.click("#live-stop")
+    second.wait_for_selector("#live-state .empty")
+    until(lambda: not any("newest" in thread.name for thread in threading.enumerate()), "nobody is live any more")
 
 
 def test_stop_while_it_renders_keeps_what_is_done(visit, files):
