@@ -16,6 +16,9 @@ from mggtalk.runtime.newest import Newest
 MOST_SECONDS = 180.0
 """How long one visitor may stay while others wait."""
 
+LONGEST = 1800.0
+"""And at all: a camera that was forgotten takes no more of the machine."""
+
 SILENCE = 4.0
 """Seconds without a frame after which the seat is free."""
 
@@ -86,7 +89,11 @@ class Seat:
             return number
 
     def ticket(self, number: str) -> Ticket | None:
-        """The ticket of a number, if it is valid."""
+        """The ticket of a number, if it is valid; it ends with the time of a guest who has stayed too long."""
+        ticket = self._tickets.get(number)
+        guest = None if ticket is None else self.guest(ticket.name)
+        if guest is not None and self._clock() - guest.since > LONGEST:
+            self.leave(guest.name)
         return self._tickets.get(number)
 
     def has_ticket(self, name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from demo.seat import MOST_SECONDS, SILENCE, Guest, Seat, Ticket
+from demo.seat import LONGEST, MOST_SECONDS, SILENCE, Guest, Seat, Ticket
 
 
 class Clock:
@@ -66,3 +66,14 @@ def test_tickets_belong_to_a_session_and_end_with_it() -> None:
     sit(seat, "a")
     seat.leave("a")
     assert seat.ticket(number) is None and seat.guest("a") is None and seat.has_ticket("b")
+
+
+def test_a_camera_that_was_forgotten_is_stopped() -> None:
+    clock = Clock()
+    seat = take_a_seat(clock)
+    number = seat.issue(Ticket("a", (), object))  # type: ignore[arg-type]
+    sit(seat, "a")
+    clock.now = LONGEST
+    assert seat.ticket(number) is not None
+    clock.now += 1.0
+    assert seat.ticket(number) is None and seat.guest("a") is None
