@@ -79,7 +79,7 @@ class Mirror:
         """The same for what was changed while the camera runs; nothing while it does not."""
         if not self._seat.has_ticket(str(request.session_hash)):
             return gr.skip(), gr.skip()
-        return self.begin(*inputs, request)
+        return self.begin(*inputs, request=request)
 
     def calibrate(self, request: gr.Request) -> None:
         """Take the next frames for the relaxed face."""
