@@ -153,17 +153,20 @@ class CompiledHead:
         return self._predictor.learned
 
     @torch.inference_mode()
-    def splats(self, frame: MotionFrame, residuals: Residuals | None = None) -> tuple[SplatParts, Residuals]:
+    def splats(
+        self, frame: MotionFrame, residuals: Residuals | None = None, touch: Touch | None = None
+    ) -> tuple[SplatParts, Residuals]:
         """Make the Gaussians of a frame.
 
         Args:
             frame: The frame.
             residuals: Taken instead of asking the decoders.
+            touch: Taken instead of asking the avatar's adapter.
 
         Returns:
             The Gaussians, and the residuals that went into them.
         """
         head = self._head
-        vertices, touch = head.vertices(frame.expression), head.touch(frame)
+        vertices, touch = head.vertices(frame.expression), head.touch(frame) if touch is None else touch
         gaussians, residuals = self._predictor(vertices, frame.expression, residuals, touch)
         return head.parts(gaussians), residuals

@@ -112,20 +112,25 @@ def open_clip(
     width, height = motion.frame_size
     window = choose_crop(motion.landmarks[portraits[1]].float().numpy(), width, height, crop)
     wanted = sorted({*parts[0], *parts[1]})
-    squares = dict(zip(wanted, _squares(path, window, wanted, pipe.config.media, on_progress)))
-    if len(squares) < len(wanted):
+    kept: dict[int, np.ndarray] = {}  # small, as all of them have to be in memory
+    pictures: dict[int, np.ndarray] = {}
+    for index, square in zip(wanted, _squares(path, window, wanted, pipe.config.media, on_progress)):
+        kept[index] = _small(square)
+        if index in portraits:
+            pictures[index] = square
+    if len(kept) < len(wanted):
         raise MediaError(f"{str(path)!r} gave fewer frames when it was read again.", "Convert the video.")
     scaled = _in_window(motion, window)
     assert scaled.landmarks is not None
     footage = [
-        Footage(np.stack([_small(squares[index]) for index in part]), select(scaled, part, motion.fps))
+        Footage(np.stack([kept[index] for index in part]), select(scaled, part, motion.fps))
         for part in parts
         if part
     ]
     return Clip(
         learned=footage[0],
         held_out=footage[1] if len(footage) > 1 else None,
-        candidates=tuple(Candidate(squares[at], scaled.landmarks[at, :, :2].numpy()) for at in portraits),
+        candidates=tuple(Candidate(pictures[at], scaled.landmarks[at, :, :2].numpy()) for at in portraits),
         seconds=end / motion.fps,
     )
 

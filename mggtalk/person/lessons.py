@@ -42,7 +42,7 @@ LEAST = 48
 """Least side of what is compared, pixels: the perceptual networks need some."""
 
 KEPT = 400
-"""Lessons that are kept, at most: two megabytes each."""
+"""Lessons that are kept, at most: half a megabyte each."""
 
 
 class Lesson(NamedTuple):
@@ -56,6 +56,28 @@ class Lesson(NamedTuple):
     weight: Tensor  # [1, 1, h, w]
     face: Tensor  # [1, 1, h, w] 1 on the face, 0 around it
     inside: Tensor  # [1, 1, h, w] 1 between the inner lips
+
+    def cut(self, rows: slice, columns: slice) -> Lesson:
+        """A part of the window, rows and columns counted from its corner; the perceptual distance sees all of it."""
+        left, top = self.box[:2]
+        block = self.plate.shape[-1] // self.truth.shape[-1]
+        fine = (..., *(slice(block * part.start, block * part.stop) for part in (rows, columns)))
+        near = (slice(0, rows.stop - rows.start), slice(0, columns.stop - columns.start))
+        maps = {name: getattr(self, name)[..., rows, columns] for name in ("truth", "weight", "face", "inside")}
+        box = (left + columns.start, top + rows.start, left + columns.stop, top + rows.stop)
+        return self._replace(box=box, near=near, plate=self.plate[fine], **maps)
+
+    def pack(self) -> Lesson:
+        """The same in a quarter of the memory: pictures as bytes, weights in half precision."""
+        pictures = {name: (255.0 * getattr(self, name)).round().clamp(0, 255).byte() for name in ("truth", "plate")}
+        maps = {name: getattr(self, name).half() for name in ("weight", "face", "inside")}
+        return self._replace(**pictures, **maps)
+
+    def unpack(self) -> Lesson:
+        """The lesson of :meth:`pack`."""
+        pictures = {name: getattr(self, name) / 255.0 for name in ("truth", "plate")}
+        maps = {name: getattr(self, name).float() for name in ("weight", "face", "inside")}
+        return self._replace(**pictures, **maps)
 
 
 class Terms(NamedTuple):
@@ -99,27 +121,35 @@ class Lessons:
     def __getitem__(self, index: int) -> Lesson:
         """The lesson of one frame."""
         if index in self._lessons:
-            return self._lessons[index]
-        lesson = self._make(index)
+            return self._lessons[index].unpack()
+        packed = self._make(index).pack()
         if len(self._lessons) < self.kept:
-            self._lessons[index] = lesson
-        return lesson
+            self._lessons[index] = packed
+        return packed.unpack()
 
     def draw(self, lesson: Lesson, touch: Touch | None) -> tuple[Tensor, Tensor]:
         """The window of a frame over its plate ``[1, 3, h, w]``, and the head's alpha ``[1, 1, h, w]``."""
         driven = drive(self.pipe.deformation, self.pipe.face_model, self.avatar, lesson.frame.expression, touch)
-        image, alpha = self.splat(lesson, self.head.predict(driven))  # [3, H, W], [1, H, W]
+        return self.compose(lesson, self.head.predict(driven))
+
+    def compose(self, lesson: Lesson, splats: Gaussians) -> tuple[Tensor, Tensor]:
+        """Gaussians in a window over its plate ``[1, 3, h, w]``, and their alpha ``[1, 1, h, w]``."""
+        image, alpha = self.splat(lesson, splats)  # [3, H, W], [1, H, W]
         composite = image + (1.0 - alpha) * lesson.plate
         layers = shrink(torch.cat([composite, alpha])[None], self.animator.oversampling)  # [1, 4, h, w]
         return layers[:, :3], layers[:, 3:]
 
     def splat(self, lesson: Lesson, splats: Gaussians) -> tuple[Tensor, Tensor]:
         """Gaussians alone on the fine pixels of a window: RGB ``[3, H, W]``, premultiplied, and alpha ``[1, H, W]``."""
+        drawn = rasterize(splats, self.camera(lesson))
+        return drawn.image.permute(2, 0, 1), drawn.alpha[None]
+
+    def camera(self, lesson: Lesson) -> Camera:
+        """The camera that sees the fine pixels of a window."""
         frame, block, side = lesson.frame, self.animator.oversampling, self.animator.fine
         left, top, right, bottom = (block * edge for edge in lesson.box)
         whole = Camera.from_pose(frame.rotation, frame.translation, side, self.animator.focal_ratio)
-        drawn = rasterize(splats, whole.window(left, top, right - left, bottom - top))
-        return drawn.image.permute(2, 0, 1), drawn.alpha[None]
+        return whole.window(left, top, right - left, bottom - top)
 
     @torch.no_grad()
     def _make(self, index: int) -> Lesson:

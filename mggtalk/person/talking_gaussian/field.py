@@ -201,16 +201,21 @@ class FieldTouches:
             self._found = None if learning else self._places()
             self._static = None if learning else field.face.at(self._cells)
 
-    def __call__(self, frame: MotionFrame, moving: bool = True) -> Touch:
-        """The touch of a frame; of what is persistent alone if it is not ``moving``."""
-        field = self.field
+    def __call__(self, frame: MotionFrame) -> Touch:
+        """The touch of a frame."""
+        return self.moved(frame)[0]
+
+    def moved(self, frame: MotionFrame, moving: bool = True) -> tuple[Touch, FaceMove | None]:
+        """The touch of a frame and the learned motion in it; of what is persistent alone if it is not ``moving``."""
+        field, anchors = self.field, None
         static = self._static or field.face.at(self._cells)
         points, colour, logits = static["points"], static["colour"], static["logits"][:, 0]
         shape = static["shape"]  # [N, 7]
         lips, upper = field.conditions(frame.expression)
         places = self._found or self._places()
         if field.config.motion and moving:
-            move = FaceMove(*(part[self._anchors.of_point] for part in field.motion(places.face, lips, upper)))
+            anchors = field.motion(places.face, lips, upper)
+            move = FaceMove(*(part[self._anchors.of_point] for part in anchors))
             points = points.index_add(0, self._moving, move.points)
             shape = shape.index_add(0, self._moving, torch.cat([move.log_scales, move.quaternions], dim=1))
         if field.colour is not None and moving:
@@ -222,7 +227,7 @@ class FieldTouches:
         parameters = torch.cat([shape, none, static["directional"], none[:, :1]], dim=1)  # [N, 20]
         mouth = NO_MOUTH if field.mouth is None else field.mouth(places.mouth, frame.expression, lips)
         vertices, sheet = colour.new_zeros(1, 3), colour.new_zeros(1, 7)
-        return Touch(vertices, points, colour, none, logits, sheet, parameters, mouth)
+        return Touch(vertices, points, colour, none, logits, sheet, parameters, mouth), anchors
 
     def motion(self, expression: Tensor) -> FaceMove:
         """The learned motion of all anchors, for regularisers and pictures of it."""

@@ -24,12 +24,12 @@ from torch import Tensor, nn
 from mggtalk.avatar.adapter import Touch
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.inpaint.shrink import shrink
-from mggtalk.nets.perceptual import LPIPS
 from mggtalk.person.footage import Footage
 from mggtalk.person.lessons import Lesson, Lessons, Terms, compare, never, perceptual
 from mggtalk.person.talking_gaussian.checkpoint import Checkpoint, key_of
 from mggtalk.person.talking_gaussian.config import LearnConfig
 from mggtalk.person.talking_gaussian.field import FieldTouches, TalkingGaussian
+from mggtalk.person.talking_gaussian.learning_head import LearningHead
 from mggtalk.person.talking_gaussian.sampling import Sampling, blinks, lip_openings
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.runtime.progress import Progress, no_progress
@@ -40,8 +40,8 @@ from mggtalk.training.losses import weighted_mean
 EPSILON = 2e-7
 """Gradients of persistent parameters under this hardly count: Adam would make as much of them as of any."""
 
-PATCH = 80
-"""Side of the patches that the perceptual distance looks at, pixels: published are 64 to 96 of 512 wide frames."""
+PATCH = 96
+"""Side of the patches that are drawn and compared, pixels: to draw them is all that a step costs."""
 
 LEAST_INSIDE = 20
 """Pixels between the lips, at least, of a frame that the mouth's branch learns from."""
@@ -79,6 +79,7 @@ class Learner:
         self.avatar, self.config = avatar, config
         self.lessons = Lessons(pipe, avatar, footage, config.mouth, config.eyes)
         self.motion = self.lessons.motion
+        self.head = LearningHead(self.lessons.head)
         self.lpips = perceptual() if config.lpips else None
         openings = lip_openings(pipe.face_model, self.motion)
         every = config.window_every if config.incremental else 0
@@ -138,33 +139,30 @@ class Learner:
     def _key(self, field: TalkingGaussian) -> str:
         return key_of(self.lessons.footage.frames, self.avatar.points, self.config, field)
 
-    def loss(self, touches: FieldTouches, stage: Stage, index: int, step: int = 0) -> Tensor:
-        """Loss of one frame: a scalar; the step decides where the perceptual distance looks."""
+    def loss(self, touches: FieldTouches, stage: Stage, index: int, step: int | None = None) -> Tensor:
+        """Loss of one frame: a scalar; the step decides which patch of it is compared, without one all of it."""
         config, lesson = self.config, self.lessons[index]
-        touch = touches(lesson.frame, moving=stage != Stage.STATIC)
-        image, alpha = self.lessons.draw(lesson, touch)
-        total = compare(image, alpha, lesson, Terms(config.l1, config.ssim, 0.0), None)
-        if stage != Stage.STATIC and self.lpips is not None:
-            total = total + config.lpips * self.perceived(self.lpips, image, lesson, step)
+        if step is not None:
+            lesson = self.patch(lesson, step)
+        touch, move = touches.moved(lesson.frame, moving=stage != Stage.STATIC)
+        splats = self.head.splats(lesson.frame, touch, self.lessons.camera(lesson))
+        lpips = 0.0 if stage == Stage.STATIC else config.lpips
+        total = compare(*self.lessons.compose(lesson, splats), lesson, Terms(config.l1, config.ssim, lpips), self.lpips)
         if config.inside and stage != Stage.FUSION and len(touch.mouth):
             total = total + config.inside * self.inside(touch, lesson)
-        if config.still and stage == Stage.MOTION and touches.field.config.motion:
-            move = touches.motion(lesson.frame.expression)
+        if config.still and stage == Stage.MOTION and move is not None:
             total = total + config.still * sum(part.abs().mean() for part in move)
         return total
 
-    def perceived(self, lpips: LPIPS, image: Tensor, lesson: Lesson, step: int) -> Tensor:
-        """Perceptual distance of a random patch ``PATCH`` wide; in every second step, of one on the mouth."""
-        height, width = image.shape[-2:]
+    def patch(self, lesson: Lesson, step: int) -> Lesson:
+        """A patch ``PATCH`` wide around a random pixel: of the face, as often as it weighs, or anywhere by turns."""
+        height, width = lesson.truth.shape[-2:]
         draw = np.random.default_rng((self.config.seed, step, 1))
-        region = lesson.inside if step % 2 and lesson.inside.any() else lesson.face
-        rows, columns = region[0, 0].nonzero(as_tuple=True)
-        chosen = int(draw.integers(len(rows)))
-        top = int(np.clip(int(rows[chosen]) - PATCH // 2, 0, max(height - PATCH, 0)))
-        left = int(np.clip(int(columns[chosen]) - PATCH // 2, 0, max(width - PATCH, 0)))
-        patch = (..., slice(top, top + PATCH), slice(left, left + PATCH))
-        weight = (lesson.face * lesson.weight)[patch]
-        return lpips(image[patch].clamp(0, 1), lesson.truth[patch], weight)[0]
+        chance = (lesson.weight * lesson.face if step % 4 else torch.ones_like(lesson.face)).flatten().double().numpy()
+        row, column = divmod(int(draw.choice(height * width, p=chance / chance.sum())), width)
+        top = int(np.clip(row - PATCH // 2, 0, max(height - PATCH, 0)))
+        left = int(np.clip(column - PATCH // 2, 0, max(width - PATCH, 0)))
+        return lesson.cut(slice(top, min(top + PATCH, height)), slice(left, min(left + PATCH, width)))
 
     def inside(self, touch: Touch, lesson: Lesson) -> Tensor:
         """Difference of the mouth's branch alone, over black, from what is seen between the lips."""
