@@ -71,6 +71,7 @@ METHODS: dict[str, Change] = {
 
 ABLATIONS: dict[str, Change] = {
     "colour": _talking("colour", wanted=True),
+    "rig": _talking("rig"),
     "motion": _talking("motion"),
     "face-mouth": _talking("face_mouth"),
     "incremental": lambda config: replace(

@@ -123,9 +123,7 @@ def open_clip(
     scaled = _in_window(motion, window)
     assert scaled.landmarks is not None
     footage = [
-        Footage(np.stack([kept[index] for index in part]), select(scaled, part, motion.fps))
-        for part in parts
-        if part
+        Footage(np.stack([kept[index] for index in part]), select(scaled, part, motion.fps)) for part in parts if part
     ]
     return Clip(
         learned=footage[0],

@@ -196,8 +196,7 @@ def compare(image: Tensor, alpha: Tensor, lesson: Lesson, terms: Terms, lpips: L
         total = total + terms.ssim * weighted_mean(1.0 - ssim_map(image, lesson.truth), weight)
     if terms.lpips and lpips is not None:
         near = (..., *lesson.near)
-        weight = (lesson.face * lesson.weight)[near]
-        total = total + terms.lpips * lpips(image[near].clamp(0, 1), lesson.truth[near], weight)[0]
+        total = total + terms.lpips * lpips(image[near].clamp(0, 1), lesson.truth[near], weight[near])[0]
     return total
 
 

@@ -49,6 +49,8 @@ class FieldConfig:
     lips: int = 32  # A, features of the lips, which stand where the paper has those of speech
     hidden: int = 64  # width of the face's motion MLP
     mouth_hidden: int = 32  # and of the mouth's
+    rig: bool = True  # off: the driven face model stays as it is, not this person's
+    light: bool = True  # off: colours follow neither expression nor pose (published)
     motion: bool = True  # off: no learned motion, only that of eq. 9
     face_mouth: bool = True  # off: no branch of its own for the inside of the mouth (ablation "w/o face-mouth")
     colour: bool = False  # GGTalker's colour MLP: the motion changes colours and opacities as well
@@ -80,15 +82,19 @@ class FieldConfig:
 
 @dataclass(frozen=True)
 class Rates:
-    """Steps of Adam, by what learns."""
+    """Steps of Adam, by what learns.
+
+    Single Gaussians learn slowly and their regions fast: at four times these steps the perceptual distance that is
+    learned with goes on falling, and another one rises.
+    """
 
     points: float = 3e-5  # decimetres, of single Gaussians
     coarse_points: float = 2e-4  # decimetres, of regions
     coarse_colour: float = 3e-3  # RGB, of regions
-    shape: float = 2e-3  # log-scales and quaternions
-    colour: float = 4e-3  # RGB
-    directional: float = 2e-4  # harmonics of degree 1, a twentieth as published
-    logits: float = 1e-2
+    shape: float = 5e-4  # log-scales and quaternions
+    colour: float = 1e-3  # RGB
+    directional: float = 5e-5  # harmonics of degree 1, a twentieth as published
+    logits: float = 3e-3
     grid: float = 5e-3
     network: float = 1e-3
 
@@ -101,11 +107,13 @@ class LearnConfig:
     steps: int = 6000  # and most steps; the rates fall to a tenth with whichever comes first
     static: float = 0.15  # first stage: persistent parameters alone
     fusion: float = 0.15  # last stage: colours and opacities alone
+    light_frames: int = 48  # frames by which the light is found
     incremental: bool = True  # off: all frames are equally likely (ablation "w/o incremental sampling")
     window_every: int = 3  # while incremental, each so many-th step takes a frame of the window
     l1: float = 1.0
     ssim: float = 0.2  # weight of 1 - SSIM, lambda
-    lpips: float = 1.0  # weight of the learned perceptual distance of patches of the face, gamma; published: 0.5
+    lpips: float = 0.3  # weight of the learned perceptual distance, gamma; single Gaussians turn to noise for more
+    lpips_every: int = 2  # it is asked in each so many-th step, as it costs as much as all the rest
     inside: float = 0.5  # weight of the mouth's branch alone, inside the lips
     mouth: float = 3.0  # extra weight of the mouth's pixels
     eyes: float = 2.0  # extra weight of the eyes' pixels

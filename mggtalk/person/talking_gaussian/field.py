@@ -4,9 +4,10 @@ Every visible point of the avatar is one Gaussian of the face's branch::
 
     theta_i(t) = theta_avatar,i(beta_d) + theta_i + delta_i(beta_d)
 
-``theta_avatar`` is what MGGTalk has there anyway (eq. 9 moves it, its footprint gives scale and rotation), ``theta_i``
-is the persistent parameter, learned and the same in all frames, and ``delta_i`` the learned motion, which only moves,
-stretches and turns. Both start at zero: a head that has learned nothing is the avatar.
+``theta_avatar`` is what MGGTalk has there anyway (eq. 9 moves it, with the rig of the person; its footprint gives scale
+and rotation), ``theta_i`` is the persistent parameter, learned and the same in all frames, and ``delta_i`` the learned
+motion, which only moves, stretches and turns. All but the rig start at zero: a head that has learned nothing is the
+avatar.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ from mggtalk.config import EXPRESSION_COMPONENTS
 from mggtalk.person.talking_gaussian.colour import ColourMLP
 from mggtalk.person.talking_gaussian.conditions import Conditions
 from mggtalk.person.talking_gaussian.config import FieldConfig
+from mggtalk.person.talking_gaussian.light import Light
 from mggtalk.person.talking_gaussian.motion import FaceMotion, FaceMove
 from mggtalk.person.talking_gaussian.mouth import MouthBranch
+from mggtalk.person.talking_gaussian.rig import Rig
 from mggtalk.person.talking_gaussian.triplane import TriPlane
 from mggtalk.scene import MotionFrame
 
@@ -65,7 +68,7 @@ class PersistentField(nn.Module):
         super().__init__()
         self.register_buffer("bounds", bounds)
         first_row, end_row, first_column, end_column = bounds.tolist()
-        size = (end_row - first_row, end_column - first_column)
+        self.size = size = (end_row - first_row, end_column - first_column)
         for name, channels in CHANNELS.items():
             self.register_parameter(name, nn.Parameter(torch.zeros(channels, *size)))
         for name in COARSE:
@@ -105,7 +108,9 @@ class TalkingGaussian(nn.Module):
         super().__init__()
         self.config = config
         self.conditions = Conditions(components, config.axes)
+        self.rig = Rig(components) if config.rig else None
         self.face = PersistentField(bounds)
+        self.light = Light(self.face.size, config.axes) if config.light else None
         self.planes = TriPlane(config.face_grid)
         self.motion = FaceMotion(config)
         self.colour = ColourMLP(config) if config.colour else None
@@ -193,13 +198,13 @@ class FieldTouches:
 
     def __init__(self, field: TalkingGaussian, avatar: Avatar) -> None:
         self.field = field
-        self._cells = field.face.cells(avatar)  # [N]
+        self.cells = field.face.cells(avatar)  # [N]
         self._moving = moving_points(avatar)  # [P]
         self._anchors = Anchors.of(avatar, self._moving)
         learning = any(parameter.requires_grad for parameter in field.parameters())
         with torch.inference_mode(False), torch.no_grad():  # they may serve training later
             self._found = None if learning else self._places()
-            self._static = None if learning else field.face.at(self._cells)
+            self._static = None if learning else field.face.at(self.cells)
 
     def __call__(self, frame: MotionFrame) -> Touch:
         """The touch of a frame."""
@@ -208,18 +213,21 @@ class FieldTouches:
     def moved(self, frame: MotionFrame, moving: bool = True) -> tuple[Touch, FaceMove | None]:
         """The touch of a frame and the learned motion in it; of what is persistent alone if it is not ``moving``."""
         field, anchors = self.field, None
-        static = self._static or field.face.at(self._cells)
+        static = self._static or field.face.at(self.cells)
         points, colour, logits = static["points"], static["colour"], static["logits"][:, 0]
         shape = static["shape"]  # [N, 7]
         lips, upper = field.conditions(frame.expression)
         places = self._found or self._places()
+        pose = field.conditions.pose(frame.rotation)  # [3]
+        if field.light is not None:
+            colour = colour + field.light(field.light.features(pose, lips, upper), self.cells)
         if field.config.motion and moving:
             anchors = field.motion(places.face, lips, upper)
             move = FaceMove(*(part[self._anchors.of_point] for part in anchors))
             points = points.index_add(0, self._moving, move.points)
             shape = shape.index_add(0, self._moving, torch.cat([move.log_scales, move.quaternions], dim=1))
         if field.colour is not None and moving:
-            seen = torch.cat([lips, upper, field.conditions.pose(frame.rotation)])  # [E + 9]
+            seen = torch.cat([lips, upper, pose])  # [E + 9]
             painted, solid = field.colour(places.face, seen)
             colour = colour.index_add(0, self._moving, painted[self._anchors.of_point])
             logits = logits.index_add(0, self._moving, solid[self._anchors.of_point])
@@ -227,6 +235,8 @@ class FieldTouches:
         parameters = torch.cat([shape, none, static["directional"], none[:, :1]], dim=1)  # [N, 20]
         mouth = NO_MOUTH if field.mouth is None else field.mouth(places.mouth, frame.expression, lips)
         vertices, sheet = colour.new_zeros(1, 3), colour.new_zeros(1, 7)
+        if field.rig is not None:
+            vertices = field.rig(frame.expression, pose)  # [V, 3]
         return Touch(vertices, points, colour, none, logits, sheet, parameters, mouth), anchors
 
     def motion(self, expression: Tensor) -> FaceMove:

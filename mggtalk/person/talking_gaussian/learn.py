@@ -2,6 +2,7 @@
 
 ::
 
+    light    colours by expression and pose         least squares
     static   persistent parameters                  L1 + 0.2 (1 - SSIM),  and the mouth's branch alone inside the lips
     motion   all                                    the same + LPIPS + 1e-5 |delta|
     fusion   colours and opacities                  the same
@@ -20,16 +21,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mggtalk.avatar.adapter import Touch
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.inpaint.shrink import shrink
+from mggtalk.nets.maps import erode
 from mggtalk.person.footage import Footage
-from mggtalk.person.lessons import Lesson, Lessons, Terms, compare, never, perceptual
+from mggtalk.person.lessons import RIM, Lesson, Lessons, Terms, compare, never, perceptual
 from mggtalk.person.talking_gaussian.checkpoint import Checkpoint, key_of
 from mggtalk.person.talking_gaussian.config import LearnConfig
 from mggtalk.person.talking_gaussian.field import FieldTouches, TalkingGaussian
 from mggtalk.person.talking_gaussian.learning_head import LearningHead
+from mggtalk.person.talking_gaussian.light import Seen
 from mggtalk.person.talking_gaussian.sampling import Sampling, blinks, lip_openings
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.runtime.progress import Progress, no_progress
@@ -37,7 +41,7 @@ from mggtalk.sgp.predictor import own_mouth
 from mggtalk.training.loop import Budget, Loop, Rate, cosine
 from mggtalk.training.losses import weighted_mean
 
-EPSILON = 2e-7
+EPSILON = 2e-6
 """Gradients of persistent parameters under this hardly count: Adam would make as much of them as of any."""
 
 PATCH = 96
@@ -45,6 +49,9 @@ PATCH = 96
 
 LEAST_INSIDE = 20
 """Pixels between the lips, at least, of a frame that the mouth's branch learns from."""
+
+PASSES = 2
+"""Times that the light is solved for: the second finds what the first has left."""
 
 SLOW_FUSION = 0.1
 """Share of their rate that opacities have in the last stage."""
@@ -121,6 +128,8 @@ class Learner:
             losses.append(float(loss.detach()))
             return loss
 
+        if not first:
+            self.find_light(touches, on_progress)
         loop = Loop(optimizer, [rate_of(group["kind"]) for group in optimizer.param_groups])
         loop.step = first
         stage = stage_at(done(first), config)
@@ -146,7 +155,8 @@ class Learner:
             lesson = self.patch(lesson, step)
         touch, move = touches.moved(lesson.frame, moving=stage != Stage.STATIC)
         splats = self.head.splats(lesson.frame, touch, self.lessons.camera(lesson))
-        lpips = 0.0 if stage == Stage.STATIC else config.lpips
+        asked = stage != Stage.STATIC and (step or 0) % config.lpips_every == 0
+        lpips = config.lpips if asked else 0.0
         total = compare(*self.lessons.compose(lesson, splats), lesson, Terms(config.l1, config.ssim, lpips), self.lpips)
         if config.inside and stage != Stage.FUSION and len(touch.mouth):
             total = total + config.inside * self.inside(touch, lesson)
@@ -154,11 +164,38 @@ class Learner:
             total = total + config.still * sum(part.abs().mean() for part in move)
         return total
 
+    @torch.no_grad()
+    def find_light(self, touches: FieldTouches, on_progress: Progress = no_progress) -> None:
+        """Find how colours follow expression and pose, in :data:`PASSES` passes; nothing without such a part."""
+        light, conditions = touches.field.light, touches.field.conditions
+        if light is None:
+            return
+        frames = np.linspace(0, len(self.motion) - 1, min(self.config.light_frames, len(self.motion))).round()
+
+        def look(index: int) -> Seen:
+            lesson = self.lessons[index]
+            frame, camera = lesson.frame, self.lessons.camera(lesson)
+            touch = touches.moved(frame, moving=False)[0]
+            image, alpha = self.lessons.compose(lesson, self.head.splats(frame, touch, camera))
+            counts = torch.maximum(lesson.face, erode(alpha, RIM))  # [1, 1, h, w]
+            missing = torch.cat([counts * (lesson.truth - image), counts], dim=1)  # [1, 4, h, w]
+            block = self.lessons.animator.oversampling
+            fine = F.interpolate(missing, scale_factor=block)[0].permute(1, 2, 0)  # [H, W, 4]
+            features = light.features(conditions.pose(frame.rotation), *conditions(frame.expression))
+            return Seen(features, *self.head.painted(frame, touch, camera, fine.contiguous()))
+
+        for turn in range(PASSES):
+            seen = []
+            for done, index in enumerate(frames.astype(int).tolist()):
+                seen.append(look(index))
+                on_progress("light", turn * len(frames) + done + 1, PASSES * len(frames))
+            light.add(seen, touches.cells)
+
     def patch(self, lesson: Lesson, step: int) -> Lesson:
         """A patch ``PATCH`` wide around a random pixel: of the face, as often as it weighs, or anywhere by turns."""
         height, width = lesson.truth.shape[-2:]
         draw = np.random.default_rng((self.config.seed, step, 1))
-        chance = (lesson.weight * lesson.face if step % 4 else torch.ones_like(lesson.face)).flatten().double().numpy()
+        chance = (lesson.weight * lesson.face if step % 3 else torch.ones_like(lesson.face)).flatten().double().numpy()
         row, column = divmod(int(draw.choice(height * width, p=chance / chance.sum())), width)
         top = int(np.clip(row - PATCH // 2, 0, max(height - PATCH, 0)))
         left = int(np.clip(column - PATCH // 2, 0, max(width - PATCH, 0)))

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from mggtalk.animate.head import PortraitHead, SplatParts
 from mggtalk.avatar.adapter import Touch
 from mggtalk.motion.deformation import drive
+from mggtalk.render import rasterize
 from mggtalk.render.constants import SH_0
 from mggtalk.scene import Camera, Gaussians, MotionFrame
 from mggtalk.sgp.parameters import GaussianParameters
@@ -78,6 +79,29 @@ class LearningHead:
             mouth = Gaussians(*(field[:0] for field in parts.gaussians))
         back = Gaussians(*(field[rest] for field in parts.gaussians))
         return Gaussians(*(torch.cat(fields) for fields in zip(changed, back, mouth)))
+
+    def painted(self, frame: MotionFrame, touch: Touch, camera: Camera, missing: Tensor) -> tuple[Tensor, Tensor]:
+        """How much of a window each visible point paints, and what is missing there.
+
+        Args:
+            frame: The frame.
+            touch: What a head adds to it.
+            camera: Sees the window.
+            missing: ``[H, W, 4]`` RGB that is missing in each pixel, times how much the pixel counts, and that.
+
+        Returns:
+            Pixels ``[N]``, and RGB summed over them ``[N, 3]``.
+        """
+        parts = self._values(frame, touch)
+        channels = torch.zeros(len(parts.gaussians.means), 4, requires_grad=True)
+        with torch.enable_grad():
+            drawn = rasterize(Gaussians(*(field.clone() for field in parts.gaussians)), camera, features=channels)
+            shares = torch.autograd.grad((drawn.image * missing).sum(), channels)[0]
+        found = shares[: parts.visible]
+        if parts.children:
+            start = parts.visible + parts.mirrored
+            found = found + shares[start : start + parts.visible]
+        return found[:, 3], found[:, :3]
 
     @torch.no_grad()
     def _values(self, frame: MotionFrame, touch: Touch) -> SplatParts:

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.avatar.mouth_sheet import COLUMNS, ROWS
+from mggtalk.errors import NoFaceError
 from mggtalk.nets.maps import to_float
 from mggtalk.person.footage import SIDE, Footage
 from mggtalk.person.talking_gaussian.config import FieldConfig
@@ -38,6 +39,13 @@ def fresh_field(
         torch.manual_seed(seed)
         field = TalkingGaussian(config, head_bounds(avatar), ROWS * COLUMNS if config.face_mouth else 0)
     field.conditions.fit(face_model, motion)
+    if field.rig is not None and footage.motion.landmarks is not None:
+        pose = field.conditions.pose(motion.rotation)  # [T, 3]
+        landmarks = torch.from_numpy(footage.landmarks).float() / SIDE  # [T, V, 2]
+        field.rig.fit(face_model, avatar.identity, motion, pose, landmarks)
+        own = portrait_landmarks(pipe, avatar)
+        if own is not None:
+            field.rig.hold(avatar, own, pipe.config.render.focal_ratio)
     moving = avatar.points[moving_points(avatar)]
     field.planes.centre.copy_((moving.amax(0) + moving.amin(0)) / 2)
     if field.mouth is not None:
@@ -47,6 +55,17 @@ def fresh_field(
         with torch.no_grad():
             field.mouth.colour.copy_(seen_colours(footage.frames[widest], field.mouth.rest, camera))
     return field
+
+
+def portrait_landmarks(pipe: MGGTalkPipeline, avatar: Avatar) -> Tensor | None:
+    """Landmarks ``[V, 2]`` of an avatar's portrait, in its sides, found as a clip's; None where there are none."""
+    if avatar.portrait is None:
+        return None
+    try:
+        found = pipe.track_frames([avatar.portrait.numpy()], 1.0).landmarks
+    except NoFaceError:
+        return None
+    return None if found is None else found[0, :, :2].float() / avatar.portrait.shape[0]
 
 
 def seen_colours(picture: np.ndarray, points: Tensor, camera: Camera) -> Tensor:
