@@ -60,7 +60,7 @@ class Conditions(nn.Module):
         self.register_buffer("weights", torch.zeros(components, count))
         for name in ("origin", "low", "high"):
             self.register_buffer(name, torch.zeros(count))
-        self.register_buffer("pose_range", torch.zeros(4, POSE))
+        self.register_buffer("pose_range", torch.tensor([0.0, 1.0, 0.0, 0.0])[:, None].repeat(1, POSE))
 
     @torch.no_grad()
     def fit(self, face_model: FaceModel, motion: Motion) -> None:

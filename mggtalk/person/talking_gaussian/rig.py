@@ -84,7 +84,7 @@ class Rig(nn.Module):
         usual = square[..., 0, 0].sum(0).mean() / count  # of a step across, squared sides a frame
         ridge = RIDGE * usual * constant((1.0, 1.0, DEEP), seen).repeat_interleave(size)  # [3 F]
         found = torch.linalg.solve(normal + torch.diag(ridge), wanted)  # [V, 3 F]
-        self.weights.copy_(found.view(VERTICES * 3, size).T)
+        self.weights.copy_(found.reshape(VERTICES * 3, size).T)
 
     @torch.no_grad()
     def hold(self, avatar: Avatar, landmarks: Tensor, focal_ratio: float) -> None:
