@@ -17,7 +17,7 @@ from mggtalk.person.talking_gaussian.start import fresh_field
 from mggtalk.pipeline import MGGTalkPipeline
 from tests.person.conftest import speaking
 
-SMALL = FieldConfig(axes=4, lips=8, hidden=16, mouth_hidden=8, colour=True)
+SMALL = FieldConfig(axes=4, lips=8, hidden=16, mouth_hidden=8, light=True, colour=True)
 
 
 @pytest.fixture(scope="session")
