@@ -6,10 +6,10 @@ from typing import Any
 
 import gradio as gr
 
+from demo.answers import answered
 from demo.help import explained
-from demo.report import album_card, failed, public
+from demo.report import album_card
 from demo.studio import Studio
-from mggtalk.errors import MGGTalkError
 from mggtalk.media.several import MOST_PHOTOS
 
 ABOUT = f"Up to {MOST_PHOTOS - 1}: an open mouth with teeth, shut eyes, the head turned."
@@ -53,13 +53,11 @@ class Albums:
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
 
+    @answered(lambda message: (gr.skip(), message))
     def gather(self, portrait: str | None, photos: Photos, request: gr.Request) -> tuple[Any, str]:
         """Look at the photos: captions, and a card that says what each adds."""
         paths = [path for path, _ in photos or ()]
-        try:
-            album = self._studio.gather(portrait, paths, request)
-        except MGGTalkError as error:
-            return gr.skip(), failed(public(error))
+        album = self._studio.gather(portrait, paths, request)
         if album is None:
             return gr.skip(), ""
         captions = [remark.text.partition(":")[0] for remark in album.remarks[1:]]

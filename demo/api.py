@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from demo.answers import BROKEN
 from demo.dub import make_dub
 from demo.events import HEAVY, STILL
 from demo.film import CONSENT, Film, Order
@@ -25,7 +26,6 @@ from demo.orders import (
     reenact_order,
     talk_order,
 )
-from demo.panel import BROKEN
 from demo.portrait import named
 from demo.report import public
 from demo.studio import Studio

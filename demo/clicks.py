@@ -8,12 +8,12 @@ import gradio as gr
 import numpy as np
 from PIL import Image, ImageDraw
 
+from demo.answers import answered
 from demo.events import STILL
 from demo.limits import LIMITS
-from demo.report import empty, failed, public
+from demo.report import empty
 from demo.sessions import Points
 from demo.studio import Studio
-from mggtalk.errors import MGGTalkError
 from mggtalk.face.points import LEAST, POINTS
 from mggtalk.media import load_image
 
@@ -89,27 +89,27 @@ def wire_clicks(studio: Studio, clicks: Clicks, portrait: gr.Image) -> list[Any]
     """
 
     def show(path: str | None, points: Points, request: gr.Request) -> list[Any]:
-        try:
-            studio.place(path, points, request)
-            picture = mark(load_image(str(path), LIMITS), points)
-        except MGGTalkError as error:
-            hidden = _nothing()
-            return [*hidden[:2], failed(public(error)), hidden[3]]
+        studio.place(path, points, request)
+        picture = mark(load_image(str(path), LIMITS), points)
         said = empty(next_click(points), live=True)
         return [gr.Image(picture, visible=True), gr.Button(visible=bool(points)), said, points]
 
+    def sorry(message: str) -> list[Any]:
+        hidden = _nothing()
+        return [*hidden[:2], message, hidden[3]]
+
+    @answered(sorry)
     def start(path: str | None, request: gr.Request) -> list[Any]:
         return show(path, (), request)
 
+    @answered(sorry)
     def add(path: str | None, points: Points, request: gr.Request, event: gr.SelectData) -> list[Any]:
         if path is None:
             return show(None, (), request)
-        try:
-            scale = max(1.0, max(load_image(path, LIMITS).shape[:2]) / SIDE)
-        except MGGTalkError:
-            return show(path, (), request)
+        scale = max(1.0, max(load_image(path, LIMITS).shape[:2]) / SIDE)
         return show(path, (*points, (event.index[0] * scale, event.index[1] * scale))[: len(POINTS)], request)
 
+    @answered(sorry)
     def undo(path: str | None, points: Points, request: gr.Request) -> list[Any]:
         return show(path, points[:-1], request)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,24 +9,23 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
+from demo.answers import LOST, apologise
 from demo.events import AT_ONCE, HEAVY, PRIVATE
 from demo.files import keep
 from demo.film import CONSENT, Step, pump
 from demo.help import heading
 from demo.limits import LIMITS, given
 from demo.line import StoppedError
-from demo.panel import BROKEN, HEIGHT, LOST, Updates, show_results, stopper
+from demo.panel import HEIGHT, Updates, show_results, stopper
 from demo.progress import Pace
-from demo.report import busy, dubbed, empty, failed, public
+from demo.report import busy, dubbed, empty, failed
 from demo.sessions import Result
 from demo.studio import Studio
 from demo.uploads import WEBCAM, UploadedAudio, UploadedVideo
 from mggtalk.config import CONSENT as AGREED
 from mggtalk.dub.dub import dub
-from mggtalk.errors import MGGTalkError, OptionError
+from mggtalk.errors import OptionError
 from mggtalk.performance import check_driver
-
-logger = logging.getLogger(__name__)
 
 TAB = "dub"
 """Name of its jobs."""
@@ -90,11 +88,8 @@ def dub_tab(studio: Studio, gallery: list[Any]) -> None:
                     path = gr.Video(step.result.video, visible=True)
                     results = show_results(studio.visitors.of(request).results, gallery)
                     yield {**ended(), state: dubbed(step.facts, step.notes), video: path, **results}
-        except MGGTalkError as error:
-            yield {**ended(), state: failed(public(error))}
-        except Exception:
-            logger.exception("a film could not be dubbed")
-            yield {**ended(), state: failed(BROKEN)}
+        except Exception as error:  # noqa: BLE001  it is logged, and told
+            yield {**ended(), state: apologise(error)}
 
     outputs = [start, stop, state, video, *gallery]
     job = start.click(make, [film, speech, agreed], outputs, concurrency_id=HEAVY, concurrency_limit=None, **PRIVATE)

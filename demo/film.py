@@ -285,6 +285,9 @@ def check_order(order: Order) -> None:
         MGGTalkError: If something is missing or wrong.
     """
     check_portrait_order(order.portrait)
+    for path in order.drivers:
+        if path is not None:
+            given(path, "file that moves the portrait", "")
     order.check()
     check_statement(order.statement)
     if order.needs_consent and not order.consent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from mggtalk.config import MediaConfig
 from mggtalk.errors import OptionError
@@ -40,10 +41,12 @@ def given(path: str | None, kind: str, advice: str) -> str:
     """An upload that is there.
 
     Raises:
-        OptionError: If nothing was uploaded.
+        OptionError: If nothing was uploaded, or it was deleted since.
     """
     if path is None:
         raise OptionError(f"There is no {kind}.", advice)
+    if not Path(path).is_file():
+        raise OptionError(f"The {kind} is no longer on the server.", "Please choose it again.")
     return path
 
 

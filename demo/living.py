@@ -9,14 +9,16 @@ from typing import Any
 
 import gradio as gr
 
+from demo.answers import LOST, apologise
+from demo.events import AT_ONCE, PRIVATE
 from demo.files import keep
-from demo.film import Portrait
+from demo.film import Portrait, check_portrait_order
 from demo.help import explained
 from demo.limits import MOTION_MEGABYTES
 from demo.portrait import Column, named
-from demo.report import busy, empty, failed, public
+from demo.report import busy, empty, failed
 from demo.studio import Studio
-from mggtalk.errors import MGGTalkError, OptionError
+from mggtalk.errors import OptionError
 from mggtalk.export.sound import encode_sound
 from mggtalk.export.web_head import make_web_head
 from mggtalk.export.web_page import make_page
@@ -64,14 +66,14 @@ def living_head(studio: Studio, column: Column, consent: gr.Checkbox, speech: gr
         moved: str | None,
         request: gr.Request,
     ) -> Any:
-        if not agreed:
-            yield failed("The consent is not ticked. Tick it above."), gr.skip(), gr.skip()
-            return
         yield busy("Fitting the blendshapes: about half a minute", 0.2), gr.skip(), gr.skip()
         try:
-            kept, text = make_living(studio, named(portrait, face, depth), spoken, moved, request)
-        except MGGTalkError as error:
-            yield failed(public(error)), gr.skip(), gr.skip()
+            check_portrait_order(who := named(portrait, face, depth))
+            if not agreed:
+                raise OptionError("The consent is not ticked.", "Tick it above.")
+            kept, text = make_living(studio, who, spoken, moved, request)
+        except Exception as error:  # noqa: BLE001  it is logged, and told
+            yield apologise(error), gr.skip(), gr.skip()
             return
         frame = (
             f'<iframe srcdoc="{html.escape(text)}" title="The living head, AI-made" '
@@ -81,7 +83,8 @@ def living_head(studio: Studio, column: Column, consent: gr.Checkbox, speech: gr
         yield empty(size), frame, gr.DownloadButton(value=kept, visible=True)
 
     inputs = [consent, *column.who, speech, motion]
-    start.click(make, inputs, [state, shown, file], api_visibility="private", show_progress="hidden")
+    job = start.click(make, inputs, [state, shown, file], **PRIVATE)
+    job.failure(lambda: failed(LOST), None, state, **AT_ONCE)
 
 
 def make_living(

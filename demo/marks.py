@@ -6,10 +6,10 @@ import html
 
 import gradio as gr
 
+from demo.answers import answered
 from demo.events import STILL
-from demo.report import empty, failed, public
+from demo.report import empty
 from demo.studio import Studio
-from mggtalk.errors import MGGTalkError
 from mggtalk.media.verify import Verification
 
 START = "Choose a video, picture, recording, avatar, adapter, motion file, splats or exported head."
@@ -25,13 +25,9 @@ def mark_reader(studio: Studio) -> None:
         file = gr.File(label="File", type="filepath", height=130, elem_id="verify-file")
         state = gr.HTML(empty(START), elem_id="verify-state")
 
+    @answered(str)
     def read(path: str | None, request: gr.Request) -> str:
-        if path is None:
-            return empty(START)
-        try:
-            return findings(studio.verify(path, request))
-        except MGGTalkError as error:
-            return failed(public(error))
+        return empty(START) if path is None else findings(studio.verify(path, request))
 
     file.change(read, file, state, **STILL)
 

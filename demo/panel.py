@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
 
+from demo.answers import LOST, apologise
 from demo.events import AT_ONCE, HEAVY, PRIVATE
 from demo.film import CONSENT, Film, Order
-from demo.report import busy, done, empty, failed, public, quality_card
+from demo.report import busy, done, empty, failed, quality_card
 from demo.sessions import Result
 from demo.studio import Studio
 from demo.uploads import LivePlayer
-from mggtalk.errors import MGGTalkError
-
-logger = logging.getLogger(__name__)
 
 HEIGHT = 420
 """Of results, pixels."""
-
-LOST = (
-    "The server could not take this up: a file of it may be gone by now, or the connection was lost. "
-    "Choose your files again, or reload the page."
-)
-"""What is said when a job fails before it reaches us."""
 
 SHOW = """() => {
     const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
@@ -39,8 +30,6 @@ SHOW = """() => {
     watch.observe(find('state').parentElement, {childList: true, subtree: true, attributes: true});
 }"""
 """Brings the state into sight, and the player as soon as it is there: on a phone they are further down."""
-
-BROKEN = "Something went wrong on the server; it was written to its log."
 
 Updates = dict[Any, Any]
 """Components and their new values; others stay as they are."""
@@ -146,11 +135,8 @@ class Panel:
                     yield {self.state: busy(step.line, step.part)}
                 else:
                     yield self._end(step.film, playing, gallery, request)
-        except MGGTalkError as error:
-            yield {**self._idle(), self.state: failed(public(error))}
-        except Exception:
-            logger.exception("a job of the page failed")
-            yield {**self._idle(), self.state: failed(BROKEN)}
+        except Exception as error:  # noqa: BLE001  it is logged, and told
+            yield {**self._idle(), self.state: apologise(error)}
 
     def _end(self, film: Film, playing: bool, gallery: list[Any], request: gr.Request) -> Updates:
         """Changes that the finished video makes; while it still plays, the player stays until its end."""

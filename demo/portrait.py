@@ -7,17 +7,18 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from demo.album import Albums, photo_gallery
+from demo.answers import answered, apologise
 from demo.clicks import Clicks, click_part, wire_clicks
 from demo.events import AT_ONCE, STILL
 from demo.examples import Examples, title
 from demo.film import Portrait
 from demo.help import Entry, explained, heading
-from demo.report import empty, failed, portrait_card, public
+from demo.report import empty, portrait_card
 from demo.studio import PREVIEW, Studio
 from demo.uploads import UploadedImage
 from mggtalk.config import NO_BADGE_STATEMENT
 from mggtalk.depth.catalogue import CATALOGUE, MESH, NAMES, Status, describe, status
-from mggtalk.errors import MGGTalkError
+from mggtalk.face.points import LEAST
 
 START = empty("Choose a picture of one person: from the front, sharp and evenly lit is best.")
 
@@ -126,11 +127,9 @@ def _about_depth(found: list[Status]) -> list[Entry | str]:
 def _wire_adapter(studio: Studio, adapter: gr.File, portrait: gr.Image, card: gr.HTML) -> None:
     """An adapter that is uploaded brings its own portrait."""
 
+    @answered(lambda message: (gr.skip(), message))
     def adopt(path: str | None, request: gr.Request) -> tuple[Any, Any]:
-        try:
-            return studio.adopt(path, request), gr.skip()
-        except MGGTalkError as error:
-            return gr.skip(), failed(public(error))
+        return studio.adopt(path, request), gr.skip()
 
     def let_go(request: gr.Request) -> None:
         studio.adopt(None, request)
@@ -173,35 +172,32 @@ class Looks:
         try:
             check, framed = self._studio.check(path, request)
             self._studio.place(path, (), request)
-        except MGGTalkError as error:
-            return (failed(public(error)), *hidden, *self._clicks.reset(visible=False))
+        except Exception as error:  # noqa: BLE001  it is logged, and told
+            return (apologise(error), *hidden[:2], None, *self._clicks.reset(visible=False))
         clicks = self._clicks.reset(visible=not check.boxes)
         if len(check.boxes) < 2:
-            return (portrait_card(check), *hidden, *clicks)
+            places = () if check.boxes else None
+            return (portrait_card(check), *hidden[:2], places, *clicks)
         names = [(f"Face {number + 1}", number) for number in range(len(check.boxes))]
         radio = gr.Radio(names, value=None, visible=True)
         return portrait_card(check), gr.Image(framed.picture, visible=True), radio, framed.boxes, *clicks
 
+    @answered(lambda message: (message, gr.skip()))
     def look_at(self, path: str | None, number: int | None, request: gr.Request) -> tuple[Any, Any]:
         """Check the face that was chosen."""
         if path is None or number is None:
             return gr.skip(), gr.skip()
-        try:
-            check, framed = self._studio.check(path, request, int(number))
-        except MGGTalkError as error:
-            return failed(public(error)), gr.skip()
+        check, framed = self._studio.check(path, request, int(number))
         return portrait_card(check), framed.picture
 
+    @answered(lambda _: gr.Image(None, visible=False))  # the card says why
     def show(
-        self, path: str | None, number: int | None, name: str, places: tuple[Any, ...], request: gr.Request
+        self, path: str | None, number: int | None, name: str, places: tuple[Any, ...] | None, request: gr.Request
     ) -> Any:
-        """One frame of the avatar."""
-        if path is None or (places and number is None):
+        """One frame of the avatar; nothing while the face is not found or not chosen."""
+        if path is None or places is None or (places and number is None):
             return gr.Image(None, visible=False)
-        try:
-            return gr.Image(self._studio.still(named(path, number, name), PREVIEW, 384, request), visible=True)
-        except MGGTalkError:
-            return gr.Image(None, visible=False)  # the card says why
+        return gr.Image(self._studio.still(named(path, number, name), PREVIEW, 384, request), visible=True)
 
 
 def face_under(places: tuple[tuple[float, ...], ...], event: gr.SelectData) -> Any:
@@ -225,6 +221,10 @@ def _wire(studio: Studio, column: Column, card: gr.HTML, faces: gr.Image, previe
     chosen = face.change(looks.look_at, [portrait, face], [card, faces], show_progress="hidden", **STILL)
     chosen.then(looks.show, inputs, preview, **STILL)
     depth.change(looks.show, inputs, preview, **STILL)
+
+    def placed(path: str | None, number: int | None, name: str, points: tuple[Any, ...], request: gr.Request) -> Any:
+        return looks.show(path, number, name, () if len(points) >= LEAST else None, request)
+
     for event in wire_clicks(studio, clicks, portrait):
-        event.then(looks.show, inputs, preview, **STILL)
+        event.then(placed, [*column.who, clicks.clicked], preview, **STILL)
     badge.change(lambda shown: gr.Textbox(visible=not shown), badge, statement, **AT_ONCE)

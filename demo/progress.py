@@ -13,7 +13,7 @@ STAGES = {
     "surface": "Integrating the surface",
     "symmetry": "Mirroring the hidden half",
     "avatar": "Building the avatar",
-    "track": "Tracking the driving video",
+    "track": "Following the face in the video",
     "listen": "Listening",
     "render": "Rendering",
 }

@@ -6,12 +6,13 @@ from typing import Any
 
 import gradio as gr
 
+from demo.answers import answered
 from demo.events import AT_ONCE, STILL
 from demo.help import heading
+from demo.limits import as_number
 from demo.portrait import Column, named
-from demo.report import empty, failed, public
+from demo.report import empty
 from demo.studio import Studio
-from mggtalk.errors import MGGTalkError
 from mggtalk.evaluation.explain import DROPPED, GUESSED, KEPT, MIRRORED, SEEN, Counts
 from mggtalk.motion.edit import TURNS, Edit
 
@@ -68,16 +69,11 @@ def edit_tab(studio: Studio, column: Column) -> None:
                 elem_id="edit-still",
             )
 
-    def edit(portrait: str | None, face: int | None, depth: str, *values: Any) -> tuple[Any, Any]:
-        *numbers, request = values
-        try:
-            picture = studio.still(named(portrait, face, depth), Edit(*map(float, numbers)), 512, request)
-        except MGGTalkError as error:
-            return failed(public(error)), gr.skip()
-        return "", picture
-
+    @answered(lambda message: (message, gr.skip()))
     def edit_all(request: gr.Request, *values: Any) -> tuple[Any, Any]:
-        return edit(*values, request)
+        portrait, face, depth, *numbers = values
+        change = Edit(*(as_number(LABELS[name], value, -180, 180) for name, value in zip(Edit._fields, numbers)))
+        return "", studio.still(named(portrait, face, depth), change, 512, request)
 
     inputs = [*column.who, *sliders]
     shown = {"show_progress": "hidden", "trigger_mode": "always_last", **STILL}
@@ -110,11 +106,9 @@ def why_tab(studio: Studio, column: Column) -> None:
     with gr.Row(elem_id="why-pictures"):
         pictures = [_picture(name) for name in PICTURES]
 
+    @answered(lambda message: [message, *(gr.skip() for _ in PICTURES)])
     def why(portrait: str | None, face: int | None, depth: str, request: gr.Request) -> list[Any]:
-        try:
-            counts, pictures = studio.why(named(portrait, face, depth), request)
-        except MGGTalkError as error:
-            return [failed(public(error)), *(gr.skip() for _ in PICTURES)]
+        counts, pictures = studio.why(named(portrait, face, depth), request)
         return [_counts(counts), *pictures]
 
     button.click(why, column.who, [state, *pictures], show_progress_on=pictures, **STILL)

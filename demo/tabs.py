@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from demo.answers import answered
 from demo.events import AT_ONCE, STILL
 from demo.examples import Examples
 from demo.first import Run
@@ -14,10 +15,8 @@ from demo.living import living_head
 from demo.orders import BACKGROUNDS, HEAD_STYLES, LANGUAGES, PATHS, VIEWS, free_view_order, reenact_order, talk_order
 from demo.panel import Panel
 from demo.portrait import Column, named, try_buttons
-from demo.report import failed, public
 from demo.studio import Studio
 from demo.uploads import WEBCAM, UploadedAudio, UploadedImage, UploadedVideo
-from mggtalk.errors import MGGTalkError
 from mggtalk.motion.arkit import CSV_SUFFIX
 from mggtalk.motion.motion_arrays import SUFFIXES
 
@@ -200,12 +199,9 @@ def free_view_tab(studio: Studio, examples: Examples, column: Column, gallery: l
     inputs = [*_common(column, panel, size, background), view, path, low, high, fov, driving, speech, motion]
     panel.wire(free_view_order, inputs, gallery)
 
+    @answered(lambda message: (gr.skip(), message))
     def three(portrait: str | None, face: int | None, depth: str, request: gr.Request) -> tuple[Any, Any]:
-        try:
-            picture = studio.sides(named(portrait, face, depth), 256, request)
-        except MGGTalkError as error:
-            return gr.skip(), failed(public(error))
-        return gr.Image(picture, visible=True), gr.skip()
+        return gr.Image(studio.sides(named(portrait, face, depth), 256, request), visible=True), gr.skip()
 
     living_head(studio, column, panel.consent, speech, motion)
     quick.click(three, column.who, [sides, panel.state], show_progress_on=sides, **STILL)

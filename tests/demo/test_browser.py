@@ -36,13 +36,13 @@ def visit(chromium, page):
     """Opens the page as a new visitor."""
     contexts = []
 
-    def opened():
-        context = chromium.new_context(viewport={"width": 1280, "height": 900}, permissions=["camera"])
+    def opened(width=1280):
+        context = chromium.new_context(viewport={"width": width, "height": 900}, permissions=["camera"])
         contexts.append(context)
         tab = context.new_page()
         tab.set_default_timeout(PATIENCE * 1000)
         tab.goto(page.local_url)
-        tab.wait_for_selector("#reenact-start")
+        tab.wait_for_selector("#reenact-start", state="attached")
         return tab
 
     yield opened
@@ -142,6 +142,22 @@ def test_the_same_with_the_keyboard_alone_and_stopped_by_it(visit):
     frames_are_made(tab)
     press_with_keys(tab, "Stop")
     assert "Stopped: what was rendered is kept." in finished(tab, "reenact")
+
+
+def test_on_a_phone_all_tabs_are_there_and_questions_are_answered_by_keys(visit):
+    tab = visit(390)
+    tabs = [tab.get_by_role("tab", name=name, exact=True) for name in ("Reenact", "Dub", "Live", "Edit", "Why?")]
+    until(lambda: all(entry.is_visible() for entry in tabs), "no tab hides behind a menu")
+    question = tab.get_by_role("button", name="Explain: Which photo")
+    answer = tab.get_by_role("note", name="Which photo")
+    question.focus()
+    tab.keyboard.press("Enter")
+    answer.wait_for()
+    tab.keyboard.press("Escape")
+    answer.wait_for(state="hidden")
+    assert question.evaluate("button => button === document.activeElement")
+    frame = tab.evaluate("getComputedStyle(document.querySelector('.gradio-container')).overflowY")
+    assert frame != "hidden", "the still of the tab Edit stays in sight while the sliders move"
 
 
 def test_an_example_is_there_for_the_second_visitor(visit):
