@@ -75,11 +75,19 @@ class Mirror:
 
         return {"ticket": self._seat.issue(Ticket(name, (portrait, face, depth, mirrored), make))}, ""
 
-    def change(self, request: gr.Request, *inputs: Any) -> tuple[Any, Any]:
+    def change(
+        self,
+        mirrored: bool,
+        agreed: bool,
+        portrait: str | None,
+        face: int | None,
+        depth: str,
+        request: gr.Request,
+    ) -> tuple[Any, Any]:
         """The same for what was changed while the camera runs; nothing while it does not."""
         if not self._seat.has_ticket(str(request.session_hash)):
             return gr.skip(), gr.skip()
-        return self.begin(*inputs, request=request)
+        return self.begin(mirrored, agreed, portrait, face, depth, request)
 
     def calibrate(self, request: gr.Request) -> None:
         """Take the next frames for the relaxed face."""
