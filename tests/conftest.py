@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 from skimage import data
+from xdist.scheduler import LoadScopeScheduling
 
 from mggtalk.face.face_model import FaceModel
 from mggtalk.media.sound import Sound, load_sound
@@ -23,10 +24,35 @@ if TYPE_CHECKING:  # the pipeline takes seconds to import; most tests do not nee
 
 
 ROOT = Path(__file__).parents[1]
+LONG = ("tests/notebooks", "tests/demo", "tests/training", "tests/person", "tests/cli")
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # a core for each worker and what it starts, notebooks too
 os.environ.setdefault("MGGTALK_OFFLINE", "1")  # lips by likely phones: tests must not depend on a package index
+
+
+class ByFolder(LoadScopeScheduling):
+    """Give the tests of a folder to one worker, so that what they share is made once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        """Name the folder in which a test lies; for the page's long tests, the file."""
+        file = nodeid.partition("::")[0]
+        return file if file.startswith("tests/demo/") else file.rpartition("/")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFolder:
+    """Hand out whole folders."""
+    return ByFolder(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the folders that take longest, so that no worker is left alone with one of them at the end."""
+    items.sort(key=lambda item: next((n for n, name in enumerate(LONG) if item.nodeid.startswith(name)), len(LONG)))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Take one worker more than cores: a browser and a server wait for each other much of their time."""
+    return min(4, (os.cpu_count() or 1) + 1)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,218 +1,26 @@
+"""The command line, run as a person would."""
+
 import io
 import json
 import os
 import signal
-import struct
 import subprocess
 import sys
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-import skimage.data
-import soundfile
 from PIL import Image
 
 from mggtalk.cli.checks import expand_paths
 from mggtalk.cli.options import attach_dashed_values
 from mggtalk.cli.parser import build_parser, main
 from mggtalk.cli.progress import StageLines
-from mggtalk.config import CONSENT, NO_BADGE_STATEMENT
+from mggtalk.config import NO_BADGE_STATEMENT
 from mggtalk.media import VideoWriter, has_sound, open_video, read_mark
 from mggtalk.media.ffmpeg import executable
 from mggtalk.motion.motion_file import load_motion
-from tests.unmarked import UNMARKED
-
-ASTRONAUT = skimage.data.astronaut()
-
-
-def png_header_of(width, height):
-    """A one-bit picture of many pixels in few bytes."""
-
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    rows = zlib.compress(bytes((width // 8 + 1) * height), 9)
-    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-
-
-def speech_like(seconds, rate=16000):
-    """Noise whose loudness rises and falls four times a second."""
-    time = np.arange(int(seconds * rate)) / rate
-    noise = np.random.default_rng(0).normal(size=len(time))
-    return (0.2 * noise * (0.5 + 0.5 * np.sin(2 * np.pi * 4 * time))).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def prepared(files):
-    """The portrait as an avatar file, for tests of what comes after it."""
-    assert main(("prepare", "--portrait", str(files / "portrait.png"), "--out", str(files / PREPARED[1]))) == 0
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    """Good and bad input, by name."""
-    folder = tmp_path_factory.mktemp("input")
-
-    def picture(name, array):
-        Image.fromarray(array).save(folder / name)
-
-    picture("portrait.png", ASTRONAUT[:320, 64:384])
-    picture("no_face.png", skimage.data.coffee()[:256, :256])
-    small = np.full((512, 512, 3), 128, np.uint8)
-    small[200:270, 200:270] = np.asarray(Image.fromarray(ASTRONAUT[:300, 80:380]).resize((70, 70)))
-    picture("small_face.png", small)
-    picture("two_faces.png", np.concatenate([ASTRONAUT[:320, 64:384], ASTRONAUT[:320, 64:384][:, ::-1]], 1))
-    picture("one_pixel.png", np.zeros((1, 1, 3), np.uint8))
-    (folder / "huge.png").write_bytes(png_header_of(10_000, 10_000))
-    (folder / "empty.png").touch()
-    (folder / "text.png").write_text("not a picture")
-
-    with VideoWriter(folder / "driving.mp4", 256, 256, 25, sound=None, **UNMARKED) as writer:
-        for shift in range(6):
-            window = (64 + 2 * shift, 0, 384 + 2 * shift, 320)
-            writer.write(np.asarray(Image.fromarray(ASTRONAUT).resize((256, 256), box=window)))
-    soundfile.write(folder / "speech.wav", speech_like(0.4), 16000)
-    frames = list(open_video(folder / "driving.mp4"))
-    with VideoWriter(folder / "speaking.mp4", 256, 256, 25, sound=folder / "speech.wav", **UNMARKED) as writer:
-        for frame in frames:
-            writer.write(frame)
-    with VideoWriter(folder / "no_face.mp4", 128, 128, 25, **UNMARKED) as writer:
-        for _ in range(3):
-            writer.write(np.full((128, 128, 3), 90, np.uint8))
-    complete = (folder / "driving.mp4").read_bytes()
-    source = ("-i", folder / "driving.mp4", "-map_metadata", "-1", folder / "driving_plain.mp4")
-    subprocess.run([executable(), "-loglevel", "error", *source], check=True, timeout=600)
-    (folder / "truncated.mp4").write_bytes(complete[: len(complete) // 2])
-    (folder / "text.mp4").write_text("not a video\n" * 20)
-    (folder / "empty.mp4").touch()
-    soundfile.write(folder / "only_sound.mp4", speech_like(0.5), 16000, format="WAV")
-    soundfile.write(folder / "silent.wav", np.zeros(16000, np.float32), 16000)
-    soundfile.write(folder / "nan.wav", np.full(16000, np.nan, np.float32), 16000, subtype="FLOAT")
-    soundfile.write(folder / "no_samples.wav", np.zeros(0, np.float32), 16000)
-    np.savez(folder / "other.npz", numbers=np.arange(3))
-    (folder / "text.npz").write_text("not a motion")
-    return folder
-
-
-REENACT = ("reenact", "--portrait", "portrait.png", "--driving", "driving.mp4", "--out", "out.mp4")
-TALK = ("talk", "--portrait", "portrait.png", "--audio", "speech.wav", "--out", "out.mp4")
-ORBIT = ("orbit", "--portrait", "portrait.png", "--out", "out.mp4")
-PREPARED = ("--avatar", "prepared.safetensors", "--size", "128")
-DUB = ("dub", "--video", "driving.mp4", "--audio", "speech.wav", "--out", "out.mp4", "--consent", CONSENT)
-TRACK = ("track", "--driving", "driving.mp4", "--out", "out.npz")
-
-PORTRAIT = ("--portrait", "portrait.png", "--out", "out.mp4")
-WHOLE = ("--portrait", "two_faces.png", "--out", "out.mp4", "--frame", "whole")
-
-BAD = {
-    "no face": (*REENACT, "--portrait", "no_face.png"),
-    "face too small": (*REENACT, "--portrait", "small_face.png"),
-    "several faces": (*REENACT, "--portrait", "two_faces.png"),
-    "no such face": (*REENACT, "--portrait", "two_faces.png", "--face", "7"),
-    "missing avatar": ("reenact", "--avatar", "nowhere.safetensors", "--driving", "driving.mp4", "--out", "out.mp4"),
-    "text as avatar": ("reenact", "--avatar", "text.png", "--driving", "driving.mp4", "--out", "out.mp4"),
-    "avatar of another kind": ("prepare", "--portrait", "portrait.png", "--out", "a.txt"),
-    "missing portrait": (*REENACT, "--portrait", "nowhere.png"),
-    "second portrait missing": (*REENACT, "--portrait", "portrait.png", "nowhere.png"),
-    "no face in the second portrait": (*REENACT, "--portrait", "portrait.png", "no_face.png"),
-    "nine portraits": (*REENACT, "--portrait", *["portrait.png"] * 9),
-    "output among the portraits": (*REENACT, "--portrait", "portrait.png", "out.mp4"),
-    "empty portrait": (*REENACT, "--portrait", "empty.png"),
-    "text as portrait": (*REENACT, "--portrait", "text.png"),
-    "one pixel": (*REENACT, "--portrait", "one_pixel.png"),
-    "100 megapixels": (*REENACT, "--portrait", "huge.png"),
-    "no face in the video": (*REENACT, "--driving", "no_face.mp4"),
-    "empty video": (*REENACT, "--driving", "empty.mp4"),
-    "text as video": (*REENACT, "--driving", "text.mp4"),
-    "truncated video": (*REENACT, "--driving", "truncated.mp4"),
-    "video without frames": (*REENACT, "--driving", "only_sound.mp4"),
-    "odd size": (*REENACT, "--size", "255"),
-    "size out of range": (*REENACT, "--size", "8"),
-    "size no number": (*REENACT, "--size", "big"),
-    "unknown pose": (*REENACT, "--pose", "upside-down"),
-    "two drivers": (*REENACT, "--motion", "other.npz"),
-    "unknown depth estimator": (*REENACT, "--depth", "banana"),
-    "no folder of the depth estimator": (*REENACT, "--depth", "geowizard=nowhere"),
-    "missing weights": (*REENACT, "--weights", "no/such/folder"),
-    "no folder for the output": (*REENACT, "--out", "nowhere/out.mp4"),
-    "output is a folder": (*REENACT, "--out", "."),
-    "output of another kind": (*REENACT, "--out", "out.avi"),
-    "transparent MP4": (*REENACT, "--background", "none"),
-    "background that is no colour": (*REENACT, "--background", "#12345"),
-    "background of an unknown name": (*REENACT, "--background", "blue"),
-    "missing background": (*REENACT, "--background", "nowhere.png"),
-    "text as background": (*REENACT, "--background", "text.png"),
-    "driver of a face without the whole picture": ("reenact", *PORTRAIT, "--drive", "0=driving.mp4"),
-    "whole picture before a colour": (*REENACT, "--frame", "whole", "--background", "#00ff00"),
-    "whole picture of an avatar": ("reenact", "--avatar", "a.safetensors", *REENACT[3:], "--frame", "whole"),
-    "whole picture, several faces": (*REENACT, "--portrait", "two_faces.png", "--frame", "whole"),
-    "driver without a face": ("reenact", *WHOLE, "--drive", "driving.mp4"),
-    "driver that is missing": ("reenact", *WHOLE, "--drive", "0=nowhere.mp4"),
-    "a face driven twice": ("reenact", *WHOLE, "--drive", "0=driving.mp4", "--drive", "0=speech.wav"),
-    "driver of no face": ("reenact", *WHOLE, "--drive", "7=driving.mp4"),
-    "driver that starts too late": ("reenact", *WHOLE, "--drive", "0=driving.mp4@1e9"),
-    "silent speech": (*TALK, "--audio", "silent.wav"),
-    "NaN speech": (*TALK, "--audio", "nan.wav"),
-    "speech of no length": (*TALK, "--audio", "no_samples.wav"),
-    "text as speech": (*TALK, "--audio", "text.mp4"),
-    "video without sound as speech": (*TALK, "--audio", "driving.mp4"),
-    "missing voice": (*TALK, "--voice", "nowhere.safetensors"),
-    "not a voice": (*TALK, "--voice", "text.npz"),
-    "voice without consent": ("voice", "--clip", "driving.mp4", "--out", "v.safetensors"),
-    "voice of a silent film": ("voice", "--clip", "driving.mp4", "--out", "v.safetensors", "--consent", CONSENT),
-    "voice of another kind": ("voice", "--clip", "driving.mp4", "--out", "v.txt", "--consent", CONSENT),
-    "not a motion": (*TALK, "--motion", "text.npz"),
-    "another archive as motion": (*ORBIT, "--motion", "other.npz"),
-    "yaw no range": (*ORBIT, "--yaw", "left"),
-    "yaw one number": (*ORBIT, "--yaw", "-30"),
-    "yaw turned round": (*ORBIT, "--yaw", "30:-30"),
-    "yaw too far": (*ORBIT, "--yaw", "-120:120"),
-    "yaw not finite": (*ORBIT, "--yaw", "nan:nan"),
-    "splats of another kind": (*ORBIT, "--ply", "head.obj"),
-    "motion file of another kind": (*TRACK, "--out", "out.mp4"),
-    "missing video": (*TRACK, "--driving", "nowhere.mp4"),
-    "unknown region": (*REENACT, "--regions", "nose"),
-    "unknown gaze": (*REENACT, "--gaze", "away"),
-    "still of a video": (*REENACT, "--out", "out.jpg"),
-    "picture without a face drives": (*REENACT, "--driving", "no_face.png"),
-    "picture as a clip": ("voice", "--clip", "portrait.png", "--out", "v.safetensors", "--consent", CONSENT),
-    "too few points": (*REENACT, "--points", "1,2", "3,4"),
-    "no place": (*REENACT, "--points", "here"),
-    "point outside": (*REENACT, "--points", *["10,10"] * 6, "9999,10"),
-    "dub without consent": DUB[:-2],
-    "dub of a picture": (*DUB, "--video", "portrait.png"),
-    "dub by a silent film": (*DUB, "--audio", "driving.mp4"),
-    "dub over its own film": (*DUB, "--out", "driving.mp4"),
-    "dub of a film without a face": (*DUB, "--video", "no_face.mp4"),
-    "dub of six frames": DUB,
-    "badge without the statement": (*REENACT, "--no-badge", "please"),
-    "video that is not ours": ("verify", "driving_plain.mp4"),
-    "no mark": ("verify", "driving_without_mark.wav"),
-    "unknown command": ("sing",),
-    "no command": (),
-    "option missing": ("talk", "--portrait", "portrait.png"),
-}
-
-
-@pytest.mark.parametrize("arguments", BAD.values(), ids=BAD.keys())
-def test_bad_input_gives_one_line_and_status_2(arguments, files, monkeypatch, capfd):
-    monkeypatch.chdir(files)
-    before = sorted(files.iterdir())
-    assert main(arguments) == 2
-    captured = capfd.readouterr()
-    assert captured.out == ""
-    assert captured.err.startswith("mggtalk: error: ")
-    assert captured.err.count("\n") == 1 and captured.err.endswith("\n")
-    assert sorted(files.iterdir()) == before, "nothing may be left behind"
-
-
-def test_unwritable_output_is_told_before_the_portrait_is_read(files, monkeypatch, capfd):
-    monkeypatch.chdir(files)
-    assert main((*REENACT, "--portrait", "no_face.png", "--out", "nowhere/out.mp4")) == 2
-    assert "nowhere" in capfd.readouterr().err
+from tests.cli.conftest import ORBIT, PREPARED, REENACT, TALK, TRACK
 
 
 def test_reenact_writes_a_marked_video_with_sound_and_the_portraits_field_of_view(files, monkeypatch, tmp_path, capfd):
