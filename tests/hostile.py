@@ -92,7 +92,7 @@ def hostile_sounds(folder: Path) -> dict[str, Hostile]:
             "no samples": ("short.wav", wav(np.zeros(0, "<f4")), "no samples|no sound|cannot be"),
             "NaN": ("nan.wav", wav(np.full(16000, np.nan, "<f4")), "NaN"),
             "infinity": ("inf.wav", wav(np.full(16000, np.inf, "<f4")), "NaN"),
-            "one sample a second": ("slow.wav", bytes(endless), "s long"),
+            "one sample a second": ("slow.wav", bytes(endless), "1 samples a second"),
             "playlist": ("list.wav", playlist.encode(), "playlist"),
             "text": ("text.wav", b"this is no recording\n" * 20, "cannot be read"),
             "picture": ("picture.wav", png(128, 128), "cannot be read"),

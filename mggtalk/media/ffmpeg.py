@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import subprocess
@@ -17,6 +18,8 @@ from typing import IO
 import imageio_ffmpeg
 
 from mggtalk.errors import MediaError
+
+logger = logging.getLogger(__name__)
 
 VIDEO_FORMATS = "mov,matroska,avi,gif,mpegts,mpeg,flv,asf,ogg,mxf,h264,hevc,m4v,ivf,obu,dv,nut,apng,webp_anim"
 SOUND_FORMATS = "wav,w64,mp3,flac,aac,aiff,amr,caf,au,ac3,eac3,wv,ape,tta,dts"
@@ -88,6 +91,20 @@ def last_line(text: str) -> str:
     vague = ("Conversion failed", "Last message repeated", "Error opening input file", "Error opening output file")
     lines = [line for line in lines if line and not line.startswith(vague)]
     return lines[-1][:200].rstrip(".") if lines else "it gave no reason"
+
+
+def explain(log: str) -> str:
+    """Why ffmpeg did not read a file, in plain words; its own are for the log."""
+    logger.info("ffmpeg said: %s", last_line(log))
+    if "not on whitelist" in log:
+        return "it is of a kind that is not read as video or sound"
+    if "moov atom not found" in log:
+        return "it is cut off or no video (its index is missing)"
+    if "Permission denied" in log or "No such file" in log:
+        return "it cannot be opened"
+    if "Invalid data found" in log or "End of file" in log:
+        return "it is no video or sound, or it is damaged"
+    return "it is damaged, or of a kind that is not known here"
 
 
 def frame_rate(fps: float | Fraction) -> Fraction:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from mggtalk.errors import MediaError
-from mggtalk.media.ffmpeg import frame_rate, input_arguments, last_line, run
+from mggtalk.media.ffmpeg import explain, frame_rate, input_arguments, run
 from mggtalk.media.stills import is_still
 
 logger = logging.getLogger(__name__)
@@ -45,6 +45,7 @@ class Header:
     rotation: float  # degrees, of the display matrix of the first video stream
     fps: float | None  # the first video stream's rate, two decimals
     details: str  # the first video stream's line: codec, pixel format, colour space, field order
+    sound_rate: int | None = None  # samples a second of the first sound stream
 
 
 @dataclass(frozen=True)
@@ -110,15 +111,17 @@ def _refuse_others(path: Path) -> None:
 def _parse_header(log: str, path: Path) -> Header:
     """Header from ffmpeg's log; only its part about the input is looked at."""
     if not re.search(r"^Input #0,", log, re.MULTILINE):
-        raise MediaError(f"{str(path)!r} cannot be read: {_explain(log)}.", READ)
+        raise MediaError(f"{str(path)!r} cannot be read: {explain(log)}.", READ)
     lines = re.split(r"^(?:Stream mapping:|Output #0)", log, maxsplit=1, flags=re.MULTILINE)[0].splitlines()
     duration = re.search(r"^  Duration: (\d+):(\d+):(\d+\.\d+)", "\n".join(lines), re.MULTILINE)
     details, rotation, inside, has_sound, mono = "", 0.0, False, False, False
+    hertz: re.Match[str] | None = None
     for line in lines:
         stream = STREAM.match(line)
         if stream:
             inside = False
             if stream[1] == "Audio":
+                hertz = hertz if has_sound else re.search(r", (\d+) Hz\b", stream[2])
                 mono = mono if has_sound else re.search(r", (mono|1 channels)\b", stream[2]) is not None
                 has_sound = True
             elif not details and not re.search(r"\((attached pic|timed thumbnails)\)", line):
@@ -134,18 +137,8 @@ def _parse_header(log: str, path: Path) -> Header:
         rotation=rotation,
         fps=float(rate[1]) if rate else None,
         details=details,
+        sound_rate=int(hertz[1]) if hertz else None,
     )
-
-
-def _explain(log: str) -> str:
-    """Why ffmpeg did not open a file, in plain words."""
-    if "not on whitelist" in log:
-        return "it is of a kind that is not read as video or sound"
-    if "moov atom not found" in log:
-        return "it is cut off or no video (its index is missing)"
-    if "Invalid data found" in log or "End of file" in log:
-        return "it is no video or sound, or it is damaged"
-    return last_line(log)
 
 
 def _parse_packets(text: str, header: Header, path: Path) -> Scan:

@@ -11,11 +11,14 @@ import numpy as np
 
 from mggtalk.config import MediaConfig
 from mggtalk.errors import MediaError, MediaTooLongError
-from mggtalk.media.ffmpeg import FFmpegPipe, input_arguments, last_line
+from mggtalk.media.ffmpeg import FFmpegPipe, explain, input_arguments
 from mggtalk.media.files import PathLike, check_readable
 from mggtalk.media.probe import probe
 
 logger = logging.getLogger(__name__)
+
+LEAST_RATE = 4000
+"""Samples a second that speech needs; with fewer, a few bytes hold minutes."""
 
 SILENCE_PEAK = 1e-3
 """Recordings that never get louder (-60 dB) are taken for silent."""
@@ -141,6 +144,9 @@ def _decode(file: Path, rate: int, config: MediaConfig) -> Iterator[np.ndarray]:
     header = probe(file)
     if not header.has_sound:
         raise MediaError(f"{str(file)!r} has no sound.", "Give a recording, or a video in which somebody speaks.")
+    if header.sound_rate is not None and header.sound_rate < LEAST_RATE:
+        problem = f"The recording {str(file)!r} has {header.sound_rate} samples a second, too few for speech."
+        raise MediaError(problem, f"Give one of {LEAST_RATE} Hz or more.")
     if not header.has_video:
         _check_length(header.duration or 0.0, file, config)
     channels = 1 if header.mono else 2  # more are mixed down to a left and a right one
@@ -162,7 +168,7 @@ def _decode(file: Path, rate: int, config: MediaConfig) -> Iterator[np.ndarray]:
             if size < len(data):
                 break
         if pipe.wait() != 0 and read == 0:
-            problem = f"The sound of {str(file)!r} cannot be decoded: {last_line(pipe.log())}."
+            problem = f"The sound of {str(file)!r} cannot be decoded: {explain(pipe.log())}."
             raise MediaError(problem, "Convert it to WAV and try again.")
     finally:
         pipe.kill()

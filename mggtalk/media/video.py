@@ -15,7 +15,7 @@ import numpy as np
 
 from mggtalk.config import MediaConfig
 from mggtalk.errors import MediaError, MediaTooLongError
-from mggtalk.media.ffmpeg import STALL_SECONDS, FFmpegPipe, frame_rate, input_arguments, last_line
+from mggtalk.media.ffmpeg import STALL_SECONDS, FFmpegPipe, explain, frame_rate, input_arguments, last_line
 from mggtalk.media.files import PathLike, check_readable
 from mggtalk.media.probe import Header, Scan, probe, scan
 
@@ -104,7 +104,7 @@ class VideoReader:
             raise MediaTooLongError(f"The video {str(self.path)!r} is longer than it says.", "Cut it shorter.")
         if count < 0.5 * self.frame_count - 1 or count == 0:
             problem = f"Only {count} of {self.frame_count} frames of {str(self.path)!r} could be decoded"
-            raise MediaError(f"{problem}: {last_line(log)}.", "Convert it to MP4 (H.264) and try again.")
+            raise MediaError(f"{problem}: {explain(log)}.", "Convert it to MP4 (H.264) and try again.")
         if log.strip():
             logger.warning("%s is damaged at places: %s", self.path, last_line(log))
 
