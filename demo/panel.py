@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import gradio as gr
 
@@ -11,7 +13,7 @@ from demo.answers import LOST, apologise
 from demo.events import AT_ONCE, HEAVY, PRIVATE
 from demo.film import CONSENT, Film, Order
 from demo.report import busy, done, empty, failed, quality_card
-from demo.sessions import Result
+from demo.sessions import Result, Visitor
 from demo.studio import Studio
 from demo.uploads import LivePlayer
 
@@ -48,6 +50,7 @@ class Panel:
 
     def __init__(self, studio: Studio, tab: str, hint: str, action: str, viewer: bool = False) -> None:
         self._studio, self._tab, self._hint = studio, tab, hint
+        self._latest: WeakKeyDictionary[Visitor, object] = WeakKeyDictionary()  # the job that a visitor started last
         self.consent = gr.Checkbox(label=CONSENT, container=False, elem_id=f"{tab}-consent", elem_classes="consent")
         with gr.Row(elem_classes="actions"):
             self.start = gr.Button(action, variant="primary", scale=3, elem_id=f"{tab}-start")
@@ -116,13 +119,25 @@ class Panel:
         job.failure(lost, None, outputs, **AT_ONCE)
 
     def _run(self, order: Callable[[], Order], request: gr.Request, gallery: list[Any]) -> Iterator[Updates]:
-        """The updates of one job."""
+        """The updates of one job; an earlier one of this tab is stopped, and says nothing more."""
+        visitor, mine = self._studio.visitors.of(request), object()
+        self._latest[visitor] = mine
+        self._studio.visitors.stop(request, self._tab)
         yield {
             self.start: gr.Button(interactive=False),
             self.stop: gr.Button(interactive=True),
             self.state: busy("Getting ready", 0.0),
             self.live: LivePlayer(value=None, visible=False),
         }
+        with closing(self._work(order, request, gallery)) as work:
+            for updates in work:
+                if self._latest.get(visitor) is mine:
+                    yield updates
+
+    def _work(
+        self, order: Callable[[], Order], request: gr.Request, gallery: list[Any]
+    ) -> Generator[Updates, None, None]:
+        """What a job tells, as updates."""
         try:
             playing = False
             for step in self._studio.make(order(), request):
