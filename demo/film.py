@@ -315,7 +315,9 @@ def _render(
         LivePreview(pieces, *even, motion.fps, len(motion), sound) as live,
     ):
         for frame in frames:
-            if stop.is_set() and count:
+            if stop.is_set() and not count:
+                raise StoppedError
+            if stop.is_set():
                 break
             writer.write(frame)
             shown = mark_frame(lay_over(frame), badge=statement is None)

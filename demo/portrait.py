@@ -98,7 +98,7 @@ def portrait_column(studio: Studio, examples: Examples) -> Column:
             "The command `python -m mggtalk adapt` learns a person from a film and writes one file (.safetensors), "
             "10 MB at most. It brings its own portrait.",
         )
-        adapter = gr.File(label="File of a learned head", type="filepath", height=90, elem_id="adapter")
+        adapter = gr.File(label="File of a learned head", type="filepath", height=130, elem_id="adapter")
         badge = gr.Checkbox(
             value=True, label="Show the “AI-made” badge in the picture", container=False, elem_id="badge"
         )
