@@ -174,7 +174,9 @@ def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
     if width is None or width > WIDEST_NECK * half:
         width = 0.9 * half
     neck = float(np.clip(width, 0.7 * half, half))
-    column = 1.0 - smoothstep(np.abs(x - middle), 0.67 * neck, neck)  # where a neck can be hidden by the jaw
+    # A neck stands under the ears, behind the face: of a turned head, to the side that it has turned away from.
+    under = float(((landmarks[[RIGHT_EAR, LEFT_EAR], :2] - axes.centre) @ axes.x_axis).mean()) / axes.height
+    column = 1.0 - smoothstep(np.abs(x - under), 0.67 * neck, neck)  # where a neck can be hidden by the jaw
     hidden = column * smoothstep(depth, -0.42, -0.30) * smoothstep(y, -0.1, 0.0)  # and not above the ears
     long_hair = standing(matte, chin_row)
     head = matte * np.maximum(1.0 - smoothstep(depth, 0.0, 0.10), face)
