@@ -16,7 +16,9 @@ import numpy as np
 import torch
 from scipy import ndimage, sparse
 from scipy.sparse import linalg
+from scipy.spatial import cKDTree
 from torch import Tensor
+from torch.nn import functional as F
 
 from mggtalk.nets.maps import erode, fill
 
@@ -34,6 +36,9 @@ SHADE = 0.85
 
 FLATTENING = 0.85
 """Depth of the back half over the depth of the front half."""
+
+COVERED = 0.06
+"""Radians between the lines from the middle of the skull to two points of which one may cover the other."""
 
 OVERLAP = 0.25
 """Reach of the dome's rim under the front, over the front's height: the front is thin where it turns away."""
@@ -74,6 +79,28 @@ def back_cloud(
         source = solid
     spread = SHADE * fill(colour[None], source.clamp(0, 1).pow(4))[0]  # [3, H, W]
     return behind, spread[:, step, step], keep
+
+
+def keep_under(points: Tensor, surface: Tensor, centre: Tensor) -> Tensor:
+    """Bring points of the back that stand out of a surface, such as the mirrored half's, under it.
+
+    Args:
+        points: ``[B, 3]`` head frame.
+        surface: ``[M, 3]``, may be empty.
+        centre: Middle of the skull ``[3]``.
+
+    Returns:
+        ``[B, 3]``, each on its own line to the centre, :data:`CLEARANCE` under the lowest surface around that line.
+    """
+    if not len(surface):
+        return points
+    out, over = points - centre, surface - centre
+    length, level = out.norm(dim=1, keepdim=True), over.norm(dim=1)  # [B, 1], [M]
+    tree = cKDTree(F.normalize(over, dim=1).numpy())
+    apart, near = tree.query(F.normalize(out, dim=1).numpy(), k=min(8, len(surface)))  # [B, K]
+    near, apart = torch.from_numpy(near).view(len(points), -1), torch.from_numpy(apart).view(len(points), -1)
+    lowest = torch.where(apart < COVERED, level[near], torch.inf).amin(1, keepdim=True)  # [B, 1]
+    return centre + out * ((lowest - CLEARANCE).clamp(min=0.0) / length.clamp(min=1e-6)).clamp(max=1.0)
 
 
 def largest_part(inside: Tensor) -> Tensor:

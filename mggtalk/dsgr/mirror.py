@@ -1,11 +1,11 @@
 """The mirrored half of the head, eq. 3: ``P_f^s = F(P_f * [-1, 1, 1])``, and what it replaces of the visible one.
 
-Both halves stand in the head frame. Where they meet, the one that the portrait saw better stays (see
-:mod:`mggtalk.dsgr.trust`); where a mirrored point meets nothing, it stays unless the portrait contradicts it. Which two
-points are the same place of the head is known on the face, by its model; elsewhere it is the nearest, if it is near.
+Both halves stand in the head frame. On the far side of a turned head a seam is laid: before it the portrait's own
+points stay, behind it their twins take over (see :mod:`mggtalk.dsgr.seam`), by how well the portrait saw either
+(:mod:`mggtalk.dsgr.trust`). Which two points are the same place of the head is known on the face, by its model.
 
 A mirrored point that would be seen beside the head in the portrait is pulled to the silhouette, if it is near, together
-with its neighbours. What is farther out, or in front of what the portrait shows well, is dropped. The detail of a twin
+with its neighbours. What is farther out is dropped. The detail of a twin
 comes in the light of its own side: the ratio of the two halves' colours, where both were seen, goes with it.
 
 The paper's voxel filter stands in :mod:`mggtalk.dsgr.voxel_filter`, for the ablation.
@@ -19,12 +19,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from scipy import ndimage
-from scipy.spatial import cKDTree
 from torch import Tensor
 from torch.nn import functional as F
 
 from mggtalk.config import DSGRConfig
 from mggtalk.dsgr.reconstruct import CropCamera
+from mggtalk.dsgr.seam import BLEND, Half, Seam, find_seam
 from mggtalk.dsgr.trust import step
 from mggtalk.dsgr.voxel_filter import voxel_filter
 from mggtalk.geometry import camera_to_head, head_to_camera, mirror_points, project
@@ -41,9 +41,6 @@ few, and points would gather on them. Averages miss their targets, which therefo
 
 MEETING = 0.16
 """Decimetres within which two points count as the same place of the head: what two halves of a real one differ by."""
-
-MARGIN, BLEND = 0.2, 0.3
-"""By how much more a twin must be trusted to take a visible point's place, and over how much more that one fades."""
 
 SPECK, SHARE = 7, 0.4
 """Side in pixels of the neighbourhood of which that share must be kept: specks are errors of the depth, and so are
@@ -87,7 +84,9 @@ class VisibleHead(NamedTuple):
     rotation: Tensor  # [3, 3] source pose
     translation: Tensor  # [3]
     trust: Tensor  # [N] how well each was seen
-    twin: Tensor  # [N] how well the same place of the other half was seen; NaN where the face model does not know it
+    face: Tensor  # [N] bool: in the face, where the model knows the twin
+    eye: Tensor  # [N] bool: of an eye
+    axis: float  # z of the vertical axis through the head, decimetres
     shift: Tensor  # [N, 3] by how much the mirror image of each differs from an exact one
 
 
@@ -116,22 +115,40 @@ def mirror_half(head: VisibleHead, config: DSGRConfig) -> MirroredHalf:
     original = head.points.permute(1, 2, 0)[mask]  # [N, 3]
     mirrored = mirror_points(original) + head.shift
     usable = (head.weight > 0.9)[mask]
+    light = torch.zeros_like(mirrored)  # [N, 3]
     if config.filter:
         mirrored, agrees = _pull_inside(mirrored, head)
         usable &= agrees
-        if config.trust:
-            kept = usable & _better_seen(original, mirrored, head)
-        else:
-            kept = usable & ~_in_front(mirrored, head)
-            kept &= voxel_filter(original, mirrored, config.voxel_size, config.thickness, config.drop_hidden)
-        chosen, stays = _without_specks(_scatter(kept, mask), mask) & _scatter(usable, mask), everything
-    else:
-        chosen, stays = _scatter(usable, mask), everything
-    index = chosen[mask]
     if config.filter and config.trust:
-        stays[mask] = _share_of_visible(original, mirrored[index], head.trust[index], head)
-    light = _relight(mirrored, head) if config.trust else torch.zeros_like(mirrored)  # [N, 3]
-    return MirroredHalf(chosen, mirrored[index], light[index], stays)
+        side = _relight(mirrored, head)  # [3]
+        seam = _lay_seam(original, mirrored, usable, side, head)
+        everything[mask] = 1.0 - step(seam.behind(original), 0.0, BLEND)
+        usable &= seam.behind(mirrored) > 0.0
+        mirrored, gain = seam.join(mirrored)
+        light = head.colour[:, mask].T * ((side + gain).exp() - 1.0)
+    elif config.filter:
+        kept = usable & ~_in_front(mirrored, head)
+        kept &= voxel_filter(original, mirrored, config.voxel_size, config.thickness, config.drop_hidden)
+        usable &= _without_specks(_scatter(kept, mask), mask)[mask]
+    chosen = _scatter(usable, mask)
+    return MirroredHalf(chosen, mirrored[usable], light[usable], everything)
+
+
+def _lay_seam(original: Tensor, mirrored: Tensor, usable: Tensor, side: Tensor, head: VisibleHead) -> Seam:
+    """Lay the seam between visible points ``[N, 3]`` and those of their mirror images that are ``usable [N]``.
+
+    Args:
+        original: Visible points.
+        mirrored: Their mirror images.
+        usable: Which of these are.
+        side: Log gain ``[3]`` of colour from one side to the other.
+        head: The portrait's.
+    """
+    eye = camera_to_head(torch.zeros(1, 3), head.rotation, head.translation)[0]  # the camera, on the near side
+    colour = head.colour[:, head.mask].T  # [N, 3]
+    own = Half(original, colour, head.trust, head.eye).select((head.weight > 0.9)[head.mask])
+    twins = Half(mirrored, colour * side.exp(), head.trust, head.eye).select(usable)
+    return find_seam(own, twins, head.axis, -1.0 if float(eye[0]) > 0 else 1.0)
 
 
 def _scatter(values: Tensor, mask: Tensor) -> Tensor:
@@ -141,38 +158,13 @@ def _scatter(values: Tensor, mask: Tensor) -> Tensor:
     return grid
 
 
-def _better_seen(original: Tensor, mirrored: Tensor, head: VisibleHead) -> Tensor:
-    """Find mirrored points ``[N, 3]`` seen better than what they meet, and covering nothing better: ``[N]`` bool."""
-    known = ~head.twin.isnan()
-    rival = torch.where(known, head.twin, _nearest(mirrored, original, head.trust))  # [N] -1 where it meets nothing
-    return (head.trust > rival + MARGIN) & (known | ~_in_front(mirrored, head, worse_than=head.trust))
-
-
-def _share_of_visible(original: Tensor, mirrored: Tensor, trust: Tensor, head: VisibleHead) -> Tensor:
-    """Share ``[N]`` of each visible point that stays beside kept mirrored ones ``[M, 3]`` of trust ``[M]``."""
-    met = _nearest(original, mirrored, trust)  # [N]
-    known = ~head.twin.isnan() & (met >= 0.0)  # where nothing takes its place a point stays, well seen or not
-    better = torch.where(known, head.twin, met) - head.trust
-    return 1.0 - step(better, MARGIN, MARGIN + BLEND)
-
-
-def _nearest(points: Tensor, others: Tensor, trust: Tensor) -> Tensor:
-    """Trust ``[M]`` of the point of ``others [M, 3]`` that each of N points meets, ``[N]``; -1 where it meets none."""
-    if not len(others):
-        return torch.full((len(points),), -1.0)
-    distance, index = cKDTree(others.numpy()).query(points.numpy(), distance_upper_bound=MEETING)
-    found = trust[torch.from_numpy(index).clamp(max=len(others) - 1)]
-    return torch.where(torch.from_numpy(np.isfinite(distance)), found, -1.0)
-
-
-def _in_front(mirrored: Tensor, head: VisibleHead, worse_than: Tensor | float = math.inf) -> Tensor:
-    """Tell which mirrored points ``[N, 3]`` would cover in the portrait what it sees at least as well, ``[N]`` bool."""
+def _in_front(mirrored: Tensor, head: VisibleHead) -> Tensor:
+    """Tell which mirrored points ``[N, 3]`` would cover in the portrait what it shows, ``[N]`` bool."""
     sight = _look(mirrored, head)
     x, y = _cells(sight.pixel, head.mask)
     edge = ndimage.binary_erosion(head.mask.numpy(), iterations=INSET)  # at the rim the portrait's depth is a guess
     allowed = torch.where(torch.from_numpy(edge)[y, x], 0.0, RIM_DEPTH)
-    covers = sight.depth < sight.surface - allowed
-    return covers if isinstance(worse_than, float) else covers & (_scatter(head.trust, head.mask)[y, x] >= worse_than)
+    return sight.depth < sight.surface - allowed
 
 
 def _without_specks(chosen: Tensor, mask: Tensor) -> Tensor:
@@ -200,7 +192,7 @@ def _look(points: Tensor, head: VisibleHead) -> _Sight:
 
 
 def _relight(mirrored: Tensor, head: VisibleHead) -> Tensor:
-    """RGB ``[N, 3]`` to add to the twins' of mirrored points ``[N, 3]``: the light of their own side.
+    """Log gain of colour ``[3]`` that gives mirrored points ``[N, 3]`` the light of their own side.
 
     One ratio of the halves per channel, the weighted median over the places of the face that were both seen, and the
     nearer to 1 the fewer there are.
@@ -216,12 +208,11 @@ def _relight(mirrored: Tensor, head: VisibleHead) -> Tensor:
         * step(_scatter(head.trust, head.mask)[y, x], 0.3, 0.9)
         * (mirrored[:, 0].abs() / BESIDE).clamp(max=1.0)
     )
-    weight = torch.where(head.twin.isnan() | ((sight.depth - sight.surface).abs() > MEETING), 0.0, seen)  # [N]
+    weight = torch.where(~head.face | ((sight.depth - sight.surface).abs() > MEETING), 0.0, seen)  # [N]
     order = ratio.argsort(0)  # [N, 3]
     half = (weight[order].cumsum(0) < weight.sum() / 2).sum(0).clamp(max=len(ratio) - 1)  # [3]
     median = ratio.gather(0, order).gather(0, half[None])[0] * weight.sum() / (weight.sum() + LEAST)
-    gain = median.clamp(-math.log(MOST_LIGHT), math.log(MOST_LIGHT)).exp()
-    return head.colour[:, head.mask].T * (gain - 1.0)
+    return median.clamp(-math.log(MOST_LIGHT), math.log(MOST_LIGHT))
 
 
 def _pull_inside(mirrored: Tensor, head: VisibleHead) -> tuple[Tensor, Tensor]:

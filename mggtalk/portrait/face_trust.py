@@ -1,4 +1,4 @@
-"""Trust in each point, by how well the portrait sees it and the same place of the other half of the face."""
+"""Trust in each point, by how well the portrait sees it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,8 @@ from mggtalk.portrait.view import PortraitView
 HIDDEN = 0.12
 """Decimetres that a vertex lies behind what the portrait shows of the mesh when the nose or the cheek hides it."""
 
-OPEN_EYE = 0.5
-"""Mean trust from which an eye is the portrait's own: its twin looks along another line."""
 
-
-def trust_points(view: PortraitView, in_camera: Tensor, mask: Tensor, binding: Binding) -> tuple[Tensor, Tensor]:
+def trust_points(view: PortraitView, in_camera: Tensor, mask: Tensor, binding: Binding) -> Tensor:
     """Trust in the head's points.
 
     Args:
@@ -27,24 +24,18 @@ def trust_points(view: PortraitView, in_camera: Tensor, mask: Tensor, binding: B
         binding: Of the points to the face model.
 
     Returns:
-        Trust ``[N]`` in each, and in the same place of the other half ``[N]``, NaN beyond the face.
+        ``[N]`` in [0, 1].
     """
     trust = sight_trust(in_camera, view.head)[mask]  # [N]
     face = torch.from_numpy(view.raster.triangle >= 0)[mask]
     vertices = vertex_trust(view)  # [V]
     weights = binding.weights / binding.weights.sum(1, keepdim=True).clamp(min=1e-6)  # [N, 3]
     own = (vertices[binding.vertices] * weights).sum(1)
-    twin = (vertices[view.face_model.mirror[binding.vertices]] * weights).sum(1)
     for eye in (Part.RIGHT_EYE, Part.LEFT_EYE):
         inside = face & (binding.part == eye)
         if bool(inside.any()):
             own[inside] = own[inside].mean()
-            twin[inside] = twin[inside].mean()
-            if float(own[inside].mean()) > OPEN_EYE:
-                twin[inside] = own[inside]
-            elif float(twin[inside].mean()) > OPEN_EYE:
-                twin[inside] = 1.0
-    return torch.where(face, own, trust), torch.where(face, twin, torch.nan)
+    return torch.where(face, own, trust)
 
 
 def vertex_trust(view: PortraitView) -> Tensor:

@@ -10,7 +10,7 @@ from mggtalk.avatar.binding import Part
 from mggtalk.avatar.folds import Folds
 from mggtalk.avatar.mouth_sheet import COLUMNS, ROWS, MouthSheet
 from mggtalk.avatar.neighbours import Neighbours
-from mggtalk.dsgr.back import STRIDE, back_cloud
+from mggtalk.dsgr.back import STRIDE, back_cloud, keep_under
 from mggtalk.geometry import camera_to_head, head_to_camera, unproject
 from mggtalk.portrait.find_folds import MapView, find_folds
 from mggtalk.portrait.shape import HeadShape
@@ -26,6 +26,9 @@ EYE_LEVEL = -0.12
 
 NAPE_LEVEL = 0.22
 """Face heights from the middle of the face down to where the back of the head becomes neck."""
+
+IN_FACE = 0.9
+"""Share of the face model's motion from which on a point is in the face."""
 
 LIPS_MIDDLE = (13, 14)
 """Middle of the upper and the lower inner lip."""
@@ -44,6 +47,9 @@ def paint_back(view: PortraitView, shape: HeadShape) -> Gaussians:
     grid = view.grid[::STRIDE, ::STRIDE]
     points = unproject(grid, depth, view.camera.focal, view.camera.centre)[keep]  # [B, 3]
     points = camera_to_head(points, view.rotation, view.translation)
+    face = shape.cloud[:, shape.mask].T[shape.binding.weights.sum(-1) > IN_FACE]
+    cover = torch.cat([face, shape.half.points])  # the rim of a dome behind a profile is in front of the far half
+    points = keep_under(points, cover, camera_to_head(view.skull[None], view.rotation, view.translation)[0])
     surface = footprint(points, Neighbours.of(keep), STRIDE * view.pixel_size, most=3.0)
     log_scales, quaternions = scales_and_rotation(surface, spread=0.8)
     logits = torch.full((len(points),), 4.0)

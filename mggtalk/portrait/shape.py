@@ -10,12 +10,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mggtalk.avatar.binding import Binding
+from mggtalk.avatar.binding import Binding, Part
 from mggtalk.config import DSGRConfig
 from mggtalk.depth.estimator import DepthEstimator
 from mggtalk.dsgr.mirror import MirroredHalf, VisibleHead, mirror_half
 from mggtalk.dsgr.reconstruct import coarse_cloud
 from mggtalk.dsgr.refine import RefineUNet
+from mggtalk.face.topology import LEFT_IRIS, RIGHT_IRIS
 from mggtalk.geometry import camera_to_head, head_to_camera, mirror_points, rotation_to_euler
 from mggtalk.portrait.bind import bind
 from mggtalk.portrait.face_trust import trust_points
@@ -104,6 +105,8 @@ def look_at_halves(view: PortraitView, cloud: Tensor, mask: Tensor, colour: Tens
 
         p^s = M p + sum_k w_k (V_sigma(k) - M V_k),        M = diag(-1, 1, 1), sigma the mirror image of a vertex
 
+    Irises are no mirror images of one another, as both eyes look the same way: their own vertices carry them over.
+
     Args:
         view: The portrait.
         cloud: ``P_f [3, H, W]``.
@@ -112,7 +115,23 @@ def look_at_halves(view: PortraitView, cloud: Tensor, mask: Tensor, colour: Tens
         binding: Of the N points.
     """
     in_camera = head_to_camera(cloud.flatten(1).T, view.rotation, view.translation).T.view_as(cloud)  # [3, H, W]
-    trust, twin = trust_points(view, in_camera, mask, binding)
+    trust = trust_points(view, in_camera, mask, binding)  # [N]
     uneven = view.vertices[view.face_model.mirror] - mirror_points(view.vertices)  # [V, 3]
     shift = (uneven[binding.vertices] * binding.weights[..., None]).sum(1)  # [N, 3]
-    return VisibleHead(cloud, colour, view.head, mask, view.camera, view.rotation, view.translation, trust, twin, shift)
+    for part, iris in ((Part.RIGHT_EYE, RIGHT_IRIS), (Part.LEFT_EYE, LEFT_IRIS)):
+        share = (binding.gaze * (binding.part == part))[:, None]  # [N, 1]
+        shift = shift + share * (uneven[list(iris)].mean(0) - shift)
+    return VisibleHead(
+        points=cloud,
+        colour=colour,
+        weight=view.head,
+        mask=mask,
+        camera=view.camera,
+        rotation=view.rotation,
+        translation=view.translation,
+        trust=trust,
+        face=torch.from_numpy(view.raster.triangle >= 0)[mask],
+        eye=(binding.part == Part.RIGHT_EYE) | (binding.part == Part.LEFT_EYE),
+        axis=float(camera_to_head(view.skull[None], view.rotation, view.translation)[0, 2]),
+        shift=shift,
+    )

@@ -32,7 +32,9 @@ def visible_head(head, mask: torch.Tensor | None = None, colour: torch.Tensor | 
         head.rotation,
         head.translation,
         trust=sight_trust(in_camera, weight)[mask],
-        twin=torch.full((count,), torch.nan),
+        face=torch.zeros(count, dtype=torch.bool),
+        eye=torch.zeros(count, dtype=torch.bool),
+        axis=0.0,
         shift=torch.zeros(count, 3),
     )
 
@@ -128,18 +130,12 @@ def test_the_mirrored_half_has_the_light_of_its_own_side(half_turned_head) -> No
     head = half_turned_head
     side = (head.points[:1] > 0).float()  # the far side is darker
     half = visible_head(head, colour=(0.6 - 0.12 * side).expand(3, -1, -1).clone())
-    dark = mirror_half(half._replace(twin=torch.zeros_like(half.twin)), CONFIG)
+    dark = mirror_half(half._replace(face=torch.ones_like(half.face)), CONFIG)
     near = dark.points[:, 0] > 0
     assert near.sum() > 50
     assert (dark.colour[near].mean(0) + 0.12).abs().max() < 0.04
     even = mirror_half(visible_head(head), CONFIG)
     assert (even.colour.abs() < 1e-3).all()
-
-
-def test_where_the_face_model_knows_the_twin_it_decides(turned_head) -> None:
-    half = visible_head(turned_head)
-    better = mirror_half(half._replace(twin=half.trust), CONFIG)  # both halves seen alike: nothing to take over
-    assert not better.kept.any() and (better.visible == 1).all()
 
 
 def test_a_selection_of_the_mirrored_half(turned_head) -> None:

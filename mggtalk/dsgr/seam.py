@@ -1,0 +1,240 @@
+"""The seam on the far side of a turned head: before it the portrait's own points stay, behind it their twins begin.
+
+Both halves are unrolled about the vertical axis of the head: rows are heights, columns angles from the middle of the
+face to the back. A seam runs from the crown to the jaw, one column in each row. It costs what is lost by it, ::
+
+    sum before it (1 - trust of the portrait's own points) + sum behind it (1 - trust of the twins + BIAS)
+        + mismatch of colour and radius where it runs
+
+and more where there is a hole. The cheapest one is found row by row (Viterbi), no steeper than
+some columns a row. So the two halves never overlap and leave no hole between them, and they meet where they agree.
+Along the seam twins are moved and lit to meet the portrait's own points, less and less toward the back.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+from torch.nn import functional as F
+
+from mggtalk.dsgr.trust import step
+
+ROWS, COLUMNS = 96, 60
+"""Of the unrolled head; columns are steps of three degrees."""
+
+BIAS, HOLE = 0.25, 2.0
+"""By how much more a twin must be trusted, as what the portrait shows is true and its twin a guess, and the cost of
+nothing at all."""
+
+MISMATCH, UNLIKE = 3.0, 0.25
+"""Cost in columns of a seam between colours that differ by :data:`UNLIKE` or more, and of one through an eye twice."""
+
+LENS = (6, 2)
+"""Rows and columns from an eye to where a lens of glasses may end."""
+
+STEEPEST, BENT = 3, 0.15
+"""Most columns between the seams of two rows, and the cost of each."""
+
+BLEND = math.radians(7.0)
+"""Angle over which the portrait's own points fade into the twins behind them."""
+
+BEHIND = 0.02
+"""Decimetres that the twins stand back while they are covered by the portrait's own points."""
+
+FADE = math.radians(50.0)
+"""Angle behind the seam over which the twins come back to their own place and light."""
+
+START, FINE, BINS = math.radians(20.0), math.radians(1.0), 60
+"""Angle on the near side from which on it is seen how far a surface goes on without a hole, and steps of that."""
+
+SPARSE = 5
+"""Rows of which one at least has a point where a surface is."""
+
+ALONG = 3.0
+"""Standard deviation in rows by which what is measured along the seam is smoothed."""
+
+MOST_SHIFT, MOST_LIGHT = 0.2, math.log(1.5)
+"""Decimetres, and log of the ratio, by which the halves may differ at the seam and be brought together."""
+
+
+class Half(NamedTuple):
+    """Points of one half, N of them."""
+
+    points: Tensor  # [N, 3] on the far side, head frame
+    colour: Tensor  # [N, 3] RGB
+    trust: Tensor  # [N] how well the portrait saw them
+    whole: Tensor  # [N] bool: of an eye, which no seam may cut
+
+    def select(self, chosen: Tensor) -> Half:
+        """Keep a choice of the points ``[N]`` (bool)."""
+        return Half(*(part[chosen] for part in self))
+
+
+class Seam(NamedTuple):
+    """The seam, and how the halves differ along it."""
+
+    axis: float  # z of the axis, decimetres
+    far: float  # sign of x on the far side
+    bottom: float  # y of the first row's lower edge
+    height: float  # of a row, decimetres
+    angle: Tensor  # [ROWS] radians from the middle of the face
+    gap: Tensor  # [ROWS] radians that are left between the portrait's own points and their twins
+    shift: Tensor  # [ROWS] decimetres from twins out to the portrait's own points
+    light: Tensor  # [ROWS, 3] log of the ratio of the portrait's own colours and the twins'
+
+    def _place(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Angle ``[N]`` behind the seam and row ``[N]`` of points ``[N, 3]``."""
+        angle, height = unroll(points, self.axis, self.far)
+        return angle, ((height - self.bottom) / self.height - 0.5).clamp(0, ROWS - 1)
+
+    def behind(self, points: Tensor) -> Tensor:
+        """Measure the angle ``[N]`` from the seam back to points ``[N, 3]``; negative before it."""
+        angle, row = self._place(points)
+        return angle - _at_rows(self.angle[:, None], row)[:, 0]
+
+    def join(self, twins: Tensor) -> tuple[Tensor, Tensor]:
+        """Bring twins ``[N, 3]`` to the portrait's own points: their places, and log gains of colour ``[N, 3]``."""
+        _, row = self._place(twins)
+        behind = self.behind(twins)
+        fade = 1.0 - step(behind, 0.0, FADE)  # [N]
+        out = fade * _at_rows(self.shift[:, None], row)[:, 0]
+        out = out - BEHIND * (1.0 - step(behind, 0.0, BLEND))
+        angle = unroll(twins, self.axis, self.far)[0] - fade * _at_rows(self.gap[:, None], row)[:, 0]
+        radius = (twins[:, ::2] - torch.tensor((0.0, self.axis))).norm(dim=-1) + out  # [N] from the axis
+        x, z = self.far * radius * angle.sin(), radius * angle.cos() + self.axis
+        return torch.stack([x, twins[:, 1], z], dim=-1), fade[:, None] * _at_rows(self.light, row)
+
+
+def unroll(points: Tensor, axis: float, far: float) -> tuple[Tensor, Tensor]:
+    """Angle from the middle of the face to the far side ``[N]`` (radians), and height ``[N]``, of points ``[N, 3]``."""
+    return torch.atan2(far * points[:, 0], points[:, 2] - axis), points[:, 1]
+
+
+def find_seam(own: Half, twins: Half, axis: float, far: float) -> Seam:
+    """Find the seam.
+
+    Args:
+        own: Points of the portrait.
+        twins: Mirror images of the same.
+        axis: z of the vertical axis through the head, decimetres.
+        far: Sign of x on the side that the portrait shows less of.
+    """
+    bottom, top = float(own.points[:, 1].min()), float(own.points[:, 1].max())
+    height = max(top - bottom, 1e-3) / ROWS
+    seen, back = (_average(half, axis, far, bottom, height) for half in (own, twins))
+    keep = torch.where(seen.there, 1.0 - seen.trust, HOLE * back.there)  # [ROWS, COLUMNS]
+    take = torch.where(back.there, 1.0 - back.trust + BIAS, HOLE * seen.there)
+    both = seen.there & back.there
+    unlike = (seen.colour - back.colour).abs().amax(-1) / UNLIKE + (seen.radius - back.radius).abs() / MOST_SHIFT
+    cost = MISMATCH * (
+        torch.where(both, unlike.clamp(max=1.0), 0.5) + 2.0 * _around(torch.maximum(seen.whole, back.whole))
+    )
+    before = F.pad(keep.cumsum(1), (1, 0))  # [ROWS, COLUMNS + 1]
+    behind = F.pad(take.flip(1).cumsum(1).flip(1), (0, 1))
+    cuts = (before + behind + F.pad(cost, (0, 1), value=0.0)).double().numpy()
+    path = torch.from_numpy(_cheapest_path(cuts))  # [ROWS]
+    angle = _smooth(path.float()) * (math.pi / COLUMNS)
+    # Compare the halves where both are seen, from a little before the seam to a little behind it.
+    middles = (torch.arange(COLUMNS) + 0.5) * (math.pi / COLUMNS)
+    near = (middles - angle[:, None]).abs() < 1.5 * BLEND  # [ROWS, COLUMNS]
+    ratio = seen.colour.clamp(min=0.02).log() - back.colour.clamp(min=0.02).log()  # [ROWS, COLUMNS, 3]
+    apart = seen.radius - back.radius
+    weight = near * both * seen.trust * back.trust * (apart.abs() < MOST_SHIFT)
+    light = _along(ratio.clamp(-MOST_LIGHT, MOST_LIGHT), weight * (ratio.abs().amax(-1) < MOST_LIGHT))
+    shift = _along(apart[..., None], weight)[:, 0]
+    seam = Seam(axis, far, bottom, height, angle, torch.zeros(ROWS), shift, light)
+    return seam._replace(gap=_find_gap(seam, own.points, twins.points))
+
+
+def _around(eyes: Tensor) -> Tensor:
+    """Widen the share of eyes ``[ROWS, COLUMNS]`` by their lids, brows and the lenses before them."""
+    return F.max_pool2d(eyes[None], (2 * LENS[0] + 1, 2 * LENS[1] + 1), stride=1, padding=LENS)[0]
+
+
+def _find_gap(seam: Seam, own: Tensor, twins: Tensor) -> Tensor:
+    """Find the gap ``[ROWS]`` between points ``[N, 3]`` and twins ``[M, 3]``: a nose may hide its own ridge."""
+
+    def reach(points: Tensor, far: float) -> Tensor:
+        """Angle ``[ROWS]`` to which a surface goes on without a hole, past the middle of the face."""
+        angle, row = seam._replace(far=far)._place(points)
+        fine = ((angle + START) / FINE).floor().long()  # [N]
+        inside = (fine >= 0) & (fine < BINS)
+        covered = np.zeros((ROWS, BINS), bool)
+        covered[row[inside].round().long().numpy(), fine[inside].numpy()] = True
+        covered = ndimage.binary_dilation(covered, np.ones((SPARSE, 3)))
+        return (torch.from_numpy(np.cumprod(covered, axis=1).sum(1)) - 1) * FINE - START
+
+    last, first = reach(own, seam.far), -reach(twins, -seam.far)  # [ROWS]
+    known = (last >= -START) & (first <= START)
+    gap = torch.maximum(first, seam.angle) - last
+    return _smooth(torch.where(known, gap.clamp(0.0, START), 0.0).float())
+
+
+class _Map(NamedTuple):
+    """A half, unrolled."""
+
+    there: Tensor  # [ROWS, COLUMNS] bool
+    trust: Tensor  # [ROWS, COLUMNS]
+    radius: Tensor  # [ROWS, COLUMNS] decimetres from the axis
+    colour: Tensor  # [ROWS, COLUMNS, 3]
+    whole: Tensor  # [ROWS, COLUMNS] share of an eye
+
+
+def _average(half: Half, axis: float, far: float, bottom: float, height: float) -> _Map:
+    """Average points over the cells of the unrolled head and their neighbours."""
+    angle, level = unroll(half.points, axis, far)
+    row = ((level - bottom) / height).long().clamp(0, ROWS - 1)
+    column = (angle * (COLUMNS / math.pi)).floor().long()  # [N]
+    cell = (row * COLUMNS + column)[(angle >= 0) & (column < COLUMNS)]
+    radius = (half.points[:, ::2] - torch.tensor((0.0, axis))).norm(dim=-1)
+    values = torch.cat([half.trust[:, None], radius[:, None], half.whole[:, None].float(), half.colour], dim=-1)
+    values = F.pad(values, (1, 0), value=1.0)[(angle >= 0) & (column < COLUMNS)]  # [n, 7]
+    grid = torch.zeros(ROWS * COLUMNS, 7).index_add(0, cell, values).T.view(1, 7, ROWS, COLUMNS)
+    grid = F.avg_pool2d(grid, 3, stride=1, padding=1)[0]  # [7, ROWS, COLUMNS]
+    mean = grid[1:] / grid[0].clamp(min=1e-6)
+    return _Map(grid[0] > 0.05, mean[0], mean[1], mean[3:].permute(1, 2, 0), mean[2])
+
+
+def _cheapest_path(cost: np.ndarray) -> np.ndarray:
+    """Column in each row ``[R]`` of the cheapest path down costs ``[R, C]``."""
+    rows, columns = cost.shape
+    steps = np.arange(-STEEPEST, STEEPEST + 1)
+    total, came = cost[0], np.zeros((rows, columns), np.int64)
+    for row in range(1, rows):
+        padded = np.pad(total, STEEPEST, constant_values=np.inf)
+        ways = np.stack([padded[STEEPEST + by : STEEPEST + by + columns] + BENT * abs(by) for by in steps])  # [S, C]
+        best = ways.argmin(0)
+        came[row] = np.arange(columns) + steps[best]
+        total = cost[row] + ways.min(0)
+    path = np.zeros(rows, np.int64)
+    path[-1] = total.argmin()
+    for row in range(rows - 1, 0, -1):
+        path[row - 1] = came[row, path[row]]
+    return path
+
+
+def _smooth(values: Tensor) -> Tensor:
+    """Smooth values ``[ROWS]`` along the seam."""
+    return torch.from_numpy(ndimage.gaussian_filter1d(values.numpy(), ALONG / 2, mode="nearest"))
+
+
+def _along(values: Tensor, weight: Tensor) -> Tensor:
+    """Average ``[ROWS, COLUMNS, C]`` with weights ``[ROWS, COLUMNS]`` over each row and its neighbours: ``[ROWS, C]``.
+
+    Where little is known about a row and its neighbours the average goes to zero.
+    """
+    sums = torch.cat([(values * weight[..., None]).sum(1), weight.sum(1, keepdim=True)], dim=-1)  # [ROWS, C + 1]
+    sums = torch.from_numpy(ndimage.gaussian_filter1d(sums.numpy(), ALONG, axis=0, mode="nearest"))
+    return sums[:, :-1] / (sums[:, -1:] + 0.1)
+
+
+def _at_rows(values: Tensor, row: Tensor) -> Tensor:
+    """Interpolate values ``[ROWS, C]`` at fractional rows ``[N]``: ``[N, C]``."""
+    low = row.long().clamp(max=ROWS - 2)
+    share = (row - low)[:, None]
+    return values[low] * (1.0 - share) + values[low + 1] * share

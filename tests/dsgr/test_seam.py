@@ -1,0 +1,94 @@
+"""The seam between what a portrait shows of a turned head and the mirror image, on cylinders and on an egg."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from mggtalk.dsgr.seam import BLEND, COLUMNS, ROWS, Half, Seam, find_seam, unroll
+
+RADIUS = 0.8
+
+
+def cylinder(start: float, end: float, radius: float = RADIUS, grey: float = 0.5) -> Half:
+    """Points of an upright cylinder between two angles in degrees; trusted fully."""
+    angle, height = torch.meshgrid(
+        torch.arange(start, end, 1.0).deg2rad(), torch.linspace(-1, 1, 3 * ROWS), indexing="ij"
+    )
+    points = torch.stack([radius * angle.sin(), height, radius * angle.cos()], dim=-1).view(-1, 3)
+    count = len(points)
+    return Half(points, torch.full((count, 3), grey), torch.ones(count), torch.zeros(count, dtype=torch.bool))
+
+
+def degrees(half: Half) -> Tensor:
+    """Angle of each point."""
+    return unroll(half.points, 0.0, 1.0)[0].rad2deg()
+
+
+def angles(seam: Seam) -> Tensor:
+    """The seam, row by row, in degrees."""
+    return seam.angle.rad2deg()
+
+
+def test_where_both_halves_are_seen_alike_the_portrait_stays() -> None:
+    seam = find_seam(cylinder(-90, 70), cylinder(10, 120), 0.0, 1.0)
+    assert (angles(seam) - 70).abs().max() < 7  # as far as anything of it is seen
+
+
+def test_what_was_not_seen_well_is_left_to_the_twins() -> None:
+    own = cylinder(-90, 70)
+    own = own._replace(trust=(degrees(own) < 40).float())
+    seam = find_seam(own, cylinder(10, 120), 0.0, 1.0)
+    assert (angles(seam) - 40).abs().max() < 7
+
+
+def test_the_seam_goes_around_an_eye() -> None:
+    own = cylinder(-90, 70)
+    own = own._replace(trust=(degrees(own) < 40).float())
+    eye = (degrees(own) > 30) & (degrees(own) < 46) & (own.points[:, 1].abs() < 0.15)
+    own = own._replace(whole=eye, trust=torch.where(eye, 0.45, own.trust))
+    seam = find_seam(own, cylinder(10, 120), 0.0, 1.0)
+    cut = seam.behind(own.points[eye])  # either all of it is before the seam, or all behind it
+    assert (cut < BLEND / 2).float().mean() > 0.9 or (cut > -BLEND / 2).float().mean() > 0.9
+
+
+@pytest.mark.parametrize("far", [-1.0, 1.0])
+def test_halves_meet_where_they_differ_in_place_and_light(far: float) -> None:
+    flip = torch.tensor((far, 1.0, 1.0))
+    own = cylinder(-90, 60)
+    own = own._replace(points=own.points * flip, trust=(degrees(own) < 45).float() * 0.8 + 0.2)
+    twins = cylinder(10, 150, radius=RADIUS - 0.1, grey=0.4)
+    twins = twins._replace(points=twins.points * flip)
+    seam = find_seam(own, twins, 0.0, far)
+    joined, gain = seam.join(twins.points)
+    behind = seam.behind(twins.points)
+    meets, back = (behind > BLEND) & (behind < 1.2 * BLEND), behind > math.radians(55)
+    assert (joined[meets][:, ::2].norm(dim=1) - RADIUS).abs().max() < 0.03
+    assert (0.4 * gain[meets].exp() - 0.5).abs().max() < 0.03
+    assert torch.allclose(joined[back], twins.points[back], atol=1e-5) and (gain[back].abs() < 1e-5).all()
+
+
+def test_a_gap_is_closed() -> None:
+    own, twins = cylinder(-120, -4), cylinder(4, 120)
+    seam = find_seam(own, twins, 0.0, 1.0)
+    joined, _ = seam.join(twins.points)
+    first = unroll(joined, 0.0, 1.0)[0].rad2deg().min()
+    assert -6.5 < float(first) < -2  # where the portrait's own points end, at -5 degrees
+
+
+def test_every_place_is_covered_once() -> None:
+    own = cylinder(-90, 70)
+    generator = torch.Generator().manual_seed(0)
+    own = own._replace(trust=torch.rand(len(own.trust), generator=generator))
+    twins = cylinder(10, 120)
+    seam = find_seam(own, twins, 0.0, 1.0)
+    stays, takes = seam.behind(own.points) < BLEND, seam.behind(twins.points) > 0
+    cells = torch.zeros(ROWS, COLUMNS)
+    for points, chosen in ((own.points, stays), (twins.points, takes)):
+        angle, row = seam._place(points[chosen])
+        inside = angle > 0
+        cells[row[inside].round().long(), (angle[inside] * COLUMNS / math.pi).long()] += 1
+    assert (cells[1:-1, : round(COLUMNS * 118 / 180)] > 0).all()
