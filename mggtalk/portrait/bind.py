@@ -14,11 +14,13 @@ from mggtalk.face.topology import (
     LEFT_IRIS,
     LIPS_INNER_LOWER,
     LIPS_INNER_UPPER,
+    LOWER_LIDS,
     RIGHT_EYE_LOWER,
     RIGHT_EYE_UPPER,
     RIGHT_IRIS,
     UPPER_LIDS,
 )
+from mggtalk.portrait.novelty import SHUT, open_eyes
 from mggtalk.portrait.teeth_border import teeth_border
 
 LASH_BAND = 2.0
@@ -73,14 +75,15 @@ def bind(
     weights = raster.barycentric[rows, columns] * share[:, None]  # [N, 3]
     part = np.where(distance[mask] == 0, triangle_parts(triangles)[triangle], int(Part.SKIN))
     lower_lip = np.isin(vertices, LIPS_INNER_LOWER[1:-1])  # [N, 3]
-    down = (weights * lower_lip).sum(1) / np.maximum(weights.sum(1), 1e-9)  # [N] from the upper lip to the lower
-    on_lower = down > 0.5
-    inside = part == Part.UPPER_MOUTH
+    down = _share(weights, lower_lip)  # [N] from the upper lip to the lower
+    # Where nothing of the inside shows, what lies between lips or lids belongs to one of them, never to both.
     if np.linalg.norm(pixels[LIPS_INNER_UPPER[5]] - pixels[LIPS_INNER_LOWER[5]]) < CLOSED_MOUTH * len(mask):
-        # Nothing of the inside shows: what lies between the lips belongs to one of them, never to both.
-        one_side = np.where(lower_lip == on_lower[:, None], weights, 0.0)
-        one_side *= weights.sum(1, keepdims=True) / np.maximum(one_side.sum(1, keepdims=True), 1e-6)
-        weights = np.where(inside[:, None] & (one_side.sum(1, keepdims=True) > 0), one_side, weights)
+        inside = part == Part.UPPER_MOUTH
+        weights = np.where(inside[:, None], _on_one_side(weights, lower_lip), weights)
+        part = np.where(inside, int(Part.SKIN), part)
+    if open_eyes(pixels[None])[0] < SHUT:
+        inside = (part == Part.RIGHT_EYE) | (part == Part.LEFT_EYE)
+        weights = np.where(inside[:, None], _on_one_side(weights, np.isin(vertices, LOWER_LIDS)), weights)
         part = np.where(inside, int(Part.SKIN), part)
     open_mouth = part == Part.UPPER_MOUTH
     border = teeth_border(down[open_mouth], image[mask][open_mouth])
@@ -100,6 +103,28 @@ def bind(
         part=torch.from_numpy(part.astype(np.int64)),
         gaze=torch.from_numpy(gaze.astype(np.float32)),
     )
+
+
+def _share(weights: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Share ``[N]`` of weights ``[N, 3]`` that chosen vertices ``[N, 3]`` (bool) have."""
+    share: np.ndarray = (weights * chosen).sum(1) / np.maximum(weights.sum(1), 1e-9)
+    return share
+
+
+def _on_one_side(weights: np.ndarray, lower: np.ndarray) -> np.ndarray:
+    """Give points between two rims to the nearer one.
+
+    Args:
+        weights: ``[N, 3]``.
+        lower: ``[N, 3]`` bool, vertices on the lower rim.
+
+    Returns:
+        ``[N, 3]`` with the same sums; unchanged where no vertex of the nearer rim is known.
+    """
+    nearer = lower == (_share(weights, lower) > 0.5)[:, None]
+    one_side = np.where(nearer, weights, 0.0)
+    one_side *= weights.sum(1, keepdims=True) / np.maximum(one_side.sum(1, keepdims=True), 1e-6)
+    return np.where(one_side.sum(1, keepdims=True) > 0, one_side, weights)
 
 
 def _keep_lashes_thin(weights: np.ndarray, on_lid: np.ndarray) -> np.ndarray:

@@ -13,13 +13,14 @@ from mggtalk.avatar.neighbours import Neighbours
 from mggtalk.dsgr.back import STRIDE, back_cloud, keep_under
 from mggtalk.geometry import camera_to_head, head_to_camera, unproject
 from mggtalk.portrait.find_folds import MapView, find_folds
+from mggtalk.portrait.paint_eyes import paint_eyes
 from mggtalk.portrait.shape import HeadShape
 from mggtalk.portrait.view import PortraitView
 from mggtalk.render.harmonics import harmonics_from_colour
 from mggtalk.scene import Gaussians
 from mggtalk.sgp.footprint import footprint, scales_and_rotation
 from mggtalk.sgp.mouth.decoder import CAVITY, TEETH_EDGE, sheet_points, under_the_lip
-from mggtalk.sgp.parameters import GaussianParameters
+from mggtalk.sgp.parameters import GaussianParameters, concatenate
 
 EYE_LEVEL = -0.12
 """Face heights from the middle of the face to just above the eyes (down is positive)."""
@@ -35,7 +36,7 @@ LIPS_MIDDLE = (13, 14)
 
 
 def paint_back(view: PortraitView, shape: HeadShape) -> Gaussians:
-    """Close the back of the head with Gaussians."""
+    """Close the back of the head with Gaussians, and lids that are shut with eyeballs behind them."""
     front = head_to_camera(shape.cloud.flatten(1).T, view.rotation, view.translation)[:, 2].view(view.head.shape)
     face = torch.from_numpy(view.raster.triangle >= 0)
     ring = view.camera.map_size // 16
@@ -54,7 +55,9 @@ def paint_back(view: PortraitView, shape: HeadShape) -> Gaussians:
     log_scales, quaternions = scales_and_rotation(surface, spread=0.8)
     logits = torch.full((len(points),), 4.0)
     harmonics = harmonics_from_colour(spread[:, keep].T)
-    return GaussianParameters(log_scales, quaternions, harmonics, logits).activate(points)
+    back = GaussianParameters(log_scales, quaternions, harmonics, logits).activate(points)
+    eyes = paint_eyes(view)
+    return back if eyes is None else concatenate([back, eyes])
 
 
 def paint_mouth(view: PortraitView, colour: Tensor, part: Tensor) -> MouthSheet:

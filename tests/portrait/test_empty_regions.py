@@ -9,8 +9,17 @@ import pytest
 import torch
 
 from mggtalk.avatar.avatar import Avatar
+from mggtalk.avatar.binding import Part
 from mggtalk.face.masks import CHIN, CROWN, LEFT_EAR, RIGHT_EAR
-from mggtalk.face.topology import LEFT_EYE_LOWER, LEFT_EYE_UPPER, RIGHT_EYE_LOWER, RIGHT_EYE_UPPER
+from mggtalk.face.topology import (
+    LEFT_EYE_LOWER,
+    LEFT_EYE_UPPER,
+    LEFT_IRIS,
+    RIGHT_EYE_LOWER,
+    RIGHT_EYE_UPPER,
+    RIGHT_IRIS,
+)
+from mggtalk.geometry import head_to_camera, project
 from mggtalk.portrait.prepare import build_avatar
 from mggtalk.portrait.view import see
 from mggtalk.runtime.progress import no_progress
@@ -66,6 +75,28 @@ def test_shut_eyes(pipeline, seen, build, motion, eyes):
     avatar = build(shut(track, eyes), matte)
     assert avatar.mouth.teeth.mean() > 0.3, "teeth are white without the white of an eye"
     check_moves(pipeline, avatar, motion)
+
+
+def test_eyes_that_were_shut_open(pipeline, seen, build):
+    """Behind the lids there is a white with a dark pupil in it."""
+    track, matte = seen
+    avatar = build(shut(track, EYES), matte)
+    assert not ((avatar.binding.part == Part.RIGHT_EYE) | (avatar.binding.part == Part.LEFT_EYE)).any()
+    open_face = pipeline.face_model.vertices(avatar.identity, torch.zeros_like(avatar.expression))
+    frame = avatar.source._replace(expression=torch.zeros_like(avatar.expression))
+    picture = pipeline.animator(avatar, 512).frame(frame) / 255.0
+
+    def colour(place: torch.Tensor) -> np.ndarray:
+        in_camera = head_to_camera(place[None], avatar.rotation, avatar.translation)
+        x, y = project(in_camera, 512 * pipeline.config.render.focal_ratio, (256.0, 256.0))[0].round().long().tolist()
+        return picture[y - 1 : y + 2, x - 1 : x + 2].mean((0, 1))
+
+    for iris, corner in ((RIGHT_IRIS, 33), (LEFT_IRIS, 263)):
+        edge = open_face[list(iris[1:])][(open_face[list(iris[1:])] - open_face[corner]).norm(dim=1).argmin()]
+        white, pupil = colour((edge + open_face[corner]) / 2), colour(open_face[iris[0]])
+        cheek = colour(open_face[50 if corner == 33 else 280])
+        assert np.ptp(white) < 0.7 * np.ptp(cheek)
+        assert pupil.mean() < white.mean() - 0.1
 
 
 def hidden(name: str, track: FaceTrack, matte: np.ndarray) -> np.ndarray:
