@@ -167,18 +167,8 @@ class Endpoints:
         Returns:
             The video (H.264 with sound), motion and splat files, and a quality report.
         """
-        values = [
-            *_common(portrait, face, consent, size, background),
-            speech,
-            language,
-            mouth,
-            head,
-            1.0,
-            blinks,
-            donor,
-            seed,
-            whole,
-        ]
+        values = _common(portrait, face, consent, size, background)
+        values += [speech, language, mouth, head, 1.0, blinks, donor, seed, whole]
         return self._made(request, talk_order, values)
 
     def free_view(
@@ -219,17 +209,8 @@ class Endpoints:
         Returns:
             The video, motion and splat files, and a quality report.
         """
-        values = [
-            *_common(portrait, face, consent, size, background),
-            view,
-            path,
-            low,
-            high,
-            fov,
-            driving,
-            speech,
-            motion,
-        ]
+        values = _common(portrait, face, consent, size, background)
+        values += [view, path, low, high, fov, driving, speech, motion]
         return self._made(request, free_view_order, values)
 
     def edit(
