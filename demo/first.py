@@ -15,8 +15,8 @@ from demo.panel import Panel
 
 INTRODUCTION = """
 <div class="hero"><div><h1>MGGTalk</h1>
-<p>One photo talks, in 3D: moved by a video, by speech or by a motion file, and seen from any side.
-The head is built of Gaussian splats. Nothing is trained for the person, and no GPU is needed.</p>
+<p>One photo talks, in 3D: moved by a video or by speech, and seen from any side.
+Nothing is trained for the person, and no GPU is needed.</p>
 <p class="note">The people of the examples do not exist. What you make is marked as AI-made.</p></div>
 SAMPLE</div>
 """

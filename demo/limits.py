@@ -58,7 +58,7 @@ def exactly_one(**drivers: str | None) -> None:
     """
     count = sum(driver is not None for driver in drivers.values())
     if count != 1:
-        found = f"There are {count} drivers." if count else "There is no driver."
+        found = f"There are {count} drivers." if count else "There is no driver: nothing moves the portrait yet."
         names = [name.replace("_", " ") for name in drivers]
         raise OptionError(found, f"Give one: {', '.join(names[:-1])} or {names[-1]}." if names[1:] else names[0])
 

@@ -12,7 +12,7 @@ from demo.report import empty
 from demo.studio import Studio
 from mggtalk.media.verify import Verification
 
-START = "Choose a video, picture, recording, avatar, adapter, motion file, splats or exported head."
+START = "Choose a video, a picture, a recording, or any other file that MGGTalk writes."
 
 
 def mark_reader(studio: Studio) -> None:
