@@ -74,7 +74,7 @@ button:focus-visible, input:focus-visible, [tabindex]:focus-visible { outline: 3
     .whole button img { width: 38px; height: 38px; }
     .tab-container button { font-size: 0.76rem; padding: 0 0.28rem; }
     .edit { flex-direction: column-reverse !important; }
-    .edit-picture { position: sticky; top: 0; z-index: 100; background: var(--body-background-fill); }
+    .edit-picture { position: sticky; top: 0; z-index: 100; width: 100%; background: var(--body-background-fill); }
     #edit-still, #edit-still .image-container, #edit-still img { height: 230px !important; }
 }
 """
