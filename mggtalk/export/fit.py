@@ -20,7 +20,7 @@ from mggtalk.render.constants import SH_0
 from mggtalk.runtime.progress import Progress, no_progress
 from mggtalk.scene import Gaussians
 
-SAMPLES = 180
+SAMPLES = 240
 """Expressions that are looked at."""
 
 RIDGE = 0.02
