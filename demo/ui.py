@@ -18,7 +18,7 @@ from demo.frames import frame_route
 from demo.limits import KEEP_SECONDS, TEXT, THREADS, UPLOAD
 from demo.live import live_tab
 from demo.marks import mark_reader
-from demo.memory import share_arenas
+from demo.memory import set_aside, share_arenas
 from demo.portrait import portrait_column
 from demo.startup import fetch_speech_encoder, has_mcp, self_test
 from demo.stills import edit_tab, why_tab
@@ -109,6 +109,7 @@ def launch(**options: Any) -> None:
     self_test(collect())
     threading.Thread(target=fetch_speech_encoder, name="fetch", daemon=True).start()
     page = build(MGGTalkPipeline.from_pretrained())
+    set_aside()
     page.launch(**{**serving(page), **options})
 
 

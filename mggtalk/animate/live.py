@@ -25,7 +25,7 @@ from mggtalk.sgp.compiled.residuals import NONE
 CALIBRATION_FRAMES = 10
 """Frames of a relaxed face that looks ahead, from which the person before the camera is known."""
 
-NEAR = 0.3
+NEAR = 0.5
 """Root mean square distance of expressions, in standard deviations, up to which what the decoders said of the head at
 the one does for the other. Cf. :data:`mggtalk.animate.keyframes.BEND`; here the next key is not known yet."""
 
