@@ -107,6 +107,8 @@ class Run {
 
   fail(text) {
     if (this.over) return;
+    this.end();
+    run = null; // so that the words stay
     press("#live-stop");
     say(text);
   }
@@ -142,9 +144,9 @@ window.mggtalkLive = {
     run.begin();
   },
   stop() {
+    if (run) say("");
     run?.end();
     run = null;
-    say("");
     avatar.getContext("2d").clearRect(0, 0, avatar.width, avatar.height);
   },
 };
