@@ -62,22 +62,29 @@ class Lesson(NamedTuple):
         left, top = self.box[:2]
         block = self.plate.shape[-1] // self.truth.shape[-1]
         fine = (..., *(slice(block * part.start, block * part.stop) for part in (rows, columns)))
-        near = (slice(0, rows.stop - rows.start), slice(0, columns.stop - columns.start))
-        maps = {name: getattr(self, name)[..., rows, columns] for name in ("truth", "weight", "face", "inside")}
-        box = (left + columns.start, top + rows.start, left + columns.stop, top + rows.stop)
-        return self._replace(box=box, near=near, plate=self.plate[fine], **maps)
+        part = (..., rows, columns)
+        return Lesson(
+            self.frame,
+            box=(left + columns.start, top + rows.start, left + columns.stop, top + rows.stop),
+            near=(slice(0, rows.stop - rows.start), slice(0, columns.stop - columns.start)),
+            truth=self.truth[part],
+            plate=self.plate[fine],
+            weight=self.weight[part],
+            face=self.face[part],
+            inside=self.inside[part],
+        )
 
     def pack(self) -> Lesson:
         """The same in a quarter of the memory: pictures as bytes, weights in half precision."""
-        pictures = {name: (255.0 * getattr(self, name)).round().clamp(0, 255).byte() for name in ("truth", "plate")}
-        maps = {name: getattr(self, name).half() for name in ("weight", "face", "inside")}
-        return self._replace(**pictures, **maps)
+        truth, plate = ((255.0 * picture).round().clamp(0, 255).byte() for picture in (self.truth, self.plate))
+        weight, face, inside = (part.half() for part in (self.weight, self.face, self.inside))
+        return self._replace(truth=truth, plate=plate, weight=weight, face=face, inside=inside)
 
     def unpack(self) -> Lesson:
         """The lesson of :meth:`pack`."""
-        pictures = {name: getattr(self, name) / 255.0 for name in ("truth", "plate")}
-        maps = {name: getattr(self, name).float() for name in ("weight", "face", "inside")}
-        return self._replace(**pictures, **maps)
+        truth, plate = (picture / 255.0 for picture in (self.truth, self.plate))
+        weight, face, inside = (part.float() for part in (self.weight, self.face, self.inside))
+        return self._replace(truth=truth, plate=plate, weight=weight, face=face, inside=inside)
 
 
 class Terms(NamedTuple):

@@ -212,7 +212,8 @@ class FieldTouches:
 
     def moved(self, frame: MotionFrame, moving: bool = True) -> tuple[Touch, FaceMove | None]:
         """The touch of a frame and the learned motion in it; of what is persistent alone if it is not ``moving``."""
-        field, anchors = self.field, None
+        field = self.field
+        anchors: FaceMove | None = None
         static = self._static or field.face.at(self.cells)
         points, colour, logits = static["points"], static["colour"], static["logits"][:, 0]
         shape = static["shape"]  # [N, 7]
