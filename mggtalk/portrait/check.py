@@ -157,7 +157,7 @@ def _eyes(blendshapes: np.ndarray) -> Finding:
     shut = min(float(blendshapes[NAMES.index(name)]) for name in ("eyeBlinkLeft", "eyeBlinkRight"))
     if shut < SHUT:
         return Finding("Eyes", "open", "good")
-    return Finding("Eyes", "shut", "fair", "They cannot open: what is under the lids is not in the picture.")
+    return Finding("Eyes", "shut", "fair", "Opened, they are guessed: what is under the lids is not in the picture.")
 
 
 def _face_pixels(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
