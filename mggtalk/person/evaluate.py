@@ -71,7 +71,7 @@ METHODS: dict[str, Change] = {
 
 ABLATIONS: dict[str, Change] = {
     "colour": _talking("colour", wanted=True),
-    "light": _talking("light", wanted=True),
+    "light": _talking("light"),
     "rig": _talking("rig"),
     "motion": _talking("motion"),
     "face-mouth": _talking("face_mouth"),
@@ -79,9 +79,9 @@ ABLATIONS: dict[str, Change] = {
         _talking()(config), learn_talking=replace(config.learn_talking, incremental=False)
     ),
 }
-"""More columns: TalkingGaussian with colours that follow the motion, and without each of its parts."""
+"""More columns: TalkingGaussian with the colour MLP, and without each of its parts."""
 
-TITLES = {"colour": "talking-gaussian + colour MLP", "light": "talking-gaussian + light"}
+TITLES = {"colour": "talking-gaussian + colour MLP"}
 
 
 @dataclass(frozen=True)

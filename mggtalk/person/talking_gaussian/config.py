@@ -50,7 +50,7 @@ class FieldConfig:
     hidden: int = 64  # width of the face's motion MLP
     mouth_hidden: int = 32  # and of the mouth's
     rig: bool = True  # off: the driven face model stays as it is, not this person's
-    light: bool = False  # colours follow expression and pose, see light.py
+    light: bool = True  # off: colours follow neither expression nor pose, as published
     motion: bool = True  # off: no learned motion, only that of eq. 9
     face_mouth: bool = True  # off: no branch of its own for the inside of the mouth (ablation "w/o face-mouth")
     colour: bool = False  # GGTalker's colour MLP: the motion changes colours and opacities as well
