@@ -27,7 +27,7 @@ from mggtalk.dsgr.trust import step
 ROWS, COLUMNS = 96, 60
 """Of the unrolled head; columns are steps of three degrees."""
 
-BIAS, HOLE = 0.25, 2.0
+BIAS, HOLE = 0.15, 2.0
 """By how much more a twin must be trusted, as what the portrait shows is true and its twin a guess, and the cost of
 nothing at all."""
 
