@@ -120,15 +120,13 @@ def load(options: argparse.Namespace, folder: Path, address: str, process: int) 
     slowest = max(checks.seconds)
     sys.stdout.write(f"checks meanwhile: {len(checks.seconds)}, median {np.median(checks.seconds):.1f} s, ")
     sys.stdout.write(f"longest {slowest:.1f} s\n")
-    for _ in range(60):
+    for _ in range(150):
         if not files_below(folder / "cache"):
             break
         time.sleep(1.0)
     left = [re.sub(r"^.*/", "", str(path)) for path in files_below(folder / "cache")]
     end = memory(process)
-    sys.stdout.write(
-        f"a minute after all left at most: {end:.0f} MB ({end - start:+.0f}), {len(left)} files {left[:5]}\n"
-    )
+    sys.stdout.write(f"150 s after all left at most: {end:.0f} MB ({end - start:+.0f}), {len(left)} files {left[:5]}\n")
 
 
 def send_videos(address: str, options: argparse.Namespace, video: Callable[[Client, int], None]) -> str:

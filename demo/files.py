@@ -12,6 +12,9 @@ from pathlib import Path
 from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder
 
+DOUBLE_SECONDS = 60.0
+"""Age from which the double of an upload counts as old: it is written to no more."""
+
 
 def keep(path: Path) -> str:
     """Copy a file into Gradio's cache, where alone it can be served from, under the checksum of its content."""
@@ -44,13 +47,13 @@ def delete(path: str | Path, until: float = math.inf) -> None:
 
 
 def old_files(age: float) -> Iterator[str]:
-    """Files of the cache that nobody has touched for so many seconds."""
-    limit = time.time() - age
-    folder = Path(get_upload_folder())
-    # An upload whose equal is there already stays in the folder itself, under a temporary name.
-    for path in (*folder.glob("*"), *folder.glob("*/*")):
+    """Files of the cache that nobody has touched for so many seconds; doubles of uploads are old after a minute."""
+    now, folder = time.time(), Path(get_upload_folder())
+    # An upload whose equal is there already stays in the folder itself, under a temporary name that nobody knows.
+    ages = [(path, min(age, DOUBLE_SECONDS)) for path in folder.glob("*")]
+    for path, least in (*ages, *((path, age) for path in folder.glob("*/*"))):
         with contextlib.suppress(OSError):
-            if path.is_file() and max(path.stat().st_ctime, path.stat().st_mtime) < limit:
+            if path.is_file() and now - max(path.stat().st_ctime, path.stat().st_mtime) > least:
                 yield str(path)
 
 
