@@ -61,14 +61,14 @@ class Lesson(NamedTuple):
         """A part of the window, rows and columns counted from its corner; the perceptual distance sees all of it."""
         left, top = self.box[:2]
         block = self.plate.shape[-1] // self.truth.shape[-1]
-        fine = (..., *(slice(block * part.start, block * part.stop) for part in (rows, columns)))
+        down, along = (slice(block * part.start, block * part.stop) for part in (rows, columns))
         part = (..., rows, columns)
         return Lesson(
             self.frame,
             box=(left + columns.start, top + rows.start, left + columns.stop, top + rows.stop),
             near=(slice(0, rows.stop - rows.start), slice(0, columns.stop - columns.start)),
             truth=self.truth[part],
-            plate=self.plate[fine],
+            plate=self.plate[..., down, along],
             weight=self.weight[part],
             face=self.face[part],
             inside=self.inside[part],
