@@ -14,6 +14,7 @@ from mggtalk.animate.animator import Animator
 from mggtalk.animate.calibrate import calibrate_coarse, calibrate_colours
 from mggtalk.animate.head import PortraitHead
 from mggtalk.animate.live import LiveAvatar
+from mggtalk.animate.live_speaker import LiveSpeaker
 from mggtalk.animate.photos import paint_photos
 from mggtalk.animate.talking_video import TalkingVideo
 from mggtalk.avatar.avatar import Avatar
@@ -38,6 +39,7 @@ from mggtalk.scene import Camera, FaceTrack, Gaussians, Motion, MotionFrame, che
 from mggtalk.speech.audio_prior import AudioPrior, Voice
 from mggtalk.speech.features import measure, record
 from mggtalk.speech.listen import Speaker, listen
+from mggtalk.speech.live import LiveSpeech, idle_motion
 from mggtalk.speech.prior_choice import choose_prior, encoder_notes
 from mggtalk.speech.speech_encoder import Ears
 
@@ -336,6 +338,27 @@ class MGGTalkPipeline(Components):
         head = self.head(avatar, size)
         animator = Animator(head, self.image_renderer, size, self.config.render)
         return LiveAvatar(animator, self.tracker, head.face_model, fps, mirror)
+
+    def live_speech(self, avatar: Avatar, size: int = 256, seed: int = 0, language: str | None = None) -> LiveSpeaker:
+        """Let an avatar say what a microphone hears: give the result its sound in pieces, and draw.
+
+        Args:
+            avatar: From :meth:`prepare`.
+            size: Side of the square pictures in pixels, even.
+            seed: The same seed gives the same head motion and blinks.
+            language: As for :meth:`listen`.
+
+        Raises:
+            OptionError: If the size is not allowed.
+        """
+        check_size(size)
+        prior, ears = self.lip_prior()
+        head = self.head(avatar, size)
+        animator = Animator(head, self.image_renderer, size, self.config.render)
+        speaker = Speaker(None if prior.untrained else prior)
+        speech = LiveSpeech(self.face_model, self.config.speech, speaker, ears, language)
+        idle = idle_motion(self.face_model, self.config.speech, seed, self.config.render.focal_ratio)
+        return LiveSpeaker(animator, speech, perform(idle, avatar, self.face_model, "relative", Style()))
 
     def splat(self, avatar: Avatar, frame: MotionFrame) -> Gaussians:
         """The dense Gaussians of one expression, head frame; ``.save_ply("head.ply")`` writes them."""

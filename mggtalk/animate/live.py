@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from mggtalk.animate.animator import Animator
+from mggtalk.animate.live_picture import LivePicture
 from mggtalk.errors import OptionError
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.fitting import FaceFit, Solver, fit_track
@@ -19,15 +19,9 @@ from mggtalk.face.tracker import FaceTracker, Follower
 from mggtalk.geometry import nearest_rotation
 from mggtalk.motion.retarget import close_lips
 from mggtalk.scene import FaceTrack, MotionFrame
-from mggtalk.sgp.compiled.predictor import Residuals
-from mggtalk.sgp.compiled.residuals import NONE
 
 CALIBRATION_FRAMES = 10
 """Frames of a relaxed face that looks ahead, from which the person before the camera is known."""
-
-NEAR = 0.5
-"""Root mean square distance of expressions, in standard deviations, up to which what the decoders said of the head at
-the one does for the other. Cf. :data:`mggtalk.animate.keyframes.BEND`; here the next key is not known yet."""
 
 STILL, FAST = 0.35, 0.02
 """Share of a new frame that a face at rest takes, and the speed (face widths a frame) at which it takes nearly all."""
@@ -41,17 +35,6 @@ class Person:
     rest: Tensor  # [K] relaxed, with closed lips
     rotation: Tensor  # [3, 3] looking ahead
     translation: Tensor  # [3]
-
-
-class _Key(NamedTuple):
-    """An expression that the decoders were asked for, and what they said of the head."""
-
-    expression: Tensor  # [K]
-    residuals: Residuals
-
-    def suits(self, expression: Tensor) -> bool:
-        """Whether another expression ``[K]`` is near enough."""
-        return float((expression - self.expression).square().mean().sqrt()) <= NEAR
 
 
 class LiveAvatar:
@@ -82,9 +65,8 @@ class LiveAvatar:
         self._solver = Solver(face_model)
         avatar = animator.avatar
         self._rest = close_lips(face_model, avatar.identity, avatar.expression)
-        self._following, self._drawing = threading.Lock(), threading.Lock()
-        self._key: _Key | None = None
-        self._own = animator.frame(MotionFrame(self._rest, avatar.rotation, avatar.translation))
+        self._following = threading.Lock()
+        self._picture = LivePicture(animator, MotionFrame(self._rest, avatar.rotation, avatar.translation))
         self._start()
 
     @property
@@ -94,15 +76,15 @@ class LiveAvatar:
 
     def reset(self) -> None:
         """Forget the person, as if no frame had been seen; the next frames calibrate anew."""
-        with self._following, self._drawing:
+        with self._following:
             self._start()
+            self._picture.reset()
 
     def _start(self) -> None:
         self._follower = Follower(self._tracker, self._fps, None)
         self._person: Person | None = None
         self._seen: list[Face] = []
         self._smooth: np.ndarray | None = None
-        self._picture = self._own
 
     def __call__(self, frame: np.ndarray) -> np.ndarray:
         """Make the picture of a camera's frame.
@@ -138,20 +120,10 @@ class LiveAvatar:
     def draw(self, motion: MotionFrame | None) -> np.ndarray:
         """Draw what :meth:`follow` found; None repeats the last picture.
 
-        Expressions near the last one that the decoders were asked for take its residuals, which cost more than all
-        the rest and change little. The mouth, whose teeth come and go, is asked about for each.
-
         Returns:
             uint8 ``[size, size, 3]``, without a mark.
         """
-        with self._drawing:
-            if motion is not None:
-                near = self._key is not None and self._key.suits(motion.expression)
-                picture, residuals = self._animator.draw(motion, self._key.residuals if self._key and near else None)
-                if residuals is not None and not near:
-                    self._key = _Key(motion.expression, residuals._replace(mouth=NONE))
-                self._picture = picture
-            return self._picture
+        return self._picture.draw(motion)
 
     def _follow(self, frame: np.ndarray) -> MotionFrame | None:
         """The frame that the avatar should show; None while that is not known."""
