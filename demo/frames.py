@@ -1,4 +1,4 @@
-"""Frames of a visitor's camera: each is sent by a request of its own, and the avatar's picture is its answer.
+"""What a visitor's camera sees or microphone hears: each piece is a request, and the avatar's picture its answer.
 
 Not a Gradio event: those pass through a queue and a stream of messages, which cost more than the picture does.
 """
@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from demo.report import public
 from demo.seat import Guest, Seat
+from mggtalk.animate.live_speaker import LiveSpeaker
 from mggtalk.errors import MediaError, MGGTalkError
 from mggtalk.media.badge import draw_badge
 
@@ -36,15 +37,22 @@ QUALITY = 85
 """Of the avatar's pictures as JPEG."""
 
 
+MOST_SAMPLES = 64_000
+"""Most samples of sound in a request, four seconds."""
+
+
 def stages(guest: Guest) -> tuple[Callable[[Any], Any], ...]:
-    """Follow a frame, draw the avatar: what is done with each frame of a guest, one after the other."""
+    """Follow a frame or the speech, draw the avatar: what is done for a guest, one after the other."""
+    live = guest.live
 
     def draw(motion: Any) -> bytes:
-        picture = _encode(draw_badge(guest.live.draw(motion)))
+        picture = _encode(draw_badge(live.draw(motion)))
         guest.record(time.monotonic(), picture)
         return picture
 
-    return lambda data: guest.live.follow(decode(data)), draw
+    if isinstance(live, LiveSpeaker):
+        return lambda _: live.follow(), draw
+    return lambda data: live.follow(decode(data)), draw
 
 
 def frame_route(seat: Seat) -> Route:
@@ -54,16 +62,18 @@ def frame_route(seat: Seat) -> Route:
         arrived = time.perf_counter()
         ticket = seat.ticket(request.headers.get("x-live-ticket", ""))
         if ticket is None:
-            return _say(403, "The camera has been stopped. Start it again.")
+            return _say(403, "This has been stopped. Start it again.")
         data = bytearray()
         async for part in request.stream():
             data += part
             if len(data) > MOST_BYTES:
-                return _say(413, f"A frame of the camera is larger than {MOST_BYTES} bytes.")
+                return _say(413, f"What was sent is larger than {MOST_BYTES} bytes.")
         try:
             guest = await run_in_threadpool(seat.sit, ticket)
             if isinstance(guest, float):
                 return _say(409, f"Somebody else is live. Your turn comes in {guest:.0f} s or sooner.")
+            if isinstance(guest.live, LiveSpeaker):  # at once: a request may be dropped, what was said may not
+                guest.live.hear(*sound_of(bytes(data), request.headers.get("x-live-first", "")))
             picture: bytes | None = await asyncio.wrap_future(guest.line.put(bytes(data)))
         except MGGTalkError as error:
             return _say(400, public(error))
@@ -95,6 +105,22 @@ def decode(data: bytes) -> np.ndarray:
         if isinstance(error, MGGTalkError):
             raise
         raise MediaError("The camera's frame is no JPEG that can be read.", "Send a JPEG.") from error
+
+
+def sound_of(data: bytes, first: str) -> tuple[np.ndarray, int]:
+    """A microphone's samples, float32 ``[n]``, and the number of the first of them.
+
+    Args:
+        data: 16 bits each, little endian.
+        first: The number in digits.
+
+    Raises:
+        MediaError: If it is no such sound.
+    """
+    if not (first.isascii() and first.isdigit() and len(first) < 12) or len(data) % 2 or len(data) > 2 * MOST_SAMPLES:
+        problem = f"The microphone's sound has {len(data)} bytes, the first is number {first[:12]!r}."
+        raise MediaError(problem, f"Send up to {MOST_SAMPLES} samples of 16 bits, and the number in digits.")
+    return np.frombuffer(data, "<i2").astype(np.float32) / 32768.0, int(first)
 
 
 def _say(status: int, words: str) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""The Live tab: the webcam's frames in, the avatar's out. One visitor at a time; frames are dropped, never queued."""
+"""The Live tab: webcam or microphone in, the avatar out. One visitor at a time; frames are dropped, never queued."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from demo.report import empty, failed
 from demo.seat import Seat, Ticket
 from demo.studio import Studio
 from mggtalk.animate.live import LiveAvatar
+from mggtalk.animate.live_speaker import LiveSpeaker
 from mggtalk.media import VideoWriter
 
 SIZE = 256
@@ -28,7 +29,10 @@ SIZE = 256
 FPS = 25.0
 """Of the camera, roughly."""
 
-AT_REST = empty("The avatar appears here. Nothing is kept of your camera.")
+CAMERA, MICROPHONE = "camera", "microphone"
+"""What may move the avatar."""
+
+AT_REST = empty("The avatar appears here. Nothing is kept of your camera or microphone.")
 
 STAGE = f"""
 <div class="live">
@@ -54,6 +58,7 @@ class Mirror:
 
     def begin(
         self,
+        source: str,
         mirrored: bool,
         agreed: bool,
         portrait: str | None,
@@ -61,22 +66,25 @@ class Mirror:
         depth: str,
         request: gr.Request,
     ) -> tuple[Any, str]:
-        """A ticket for the camera's frames, and what there is to say; no ticket without consent and a portrait."""
+        """A ticket for camera or microphone, and what there is to say; no ticket without consent and a portrait."""
         name, who = str(request.session_hash), named(portrait, face, depth)
         if not agreed:
             self._seat.leave(name)
-            return None, failed("The consent is not ticked. Tick it above the camera.")
+            return None, failed("The consent is not ticked. Tick it above Start.")
         if portrait is None:
             self._seat.leave(name)
             return None, failed("There is no portrait. Choose one on the left.")
 
-        def make() -> LiveAvatar:
-            return self._studio.engine.pipe.live(self._studio.avatar(who, request), SIZE, FPS, mirrored)
+        def make() -> LiveAvatar | LiveSpeaker:
+            pipe, avatar = self._studio.engine.pipe, self._studio.avatar(who, request)
+            return pipe.live_speech(avatar, SIZE) if source == MICROPHONE else pipe.live(avatar, SIZE, FPS, mirrored)
 
-        return {"ticket": self._seat.issue(Ticket(name, (portrait, face, depth, mirrored), make))}, ""
+        ticket = self._seat.issue(Ticket(name, (portrait, face, depth, source, mirrored), make))
+        return {"ticket": ticket, "source": source}, ""
 
     def change(
         self,
+        source: str,
         mirrored: bool,
         agreed: bool,
         portrait: str | None,
@@ -87,7 +95,7 @@ class Mirror:
         """The same for what was changed while the camera runs; nothing while it does not."""
         if not self._seat.has_ticket(str(request.session_hash)):
             return gr.skip(), gr.skip()
-        return self.begin(mirrored, agreed, portrait, face, depth, request)
+        return self.begin(source, mirrored, agreed, portrait, face, depth, request)
 
     def calibrate(self, request: gr.Request) -> None:
         """Take the next frames for the relaxed face."""
@@ -121,12 +129,20 @@ def live_tab(studio: Studio, column: Column) -> Seat:
     with gr.Row():
         with gr.Column(scale=4, min_width=280):
             gr.Markdown(
-                "3 · Start the camera, look into it and relax your face for a second; then move.", elem_classes="step"
+                "### 2 · Be the head\nCamera: look into it and relax your face for a second; then move. "
+                "Microphone: speak; the lips follow after half a second.",
+                elem_classes="step",
+            )
+            source = gr.Radio(
+                [("Camera", CAMERA), ("Microphone", MICROPHONE)],
+                value=CAMERA,
+                label="What moves the head",
+                elem_id="live-source",
             )
             consent = gr.Checkbox(label=CONSENT, container=False, elem_id="live-consent", elem_classes="consent")
             mirror = gr.Checkbox(value=True, label="Mirror", elem_id="live-mirror")
             with gr.Row():
-                start = gr.Button("Start the camera", variant="primary", elem_id="live-start")
+                start = gr.Button("Start", variant="primary", elem_id="live-start")
                 stop = gr.Button("Stop", elem_id="live-stop")
             with gr.Row():
                 again = gr.Button("Calibrate again", size="sm", elem_id="live-again")
@@ -139,9 +155,9 @@ def live_tab(studio: Studio, column: Column) -> Seat:
 
     acts = Mirror(studio, seat)
     hidden: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    inputs = [mirror, consent, *column.who]
+    inputs = [source, mirror, consent, *column.who]
     begun = start.click(acts.begin, inputs, [ticket, state], **hidden)
-    begun.then(None, ticket, None, js="(given) => window.mggtalkLive.start(given?.ticket)", **hidden)
+    begun.then(None, ticket, None, js="(given) => window.mggtalkLive.start(given?.ticket, given?.source)", **hidden)
     gr.on([part.change for part in inputs], acts.change, inputs, [ticket, state], **hidden)
     stop.click(acts.leave, None, [ticket, state], js="() => window.mggtalkLive.stop()", **hidden)
     again.click(acts.calibrate, None, None, **hidden)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from mggtalk.animate.live import LiveAvatar
+from mggtalk.animate.live_speaker import LiveSpeaker
 from mggtalk.runtime.newest import Newest
 
 MOST_SECONDS = 180.0
@@ -30,8 +31,8 @@ class Ticket(NamedTuple):
     """What a session agreed to: its frames may move this portrait."""
 
     name: str  # of the session
-    key: tuple[Any, ...]  # portrait and mirror
-    make: Callable[[], LiveAvatar]
+    key: tuple[Any, ...]  # portrait, and how it is moved
+    make: Callable[[], LiveAvatar | LiveSpeaker]
 
 
 class Guest:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from mggtalk.animate.animator import Animator
-from mggtalk.animate.live import CALIBRATION_FRAMES, NEAR
+from mggtalk.animate.live import CALIBRATION_FRAMES
+from mggtalk.animate.live_picture import NEAR
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.errors import OptionError
 from mggtalk.pipeline import MGGTalkPipeline
@@ -58,3 +60,13 @@ def test_what_is_no_frame_is_refused(pipeline: MGGTalkPipeline, avatar: Avatar) 
     for frame in (np.zeros((64, 64)), np.zeros((64, 64, 3)), np.zeros((2, 2, 3), np.uint8)):
         with pytest.raises(OptionError):
             live(frame)
+
+
+def test_a_speaker_of_whom_nothing_is_heard_waits_and_moves(pipeline: MGGTalkPipeline, avatar: Avatar) -> None:
+    live = pipeline.live_speech(avatar, 128, seed=2)
+    first = live.follow()
+    assert torch.allclose(first.rotation, avatar.rotation, atol=1e-5)
+    live.hear(np.zeros(16000, np.float32), 10 * 16000)
+    later = live.follow()
+    assert not torch.allclose(later.rotation, first.rotation, atol=1e-3), "the head is alive"
+    assert live.draw(later).shape == (128, 128, 3)

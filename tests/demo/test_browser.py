@@ -231,7 +231,7 @@ def test_the_camera_moves_the_avatar_and_the_second_visitor_waits(visit, files):
     second.click("#live-record")
     second.wait_for_selector("#live-film video")
     second.locator("#live-consent input").uncheck()
-    second.wait_for_selector(say.format("camera has been stopped"))
+    second.wait_for_selector(say.format("has been stopped"))
     until(lambda: not any("newest" in thread.name for thread in threading.enumerate()), "nobody is live any more")
 
 

@@ -11,12 +11,14 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from demo.frames import MOST_BYTES, MOST_SIDE, PATH, frame_route, stages
+from demo.frames import MOST_BYTES, MOST_SIDE, PATH, decode, frame_route, stages
 from demo.seat import Seat, Ticket
 from mggtalk.animate.live import CALIBRATION_FRAMES
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.errors import OptionError
+from mggtalk.media.sound import load_sound
 from mggtalk.pipeline import MGGTalkPipeline
+from tests.demo.conftest import EXAMPLES
 
 
 @pytest.fixture
@@ -81,3 +83,19 @@ def test_a_portrait_that_cannot_be_used_is_told(seat: Seat, client: TestClient) 
     ticket = {"x-live-ticket": seat.issue(Ticket("a", (), refuse))}  # type: ignore[arg-type]
     answer = client.post(PATH, content=b"", headers=ticket)
     assert answer.status_code == 400 and answer.json() == {"words": "There is no portrait. Upload one."}
+
+
+def test_a_microphone_moves_the_lips(pipeline: MGGTalkPipeline, avatar: Avatar, seat: Seat, client: TestClient) -> None:
+    ticket = {"x-live-ticket": seat.issue(Ticket("a", (), lambda: pipeline.live_speech(avatar, 128)))}
+    sound = load_sound(EXAMPLES / "hello.flac").samples[: 2 * 16000]
+    pieces = [(32767 * sound[first : first + 3200]).astype("<i2").tobytes() for first in range(0, len(sound), 3200)]
+    pictures = []
+    for number, piece in enumerate(pieces):
+        answer = client.post(PATH, content=piece, headers={**ticket, "x-live-first": str(3200 * number)})
+        assert answer.status_code == 200
+        pictures.append(decode(answer.content).astype(int))
+    assert max(np.abs(picture - pictures[0]).mean() for picture in pictures) > 0.5
+    for first, data in (("", b""), ("-1", b""), ("99999999999", b""), ("0", b"odd"), ("one", bytes(2))):
+        told = client.post(PATH, content=data, headers={**ticket, "x-live-first": first})
+        assert told.status_code == 400 and "sound" in told.json()["words"]
+    seat.leave("a")
