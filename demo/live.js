@@ -2,7 +2,7 @@
 // its own, shows the answers.
 // Runs once, when the component is there; `element` is its root. The page's buttons call window.mggtalkLive.
 
-const LONGEST = 480; // side of what is sent, pixels
+const LONGEST = 384; // side of what is sent, pixels
 const QUALITY = 0.8; // of it as JPEG
 const MOST_IN_FLIGHT = 5;
 const AGAIN = 1500; // milliseconds until the seat is asked for again
@@ -40,6 +40,7 @@ class Run {
     this.resumes = 0; // time before which nothing is sent
     this.delays = [];
     this.told = 0;
+    this.fresh = false; // whether something has come since the last was sent
     this.over = false;
   }
 
@@ -64,9 +65,16 @@ class Run {
     this.wake(() => {
       if (this.over) return;
       if (!element.isConnected || !element.offsetParent) return press("#live-stop"); // another tab is shown
-      if (this.inFlight < this.room && performance.now() >= this.resumes && this.ready()) this.send();
+      this.fresh = true;
+      this.sendIfReady();
       this.next();
     });
+  }
+
+  sendIfReady() {
+    if (this.over || !this.fresh || this.inFlight >= this.room || performance.now() < this.resumes || !this.ready()) return;
+    this.fresh = false;
+    this.send();
   }
 
   async send() {
@@ -85,6 +93,7 @@ class Run {
       this.wait("The server does not answer. Trying again.");
     } finally {
       this.inFlight -= 1;
+      this.sendIfReady(); // what came meanwhile, at once
     }
   }
 

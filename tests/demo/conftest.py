@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import zipfile
 from pathlib import Path
 
@@ -33,7 +34,10 @@ def cache(tmp_path_factory):
 def page(pipeline, cache):
     """The page, served on a port of its own."""
     page = build(pipeline)
-    page.launch(prevent_thread_lock=True, quiet=True, **serving(page))
+    with socket.socket() as free:  # two workers that try the same ports at once would be in each other's way
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    page.launch(prevent_thread_lock=True, quiet=True, server_port=port, **serving(page))
     yield page
     with contextlib.suppress(OSError):
         page.close()
