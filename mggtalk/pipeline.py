@@ -336,7 +336,7 @@ class MGGTalkPipeline(Components):
         """
         check_size(size)
         head = self.head(avatar, size)
-        animator = Animator(head, self.image_renderer, size, self.config.render)
+        animator = Animator(head, self.image_renderer, size, self.config.render, most_oversampling=1)
         return LiveAvatar(animator, self.tracker, head.face_model, fps, mirror)
 
     def live_speech(self, avatar: Avatar, size: int = 256, seed: int = 0, language: str | None = None) -> LiveSpeaker:
@@ -354,7 +354,7 @@ class MGGTalkPipeline(Components):
         check_size(size)
         prior, ears = self.lip_prior()
         head = self.head(avatar, size)
-        animator = Animator(head, self.image_renderer, size, self.config.render)
+        animator = Animator(head, self.image_renderer, size, self.config.render, most_oversampling=1)
         speaker = Speaker(None if prior.untrained else prior)
         speech = LiveSpeech(self.face_model, self.config.speech, speaker, ears, language)
         idle = idle_motion(self.face_model, self.config.speech, seed, self.config.render.focal_ratio)

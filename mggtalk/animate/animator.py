@@ -43,6 +43,8 @@ class Animator:
         config: The camera, and how a GPU draws.
         field_of_view: Of the camera that sees the head, degrees; None for that of the portrait's camera. The camera's
             distance follows (dolly zoom), so that the head keeps its size and only its perspective changes.
+        most_oversampling: How many times finer than the frame the composition may be. 1 costs 15 of 50 ms less at
+            256 px, and fine hair flickers a little.
 
     Raises:
         OptionError: If the field of view is out of range.
@@ -55,6 +57,7 @@ class Animator:
         size: int,
         config: RenderConfig,
         field_of_view: float | None = None,
+        most_oversampling: int = 8,
     ) -> None:
         self.config = config
         self.focal_ratio = config.focal_ratio
@@ -64,7 +67,7 @@ class Animator:
         self.avatar = avatar = head.avatar
         self.image_renderer = image_renderer
         self.size = size
-        self.oversampling = max(1, avatar.plates.background.shape[-1] // size)
+        self.oversampling = min(max(1, avatar.plates.background.shape[-1] // size), most_oversampling)
         self.fine = self.oversampling * size  # side on which the layers are composed
         self.plates = resize_plates(avatar.plates, self.fine)
         self.coverage: Coverage | None = None

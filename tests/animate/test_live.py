@@ -45,12 +45,13 @@ def test_decoders_are_asked_only_when_the_expression_has_changed(
     pipeline: MGGTalkPipeline, avatar: Avatar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live, asked = pipeline.live(avatar, 128), []
+    whole = Animator(pipeline.head(avatar, 128), pipeline.image_renderer, 128, pipeline.config.render, None, 1)
     draw = Animator.draw
     monkeypatch.setattr(Animator, "draw", lambda self, *given: asked.append(given[1] is None) or draw(self, *given))
     for change in (0.0, 0.5 * NEAR, 2 * NEAR, 2 * NEAR):
         frame = avatar.source._replace(expression=avatar.expression + change)
         picture = live.draw(frame)
-        wanted = pipeline.animator(avatar, 128).frame(frame)
+        wanted = whole.frame(frame)
         assert np.abs(picture.astype(int) - wanted).mean() < 0.5
     assert asked == [True, True, False, True, True, True, False, True], "every second one is the comparison's"
 
