@@ -17,7 +17,6 @@ from mggtalk.scene import Motion
 from mggtalk.speech.features import RATE, record
 from mggtalk.speech.hearing import understand
 from mggtalk.speech.listen import NOBODY, Speaker, lips, listen
-from mggtalk.speech.speech_encoder import Ears
 
 KEPT_SECONDS = 4.0
 """Of the sound that is understood each time: what was said before helps to understand what comes."""
@@ -50,8 +49,7 @@ class LiveSpeech:
     Args:
         face_model: Takes blendshape weights to expression coefficients.
         config: Frame rate and strength of the mouth.
-        speaker: As for :func:`mggtalk.speech.listen.listen`, its prior is trained.
-        ears: Of the prior, if it has a speech encoder.
+        speaker: As for :func:`mggtalk.speech.listen.listen`, its prior is trained and hears phones.
         language: As for :func:`mggtalk.speech.listen.listen`.
     """
 
@@ -60,11 +58,10 @@ class LiveSpeech:
         face_model: FaceModel,
         config: SpeechConfig,
         speaker: Speaker = NOBODY,
-        ears: Ears | None = None,
         language: str | None = None,
     ) -> None:
         self._face_model, self._config, self._speaker = face_model, config, speaker
-        self._ears, self._language = ears, language
+        self._language = language
         self._lock = threading.Lock()
         self._kept = np.zeros(round(KEPT_SECONDS * RATE), np.float32)  # the last samples
         self._end = 0  # samples heard so far
@@ -128,7 +125,7 @@ class LiveSpeech:
         heard = min(end, len(kept))
         sound = np.concatenate([self._reference, kept[len(kept) - heard :]])  # [n]
         with torch.inference_mode():
-            speech = understand(record(Sound(sound, RATE), self._ears), self._language)
+            speech = understand(record(Sound(sound, RATE)), self._language)
             moment = (len(sound) / RATE - AHEAD_SECONDS) * self._config.fps  # frames
             low = max(math.floor(moment), 0)
             frames = max(1, round(speech.seconds * self._config.fps))
