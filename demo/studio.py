@@ -96,9 +96,10 @@ class Studio:
         give_back()
 
     def avatar(self, portrait: Portrait, request: gr.Request) -> Avatar:
-        """The visitor's avatar of a portrait."""
+        """The visitor's avatar of a portrait, which is the visitor's from now on: an API has no check before."""
         self.engine.ready()
         visitor: Visitor = self.visitors.of(request)
+        self.visitors.own(visitor, portrait.path)
         return find_avatar(self.engine, self.visitors, visitor, portrait, no_progress)
 
     def check(self, path: str | None, request: gr.Request, face: int | None = None) -> tuple[PortraitCheck, Framed]:
