@@ -23,6 +23,8 @@ from demo.seat import Guest, Seat
 from mggtalk.animate.live_speaker import LiveSpeaker
 from mggtalk.errors import MediaError, MGGTalkError
 from mggtalk.media.badge import draw_badge
+from mggtalk.speech.features import RATE
+from mggtalk.speech.live import KEPT_SECONDS
 
 PATH = "/live/frame.jpg"
 """Where frames are sent, below the page's address."""
@@ -37,8 +39,8 @@ QUALITY = 85
 """Of the avatar's pictures as JPEG."""
 
 
-MOST_SAMPLES = 64_000
-"""Most samples of sound in a request, four seconds."""
+MOST_SAMPLES = round(KEPT_SECONDS * RATE)
+"""Most samples of sound in a request."""
 
 
 def stages(guest: Guest) -> tuple[Callable[[Any], Any], ...]:

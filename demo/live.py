@@ -82,20 +82,11 @@ class Mirror:
         ticket = self._seat.issue(Ticket(name, (portrait, face, depth, source, mirrored), make))
         return {"ticket": ticket, "source": source}, ""
 
-    def change(
-        self,
-        source: str,
-        mirrored: bool,
-        agreed: bool,
-        portrait: str | None,
-        face: int | None,
-        depth: str,
-        request: gr.Request,
-    ) -> tuple[Any, Any]:
+    def change(self, request: gr.Request, *values: Any) -> tuple[Any, Any]:
         """The same for what was changed while the camera runs; nothing while it does not."""
         if not self._seat.has_ticket(str(request.session_hash)):
             return gr.skip(), gr.skip()
-        return self.begin(source, mirrored, agreed, portrait, face, depth, request)
+        return self.begin(*values, request=request)
 
     def calibrate(self, request: gr.Request) -> None:
         """Take the next frames for the relaxed face."""

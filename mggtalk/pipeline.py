@@ -336,8 +336,7 @@ class MGGTalkPipeline(Components):
         """
         check_size(size)
         head = self.head(avatar, size)
-        animator = Animator(head, self.image_renderer, size, self.config.render, most_oversampling=1)
-        return LiveAvatar(animator, self.tracker, head.face_model, fps, mirror)
+        return LiveAvatar(self._live_animator(head, size), self.tracker, head.face_model, fps, mirror)
 
     def live_speech(self, avatar: Avatar, size: int = 256, seed: int = 0, language: str | None = None) -> LiveSpeaker:
         """Let an avatar say what a microphone hears: give the result its sound in pieces, and draw.
@@ -354,12 +353,15 @@ class MGGTalkPipeline(Components):
             OptionError: If the size is not allowed.
         """
         check_size(size)
-        head = self.head(avatar, size)
-        animator = Animator(head, self.image_renderer, size, self.config.render, most_oversampling=1)
+        animator = self._live_animator(self.head(avatar, size), size)
         speaker = Speaker(None if self.audio_prior.untrained else self.audio_prior)
         speech = LiveSpeech(self.face_model, self.config.speech, speaker, language)
         idle = idle_motion(self.face_model, self.config.speech, seed, self.config.render.focal_ratio)
         return LiveSpeaker(animator, speech, perform(idle, avatar, self.face_model, "relative", Style()))
+
+    def _live_animator(self, head: PortraitHead, size: int) -> Animator:
+        """An animator that composes no finer than its frames, as speed counts more."""
+        return Animator(head, self.image_renderer, size, self.config.render, most_oversampling=1)
 
     def splat(self, avatar: Avatar, frame: MotionFrame) -> Gaussians:
         """The dense Gaussians of one expression, head frame; ``.save_ply("head.ply")`` writes them."""

@@ -30,10 +30,18 @@ class LiveSpeaker:
     def __init__(self, animator: Animator, speech: LiveSpeech, idle: Motion) -> None:
         self._speech, self._idle = speech, idle
         self._picture = LivePicture(animator, idle[0])
+        self._origin: int | None = None  # number of the first sample that was heard
 
     def hear(self, samples: np.ndarray, first: int) -> None:
-        """Take a piece of the sound; see :meth:`mggtalk.speech.live.LiveSpeech.hear`."""
-        self._speech.hear(samples, first)
+        """Take a piece of the sound; see :meth:`mggtalk.speech.live.LiveSpeech.hear`.
+
+        The microphone may have been on before: its numbers count from the first piece that comes, and a piece from
+        before that is not needed.
+        """
+        if self._origin is None:
+            self._origin = first
+        if first >= self._origin:
+            self._speech.hear(samples, first - self._origin)
 
     def follow(self) -> MotionFrame:
         """Find what the avatar should show for what has been heard."""

@@ -62,7 +62,7 @@ class LiveSpeech:
     ) -> None:
         self._face_model, self._config, self._speaker = face_model, config, speaker
         self._language = language
-        self._lock = threading.Lock()
+        self._lock, self._understanding = threading.Lock(), threading.Lock()
         self._kept = np.zeros(round(KEPT_SECONDS * RATE), np.float32)  # the last samples
         self._end = 0  # samples heard so far
         self._reference = np.zeros(0, np.float32)
@@ -104,14 +104,15 @@ class LiveSpeech:
 
     def expression(self) -> Tensor:
         """The lips :data:`AHEAD_SECONDS` behind the newest sound: ``[K]`` relative to rest."""
-        with self._lock:
-            kept, end = self._kept, self._end
-        if end - self._understood >= EVERY_SECONDS * RATE:
-            self._understand(kept.copy(), end)
-        place = (end / RATE - AHEAD_SECONDS - self._first) * self._config.fps
-        low = min(max(math.floor(place), 0), len(self._lips) - 1)
-        high, share = min(low + 1, len(self._lips) - 1), min(max(place - low, 0.0), 1.0)
-        return torch.lerp(self._lips[low], self._lips[high], share)
+        with self._understanding:
+            with self._lock:
+                kept, end = self._kept.copy(), self._end
+            if end - self._understood >= EVERY_SECONDS * RATE:
+                self._understand(kept, end)
+            place = (end / RATE - AHEAD_SECONDS - self._first) * self._config.fps
+            low = min(max(math.floor(place), 0), len(self._lips) - 1)
+            high, share = min(low + 1, len(self._lips) - 1), min(max(place - low, 0.0), 1.0)
+            return torch.lerp(self._lips[low], self._lips[high], share)
 
     def _understand(self, kept: np.ndarray, end: int) -> None:
         """Find the lips of the moments that are asked for next."""

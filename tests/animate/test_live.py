@@ -71,3 +71,11 @@ def test_a_speaker_of_whom_nothing_is_heard_waits_and_moves(pipeline: MGGTalkPip
     later = live.follow()
     assert not torch.allclose(later.rotation, first.rotation, atol=1e-3), "the head is alive"
     assert live.draw(later).shape == (128, 128, 3)
+
+
+def test_a_microphone_may_have_been_on_before(pipeline: MGGTalkPipeline, avatar: Avatar) -> None:
+    live, on = pipeline.live_speech(avatar, 128), 300 * 16000
+    live.hear(np.zeros(1600, np.float32), on + 1600)
+    live.hear(np.zeros(1600, np.float32), on)  # late, and from before what was heard first
+    live.hear(np.zeros(1600, np.float32), on + 3200)
+    assert live.draw(live.follow()).shape == (128, 128, 3)
