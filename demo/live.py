@@ -86,7 +86,8 @@ class Mirror:
         """The same for what was changed while the camera runs; nothing while it does not."""
         if not self._seat.has_ticket(str(request.session_hash)):
             return gr.skip(), gr.skip()
-        return self.begin(*values, request=request)
+        given: tuple[Any, ...] = (*values, request)
+        return self.begin(*given)
 
     def calibrate(self, request: gr.Request) -> None:
         """Take the next frames for the relaxed face."""
