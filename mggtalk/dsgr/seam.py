@@ -105,7 +105,7 @@ class Seam(NamedTuple):
         out = fade * _at_rows(self.shift[:, None], row)[:, 0]
         out = out - BEHIND * (1.0 - step(behind, 0.0, BLEND))
         angle = unroll(twins, self.axis, self.far)[0] - fade * _at_rows(self.gap[:, None], row)[:, 0]
-        radius = (twins[:, ::2] - torch.tensor((0.0, self.axis))).norm(dim=-1) + out  # [N] from the axis
+        radius = _radius(twins, self.axis) + out  # [N]
         x, z = self.far * radius * angle.sin(), radius * angle.cos() + self.axis
         return torch.stack([x, twins[:, 1], z], dim=-1), fade[:, None] * _at_rows(self.light, row)
 
@@ -113,6 +113,11 @@ class Seam(NamedTuple):
 def unroll(points: Tensor, axis: float, far: float) -> tuple[Tensor, Tensor]:
     """Angle from the middle of the face to the far side ``[N]`` (radians), and height ``[N]``, of points ``[N, 3]``."""
     return torch.atan2(far * points[:, 0], points[:, 2] - axis), points[:, 1]
+
+
+def _radius(points: Tensor, axis: float) -> Tensor:
+    """Distance ``[N]`` of points ``[N, 3]`` from the axis, decimetres."""
+    return (points[:, ::2] - torch.tensor((0.0, axis))).norm(dim=-1)
 
 
 def find_seam(own: Half, twins: Half, axis: float, far: float) -> Seam:
@@ -191,7 +196,7 @@ def _average(half: Half, axis: float, far: float, bottom: float, height: float) 
     row = ((level - bottom) / height).long().clamp(0, ROWS - 1)
     column = (angle * (COLUMNS / math.pi)).floor().long()  # [N]
     cell = (row * COLUMNS + column)[(angle >= 0) & (column < COLUMNS)]
-    radius = (half.points[:, ::2] - torch.tensor((0.0, axis))).norm(dim=-1)
+    radius = _radius(half.points, axis)  # [N]
     values = torch.cat([half.trust[:, None], radius[:, None], half.whole[:, None].float(), half.colour], dim=-1)
     values = F.pad(values, (1, 0), value=1.0)[(angle >= 0) & (column < COLUMNS)]  # [n, 7]
     grid = torch.zeros(ROWS * COLUMNS, 7).index_add(0, cell, values).T.view(1, 7, ROWS, COLUMNS)
