@@ -115,7 +115,7 @@ def make_living(
         avatar = studio.avatar(portrait, request)
         performance: Performance | None = None
         if spoken is not None:
-            performance = from_speech(pipe, spoken)
+            performance = from_speech(pipe, spoken, voice=avatar.voice)
         elif moved is not None:
             performance = from_motion_file(pipe, moved)
         motion = None if performance is None else retarget(performance.motion, avatar, "relative", pipe.face_model)

@@ -196,7 +196,7 @@ def _talk(common: Order, asked: Talk) -> Order:
         given(asked.speech, "recording", "Upload one, or record your voice.")
         check_files(None, asked.speech, asked.donor)
 
-    def perform(pipe: MGGTalkPipeline, _: Avatar, on_progress: Progress) -> Performance:
+    def perform(pipe: MGGTalkPipeline, avatar: Avatar, on_progress: Progress) -> Performance:
         manner = replace(
             pipe.config.speech,
             mouth=mouth,
@@ -205,7 +205,8 @@ def _talk(common: Order, asked: Talk) -> Order:
             blinks_per_minute=blinks,
         )
         poses = None if asked.donor is None else read_motion(pipe, asked.donor)
-        said = from_speech(pipe, str(asked.speech), number, LANGUAGES[asked.language], on_progress, manner)
+        language = LANGUAGES[asked.language]
+        said = from_speech(pipe, str(asked.speech), number, language, on_progress, manner, avatar.voice)
         return said if poses is None else said._replace(motion=with_head_of(said.motion, poses))
 
     whole = check_whole(common, asked.whole)
@@ -265,7 +266,7 @@ def _free_view(common: Order, asked: FreeView) -> Order:
         elif asked.motion is not None:
             performance = _short(from_motion_file(pipe, asked.motion))
         elif asked.speech is not None:
-            performance = from_speech(pipe, asked.speech, on_progress=on_progress)
+            performance = from_speech(pipe, asked.speech, on_progress=on_progress, voice=avatar.voice)
         return around(pipe, avatar, (low, high), performance, PATHS[path])
 
     around_it = {"pose": "absolute", "yaws": VIEWS[view], "fov": fov, "viewer": True}

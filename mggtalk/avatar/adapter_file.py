@@ -25,6 +25,8 @@ from mggtalk.media.files import PathLike, check_readable, check_writable
 from mggtalk.media.provenance import mark_text
 from mggtalk.media.stills import BROKEN
 from mggtalk.runtime.files import whole_file
+from mggtalk.speech.audio_prior import Voice
+from mggtalk.speech.voice_file import ENCODER, OwnVoice
 
 FORMAT = "mggtalk-adapter-1"
 
@@ -32,6 +34,9 @@ SUFFIX = ".safetensors"
 
 MOST_MEGABYTES = 5.0
 """Size of a file, at most, in 10^6 bytes."""
+
+VOICE = "voice."
+"""Before the names of a voice's tensors."""
 
 PICTURES = ("portrait", "background")
 """Pictures in a file, PNG or JPEG: the frame that the avatar is made of, and what stands behind the person."""
@@ -63,6 +68,7 @@ class AdapterFile(NamedTuple):
     portrait: np.ndarray  # uint8 [S, S, 3]
     background: np.ndarray | None  # uint8 [S, S, 3], where the clip told what stands behind the person
     facts: Facts
+    voice: OwnVoice | None = None  # how the person moves the lips, where the clip has speech
 
 
 class Package(NamedTuple):
@@ -74,6 +80,7 @@ class Package(NamedTuple):
     portrait: np.ndarray  # uint8 [S, S, 3]
     background: np.ndarray | None
     facts: Facts
+    voice: OwnVoice | None = None
 
 
 def write_package(path: PathLike, package: Package, most: float) -> Path:
@@ -93,7 +100,10 @@ def write_package(path: PathLike, package: Package, most: float) -> Path:
     tensors = {**package.tensors, "portrait": _encode(package.portrait, "PNG")}
     if package.background is not None:
         tensors["background"] = _encode(package.background, "JPEG", quality=92)
+    if package.voice is not None:
+        tensors |= {VOICE + name: value.contiguous() for name, value in package.voice.voice._asdict().items()}
     own = {"format": package.format, "facts": json.dumps(package.facts._asdict()), "made": mark_text()}
+    own |= {} if package.voice is None else {ENCODER: package.voice.encoder}
     with whole_file(target) as partial:
         save_file(tensors, str(partial), metadata={**package.metadata, **own})
         megabytes = partial.stat().st_size / 1e6
@@ -124,14 +134,17 @@ def read_package(path: PathLike, formats: Collection[str], most: float) -> Packa
     if "portrait" not in pictures:
         raise MediaError(f"{str(file)!r} has no portrait.", AGAIN)
     facts = _facts(file, metadata.get("facts", ""))
-    return Package(metadata["format"], tensors, metadata, pictures["portrait"], pictures.get("background"), facts)
+    voice = _voice(file, tensors, metadata.get(ENCODER, ""))
+    return Package(
+        metadata["format"], tensors, metadata, pictures["portrait"], pictures.get("background"), facts, voice
+    )
 
 
 def write_adapter(path: PathLike, content: AdapterFile) -> Path:
     """Write a file of blendshapes. See :func:`write_package`."""
     assert isinstance(content.adapter, Adapter)
     tensors = {name: _store(name, value) for name, value in content.adapter.tensors().items()}
-    package = Package(FORMAT, tensors, {}, content.portrait, content.background, content.facts)
+    package = Package(FORMAT, tensors, {}, *content[1:])
     return write_package(path, package, MOST_MEGABYTES)
 
 
@@ -154,7 +167,7 @@ def check_adapter(
     adapter = _adapter(file, package.tensors)
     for wrong in _misfits(adapter, map_side, vertices, sheet):
         raise MediaError(f"{str(file)!r} does not fit: {wrong}.", AGAIN)
-    return AdapterFile(adapter, package.portrait, package.background, package.facts)
+    return AdapterFile(adapter, *package[3:])
 
 
 def read_adapter(path: PathLike, map_side: int, vertices: int, sheet: tuple[int, int]) -> AdapterFile:
@@ -216,6 +229,18 @@ def _region_misfits(region: Region, side: int, vertices: int, sheet: tuple[int, 
         if not (0 <= first_row < end_row <= side and 0 <= first_column < end_column <= side):
             wrong.append(f"its bounds are {region.bounds.tolist()}")
     return wrong
+
+
+def _voice(file: Path, tensors: dict[str, Tensor], encoder: str) -> OwnVoice | None:
+    """Take the voice out of a file's tensors, if there is one."""
+    parts = {name: tensors.pop(VOICE + name).float() for name in Voice._fields if VOICE + name in tensors}
+    if not parts:
+        return None
+    size = len(parts.get("offset", ()))
+    fine = {name: tuple(value.shape) for name, value in parts.items()} == {"mix": (size, size), "offset": (size,)}
+    if not fine or not all(bool(value.isfinite().all()) for value in parts.values()):
+        raise MediaError(f"{str(file)!r} has a voice that is none.", AGAIN)
+    return OwnVoice(Voice(**parts), encoder)
 
 
 def _facts(file: Path, text: str) -> Facts:

@@ -21,6 +21,7 @@ from mggtalk.errors import MediaError
 from mggtalk.face.face_model import FaceModel
 from mggtalk.inpaint.plates import Plates
 from mggtalk.scene import Gaussians, MotionFrame
+from mggtalk.speech.audio_prior import Voice
 
 GROUPS: dict[str, type] = {
     "neighbours": Neighbours,
@@ -72,6 +73,7 @@ class Avatar:
     photos: PhotoLayers | None = None  # what further photos of this person show
     portrait: Tensor | None = None  # [S, S, 3] uint8, the square that it was made of
     consent: str | None = None  # who agreed, in the words of whoever made it
+    voice: Voice | None = None  # how this person moves the lips, where an adapter says so; files of avatars lack it
 
     @property
     def source(self) -> MotionFrame:
@@ -138,6 +140,8 @@ class Avatar:
         tensors: dict[str, Tensor] = {}
         for entry in fields(self):
             value = getattr(self, entry.name)
+            if entry.name == "voice":
+                continue  # it belongs to one audio prior, which the adapter's file names
             if isinstance(value, Tensor) and (portrait or entry.name != "portrait"):
                 tensors[entry.name] = value
             elif entry.name == "adapter" and value is not None:

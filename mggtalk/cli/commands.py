@@ -41,6 +41,7 @@ from mggtalk.runtime.files import whole_file
 from mggtalk.runtime.progress import Progress
 from mggtalk.runtime.quiet import quiet_stderr
 from mggtalk.scene import Gaussians
+from mggtalk.speech.audio_prior import Voice
 from mggtalk.speech.voice_file import load_voice
 
 
@@ -59,7 +60,7 @@ def reenact(options: argparse.Namespace, on_progress: Progress) -> list[str]:
 
         return animate_whole(load_pipeline(options), options, on_progress, drive)
     pipe, avatar = open_portrait(options, on_progress)
-    performance = drive(pipe, options, on_progress)
+    performance = drive(pipe, options, on_progress, avatar.voice)
     return write_video(pipe, avatar, performance, options.pose, options, on_progress)
 
 
@@ -70,14 +71,16 @@ def talk(options: argparse.Namespace, on_progress: Progress) -> list[str]:
 
         return animate_whole(load_pipeline(options), options, on_progress, speak)
     pipe, avatar = open_portrait(options, on_progress)
-    return write_video(pipe, avatar, speak(pipe, options, on_progress), "relative", options, on_progress)
+    performance = speak(pipe, options, on_progress, avatar.voice)
+    return write_video(pipe, avatar, performance, "relative", options, on_progress)
 
 
 def orbit(options: argparse.Namespace, on_progress: Progress) -> list[str]:
     """Show a portrait from a moving viewpoint, still or driven. Like :func:`reenact`."""
     pipe, avatar = open_portrait(options, on_progress)
     driven = any((options.driving, options.audio, options.motion))
-    performance = around(pipe, avatar, options.yaw, drive(pipe, options, on_progress) if driven else None)
+    performance = drive(pipe, options, on_progress, avatar.voice) if driven else None
+    performance = around(pipe, avatar, options.yaw, performance)
     lines = write_video(pipe, avatar, performance, "absolute", options, on_progress, options.fov)
     if options.ply is not None:
         save_ply(pipe.splat(avatar, performance.motion[0]), Path(options.ply))
@@ -99,7 +102,7 @@ def export(options: argparse.Namespace, on_progress: Progress) -> list[str]:
 
     pipe, avatar = open_portrait(options, on_progress)
     driven = any((options.driving, options.audio, options.motion))
-    performance = drive(pipe, options, on_progress) if driven else None
+    performance = drive(pipe, options, on_progress, avatar.voice) if driven else None
     avatar = avatar if options.consent is None else avatar.with_(consent=options.consent)
     return [*as_notes(avatar.notes), *export_head(pipe, avatar, performance, options.out, on_progress)]
 
@@ -270,19 +273,23 @@ def open_portrait(options: argparse.Namespace, on_progress: Progress) -> tuple[M
     return pipe, pipe.prepare(options.portrait, options.crop, options.face, on_progress, options.depth, options.points)
 
 
-def drive(pipe: MGGTalkPipeline, options: argparse.Namespace, on_progress: Progress) -> Performance:
-    """The performance that the options name: a video, a recording or a motion file."""
+def drive(
+    pipe: MGGTalkPipeline, options: argparse.Namespace, on_progress: Progress, own: Voice | None = None
+) -> Performance:
+    """The performance that the options name: a video, a recording in a person's own voice, or a motion file."""
     if options.driving is not None:
         return from_video(pipe, options.driving, options.driver_face, on_progress)
     if options.motion is not None:
         return from_motion_file(pipe, options.motion)
     manner = replace(pipe.config.speech, energy=options.energy)
-    return from_speech(pipe, options.audio, options.seed, options.language, on_progress, manner)
+    return from_speech(pipe, options.audio, options.seed, options.language, on_progress, manner, own)
 
 
-def speak(pipe: MGGTalkPipeline, options: argparse.Namespace, on_progress: Progress) -> Performance:
-    """The performance of ``talk``."""
-    voice = None if options.voice is None else load_voice(options.voice, pipe.lip_prior()[0].config)
+def speak(
+    pipe: MGGTalkPipeline, options: argparse.Namespace, on_progress: Progress, own: Voice | None = None
+) -> Performance:
+    """The performance of ``talk``, in a person's own voice where no other is named."""
+    voice = own if options.voice is None else load_voice(options.voice, pipe.lip_prior()[0].config)
     manner = replace(pipe.config.speech, energy=options.energy)
     performance = from_speech(pipe, options.audio, options.seed, options.language, on_progress, manner, voice)
     if options.motion is None:

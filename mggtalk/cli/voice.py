@@ -6,21 +6,16 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from mggtalk.errors import OptionError, WeightsMissingError
+from mggtalk.errors import WeightsMissingError
 from mggtalk.face.face_model import FaceModel
 from mggtalk.media.clips import Clip
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.runtime.progress import Progress
 from mggtalk.speech.audio_prior import AudioPrior, Voice
-from mggtalk.speech.speech_encoder import Ears
 from mggtalk.speech.voice_file import save_voice
-from mggtalk.training.speech.clips import SpeechClip, hear, read_clip
-from mggtalk.training.speech.config import SyncConfig
+from mggtalk.training.speech.clips import SpeechClip, read_clip
 from mggtalk.training.speech.scores import LipScore, predict_lips, score
-from mggtalk.training.speech.speaker import LEAST_SECONDS, fit_voice
-from mggtalk.training.speech.sync import best_lag, lip_gaps
+from mggtalk.training.speech.speaker import LEAST_SECONDS, fit_voice, in_time
 
 LEARNED = 0.7
 """Share of the clip that a voice is learned from while the rest judges it."""
@@ -58,31 +53,6 @@ def learn_voice(pipe: MGGTalkPipeline, options: argparse.Namespace, on_progress:
     save_voice(fit_voice(prior, clip, face_model), options.out, prior.config)
     on_progress("voice", 3, 3)
     return [f"note: sound late by {clip.lag:+.0f} frames, corrected", *lines, options.out]
-
-
-def in_time(
-    clip: SpeechClip,
-    prior: AudioPrior,
-    face_model: FaceModel,
-    ears: Ears | None = None,
-    config: SyncConfig | None = None,
-) -> SpeechClip:
-    """A clip, heard at the offset between sound and picture at which the prior foretells its lips best.
-
-    Raises:
-        OptionError: If lips and sound do not go together at any.
-    """
-    config = config or SyncConfig()
-    heard = hear(replace(clip, lag=0.0), (), face_model, ears)
-    truth = lip_gaps(face_model, clip.identity, clip.expression)
-    foretold = lip_gaps(face_model, clip.identity, predict_lips(heard, prior)[0])
-    place = np.arange(len(truth))
-    lags = range(-config.most, config.most + 1)
-    sync = best_lag(truth, {lag: np.interp(place + lag, place, foretold) for lag in lags})
-    if truth.std() < config.motion or not sync.good(config):
-        found = f"correlation {sync.correlation:.2f} at {sync.lag:+d} frames, lips move by {truth.std():.1f} mm"
-        raise OptionError(f"Lips and sound of {clip.name!r} do not go together ({found}).", "Give another clip.")
-    return hear(replace(clip, lag=float(sync.lag)), (), face_model, ears)
 
 
 def judged(clip: SpeechClip, prior: AudioPrior, face_model: FaceModel) -> list[str]:

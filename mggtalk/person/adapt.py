@@ -31,6 +31,7 @@ from mggtalk.person.talking_gaussian.field import TalkingGaussian
 from mggtalk.person.talking_gaussian.field_file import round_field, write_field
 from mggtalk.person.talking_gaussian.learn import Learner as FieldLearner
 from mggtalk.person.talking_gaussian.start import fresh_field
+from mggtalk.person.voice import Learned, learn_voice
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.runtime.progress import Progress, no_progress
 
@@ -84,6 +85,7 @@ class Adaptation(NamedTuple):
     avatar: Avatar  # with the adapter
     losses: list[float]  # of every step
     clip: Clip
+    voice: Learned  # how the person moves the lips, or why that is not known
 
 
 def adapt(
@@ -101,8 +103,9 @@ def adapt(
     ::
 
         clip ─► track ─► best frame ────► avatar ──────────────────────┐
-                  └────► blendshapes: typical expressions and poses ───┼─► zeros ─► learned against frames ─► file
-                         talking-gaussian: persistent field, motion ───┘
+                  ├────► blendshapes: typical expressions and poses ───┼─► zeros ─► learned against frames ─► file
+                  │      talking-gaussian: persistent field, motion ───┘                                       ▲
+                  └────► sound and lips ─► voice ──────────────────────────────────────────────────────────────┘
 
     Args:
         pipe: Its networks stay as they are.
@@ -128,9 +131,11 @@ def adapt(
     background = see_background(pipe, clip.learned, portrait, avatar.plates.background)
     if background is not None:
         avatar = avatar.with_(plates=with_background(avatar.plates, background))
+    voice = learn_voice(pipe, path, clip, avatar, on_progress)
     adapter, losses = learn_head(pipe, avatar, clip.learned, config, on_progress, stop, resume)
-    file = AdapterFile(adapter, portrait.picture, background, facts._replace(steps=len(losses)))
-    return Adaptation(file, avatar.with_(adapter=adapter), losses, clip)
+    file = AdapterFile(adapter, portrait.picture, background, facts._replace(steps=len(losses)), voice.voice)
+    own = None if voice.voice is None else voice.voice.voice
+    return Adaptation(file, avatar.with_(adapter=adapter, voice=own), losses, clip, voice)
 
 
 def learn_head(

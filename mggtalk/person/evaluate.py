@@ -1,12 +1,14 @@
 """Person-specific heads on seconds that they did not learn from: ``python -m mggtalk evaluate --mode person``.
 
-The first part of a clip is learned, the rest is driven by its own expressions and poses. As TalkingGaussian's tables
-do, a head is also measured over the true torso and background: what they would add is not the head's doing.
+The first part of a clip is learned, the rest is driven by its own expressions and poses, and once more by its sound
+with the true poses, in the voice that was learned from the first part. As TalkingGaussian's tables do, a head is also
+measured over the true torso and background: what they would add is not the head's doing.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
@@ -31,14 +33,19 @@ from mggtalk.nets.perceptual import LPIPS
 from mggtalk.person.adapt import AdaptConfig, choose_portrait, learn_head
 from mggtalk.person.footage import SIDE, Clip, Footage, open_clip
 from mggtalk.person.load import put_together
+from mggtalk.person.voice import Learned, learn_voice, say, speak_all
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.runtime.progress import Progress, no_progress
 from mggtalk.scene import Motion
+from mggtalk.training.speech.sync import correlation, lip_gaps
 
 logger = logging.getLogger(__name__)
 
 ONE_SHOT, BEST = "one-shot", "best frame"
 """Columns in which nothing is learned: the avatars of the first frame and of the best one."""
+
+BY_SOUND = ", by sound"
+"""Behind the name of a method whose expressions are told from the sound."""
 
 MOMENTS = 6
 """Frames of a contact sheet."""
@@ -94,6 +101,8 @@ class PersonScores:
     lips: float  # correlation of the gap between the lips with the real one
     upper: float  # summed squared error of the scores of the upper face, which stand for its action units
     lower: float  # and of the lower face
+    driven: float  # by sound: correlation of the gap of the driven mesh with the real one, in all held-out frames
+    spread: float  # and its standard deviation over the real one's
     minutes: float  # of CPU time to learn
     fps: float  # frames a second that this machine makes, as busy as it was
 
@@ -145,7 +154,7 @@ def evaluate_person(
         try:
             clip = open_clip(pipe, path, config.held_out, config.crop, on_progress=on_progress)
             sheet = None if out is None else Path(out) / "sheets" / f"{path.stem}.png"
-            scores[path.name] = measure_clip(pipe, clip, config, columns, most, perception, sheet, on_progress)
+            scores[path.name] = measure_clip(pipe, path, clip, config, columns, most, perception, sheet, on_progress)
         except MGGTalkError as error:
             logger.warning("%s is left out: %s", path.name, error)
             skipped[path.name] = error
@@ -170,8 +179,9 @@ def choose_columns(parts: Iterable[str]) -> dict[str, Change]:
     return METHODS | {TITLES.get(part, f"w/o {part}"): ABLATIONS[part] for part in wanted}
 
 
-def measure_clip(
+def measure_clip(  # noqa: PLR0913  one for each thing that a table row depends on
     pipe: MGGTalkPipeline,
+    path: Path,
     clip: Clip,
     config: AdaptConfig,
     columns: dict[str, Change],
@@ -192,7 +202,15 @@ def measure_clip(
         adapter, _ = learn_head(pipe, avatar, clip.learned, change(config), on_progress)
         minutes[name] = (time.process_time() - started) / 60.0
         avatars[name] = avatar.with_(adapter=adapter)
+    voice = learn_voice(pipe, path, clip, avatar, on_progress)
+    logger.info("%s: %s", path.name, voice.note)
     made = _draw(pipe, avatars, held)
+    if voice.voice is not None:
+        spoken = {
+            name: say(pipe, path, clip, one, held, voice if name in columns else voice._replace(voice=None))
+            for name, one in avatars.items()
+        }
+        made.frames.update({name + BY_SOUND: _frames(pipe, avatars[name], spoken[name]) for name in spoken})
     if sheet is not None:
         chosen = np.linspace(0, len(held) - 1, min(MOMENTS, len(held))).astype(int)
         moments = [
@@ -203,10 +221,14 @@ def measure_clip(
         save_sheet(source, moments, sheet)
     pictures, heads = _compare(pipe, held, made, perception)
     real = pipe.track_frames(list(held.frames), held.motion.fps)
+    heard = {} if voice.voice is None else _hear(pipe, path, clip, avatar, voice)
     scores = {}
-    for name in avatars:
+    for name in made.frames:
+        learned, by_sound = name.removesuffix(BY_SOUND), name.endswith(BY_SOUND)
+        driven = heard[learned in columns] if by_sound else (float("nan"),) * 2
         motion = _motion_scores(pipe, made.frames[name], real)
-        scores[name] = PersonScores(pictures.scores(name), heads.scores(name), *motion, minutes[name], made.fps[name])
+        times = minutes[learned], made.fps[learned]
+        scores[name] = PersonScores(pictures.scores(name), heads.scores(name), *motion, *driven, *times)
     return scores
 
 
@@ -215,13 +237,37 @@ def _draw(pipe: MGGTalkPipeline, avatars: dict[str, Avatar], held: Footage) -> _
     frames, fps = {}, {}
     for name, avatar in avatars.items():
         animator, motion = pipe.animator(avatar, SIDE), held.driving(avatar, pipe)
-        frames[name] = [animator.frame(moment) for moment in motion]
+        frames[name] = _frames(pipe, avatar, motion)
         count = min(TIMED, len(motion))
         started = time.perf_counter()
         for index in range(count):
             animator.frame(motion[index])
         fps[name] = count / (time.perf_counter() - started)
     return _Measured(frames, fps)
+
+
+def _frames(pipe: MGGTalkPipeline, avatar: Avatar, motion: Motion) -> list[np.ndarray]:
+    """Frames of a motion of this avatar."""
+    animator = pipe.animator(avatar, SIDE)
+    return [animator.frame(moment) for moment in motion]
+
+
+def _hear(
+    pipe: MGGTalkPipeline, path: Path, clip: Clip, avatar: Avatar, voice: Learned
+) -> dict[bool, tuple[float, float]]:
+    """Correlation and spread of the lips' gap in all held-out frames, with the average voice and the person's own."""
+    assert clip.whole is not None
+    held = slice(round(clip.seconds * clip.whole.fps), None)
+
+    def gaps(expression: Tensor) -> np.ndarray:
+        return lip_gaps(pipe.face_model, avatar.identity, expression[held])
+
+    true = gaps(clip.whole_expression(avatar, pipe))
+    scores = {}
+    for own in (False, True):
+        said = gaps(speak_all(pipe, path, clip, avatar, voice if own else voice._replace(voice=None)).expression)
+        scores[own] = correlation(true, said), float(said.std() / max(true.std(), 1e-6))
+    return scores
 
 
 def _compare(
@@ -254,7 +300,7 @@ def _motion_scores(pipe: MGGTalkPipeline, frames: list[np.ndarray], real: Motion
 
 HEADER = (
     "method", "face PSNR", "face LPIPS", "face VGG-LPIPS", "mouth PSNR", "mouth VGG-LPIPS", "head PSNR", "head SSIM",
-    "head LPIPS", "head VGG-LPIPS", "LMD", "lips", "AUE upper", "AUE lower", "CPU min", "FPS",
+    "head LPIPS", "head VGG-LPIPS", "LMD", "lips", "AUE upper", "AUE lower", "all lips", "spread", "CPU min", "FPS",
 )  # fmt: skip
 
 
@@ -262,11 +308,15 @@ def markdown(scores: dict[str, dict[str, PersonScores]]) -> str:
     """A table for each clip, and one of the means over all of them."""
     tables = {name: {method: _cells(one) for method, one in rows.items()} for name, rows in scores.items()}
     if len(scores) > 1:
-        methods = next(iter(tables.values()))
+        methods = [name for name in next(iter(tables.values())) if all(name in rows for rows in tables.values())]
         tables["mean of all clips"] = {
             method: np.mean([rows[method] for rows in tables.values()], axis=0).tolist() for method in methods
         }
-    lines = ["Held-out seconds, driven by their own expressions and poses. Head: over the true torso and background."]
+    lines = [
+        "Held-out seconds, driven by their own expressions and poses, or by sound with their poses. Head: over the "
+        "true torso and background. LMD, lips and AUE: tracked in the frames that are measured; all lips and spread: "
+        "gap of the driven mesh in all held-out frames."
+    ]
     for name, rows in tables.items():
         lines += ["", f"### {name}", "", f"| {' | '.join(HEADER)} |", "|---" * len(HEADER) + "|"]
         lines += [f"| {method} | {' | '.join(_number(value) for value in cells)} |" for method, cells in rows.items()]
@@ -285,4 +335,6 @@ def _cells(one: PersonScores) -> list[float]:
 
 
 def _number(value: float) -> str:
+    if math.isnan(value):
+        return "–"
     return f"{value:.2f}" if abs(value) >= 1.5 else f"{value:.4f}"

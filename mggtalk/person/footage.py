@@ -42,6 +42,7 @@ class Footage:
 
     frames: np.ndarray  # uint8 [T, SIDE, SIDE, 3]
     motion: Motion  # as tracked, landmarks in pixels of a window of side PORTRAIT_SIZE
+    places: tuple[int, ...] = ()  # which frames of the clip they are
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -55,7 +56,8 @@ class Footage:
     def some(self, count: int) -> Footage:
         """Frames that are evenly spread, ``count`` at most."""
         index = np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(int)
-        return Footage(self.frames[index], select(self.motion, index.tolist(), self.motion.fps))
+        places = tuple(self.places[i] for i in index) if self.places else ()
+        return Footage(self.frames[index], select(self.motion, index.tolist(), self.motion.fps), places)
 
     def driving(self, avatar: Avatar, pipe: MGGTalkPipeline) -> Motion:
         """The motion with the avatar's identity, absolute, without landmarks."""
@@ -77,6 +79,12 @@ class Clip:
     held_out: Footage | None
     candidates: tuple[Candidate, ...]  # frames that may become the portrait, the first frame of the clip first
     seconds: float  # of what is learned
+    whole: Motion | None = None  # every frame of the clip, as in the footage
+
+    def whole_expression(self, avatar: Avatar, pipe: MGGTalkPipeline) -> torch.Tensor:
+        """Expressions ``[T, K]`` of every frame, with the avatar's identity."""
+        assert self.whole is not None
+        return retarget(self.whole, avatar, "absolute", pipe.face_model).expression
 
 
 def open_clip(
@@ -123,13 +131,16 @@ def open_clip(
     scaled = _in_window(motion, window)
     assert scaled.landmarks is not None
     footage = [
-        Footage(np.stack([kept[index] for index in part]), select(scaled, part, motion.fps)) for part in parts if part
+        Footage(np.stack([kept[index] for index in part]), select(scaled, part, motion.fps), tuple(part))
+        for part in parts
+        if part
     ]
     return Clip(
         learned=footage[0],
         held_out=footage[1] if len(footage) > 1 else None,
         candidates=tuple(Candidate(pictures[at], scaled.landmarks[at, :, :2].numpy()) for at in portraits),
         seconds=end / motion.fps,
+        whole=scaled,
     )
 
 

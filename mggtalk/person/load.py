@@ -56,11 +56,16 @@ def load_adapter(pipe: MGGTalkPipeline, path: str | Path, on_progress: Progress 
     """
     file = open_adapter(pipe, path)
     avatar = put_together(pipe, file.portrait, file.background, on_progress)
+    voice, config = file.voice, pipe.lip_prior()[0].config
+    fits = voice is not None and voice.fits(config)
     notes = [*avatar.notes, f"The avatar was learned from a clip of {file.facts.seconds:.0f} s."]
     if file.facts.trained != pipe.trained:
         learned = "trained weights" if file.facts.trained else "the prior"
         notes.append(f"The adapter was learned on top of {learned}; with other weights it fits less well.")
-    return avatar.with_(adapter=file.adapter, notes=tuple(notes))
+    if voice is not None and not fits:
+        notes.append("The voice of the adapter was learned for another audio prior: the average one is used.")
+    own = voice.voice if voice is not None and fits else None
+    return avatar.with_(adapter=file.adapter, notes=tuple(notes), voice=own)
 
 
 def put_together(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -17,6 +18,18 @@ SUFFIX = ".safetensors"
 
 ENCODER = "encoder"
 """Key of the speech encoder's name in a file."""
+
+
+class OwnVoice(NamedTuple):
+    """The voice of the person of an adapter."""
+
+    voice: Voice
+    encoder: str  # that its prior hears with; empty: likely phones
+
+    def fits(self, config: AudioPriorConfig) -> bool:
+        """Whether it belongs to a prior of this configuration."""
+        shapes = [value.shape for value in self.voice] == [value.shape for value in Voice.average(config)]
+        return shapes and self.encoder == config.encoder
 
 
 def save_voice(voice: Voice, path: str | Path, config: AudioPriorConfig) -> None:
@@ -40,10 +53,10 @@ def load_voice(path: str | Path, config: AudioPriorConfig) -> Voice:
         raise WeightsMissingError(
             f"The voice {str(path)!r} cannot be read ({type(error).__name__}).", "Fit it again."
         ) from error
-    if [value.shape for value in voice] != [value.shape for value in Voice.average(config)]:
+    if OwnVoice(voice, encoder).fits(config):
+        return voice
+    if encoder == config.encoder:
         raise WeightsMissingError(f"The voice {str(path)!r} belongs to a prior of another size.", "Fit it again.")
-    if encoder != config.encoder:
-        made, used = (name or "likely phones" for name in (encoder, config.encoder))
-        problem = f"The voice {str(path)!r} belongs to a prior that hears with {made}, in use is one with {used}."
-        raise WeightsMissingError(problem, "Fit it again.")
-    return voice
+    made, used = (name or "likely phones" for name in (encoder, config.encoder))
+    problem = f"The voice {str(path)!r} belongs to a prior that hears with {made}, in use is one with {used}."
+    raise WeightsMissingError(problem, "Fit it again.")

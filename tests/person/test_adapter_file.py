@@ -12,8 +12,10 @@ from safetensors.torch import load_file, save_file
 from mggtalk.avatar.adapter import Adapter
 from mggtalk.avatar.adapter_file import AdapterFile, Facts, read_adapter, write_adapter
 from mggtalk.avatar.mouth_sheet import COLUMNS, ROWS
-from mggtalk.config import CONSENT, check_consent
+from mggtalk.config import CONSENT, AudioPriorConfig, check_consent
 from mggtalk.errors import MediaError, OptionError
+from mggtalk.speech.audio_prior import Voice
+from mggtalk.speech.voice_file import OwnVoice
 
 FACTS = Facts(CONSENT, "a face model", trained=False, seconds=12.0, steps=7)
 SHEET = (ROWS, COLUMNS)
@@ -35,6 +37,18 @@ def test_round_trip(content: AdapterFile, picture: np.ndarray, tmp_path: Path) -
     with open(path, "rb") as file:
         head = file.read(4000).decode(errors="ignore")
     assert "AI-made with MGGTalk" in head and CONSENT in head
+
+
+def test_a_voice_is_read_as_it_was_and_no_other_is(content: AdapterFile, tmp_path: Path) -> None:
+    voice = Voice(torch.randn(12, 12), torch.randn(12))
+    path = write_adapter(tmp_path / "a.safetensors", content._replace(voice=OwnVoice(voice, "ears")))
+    read = read_adapter(path, 256, 478, SHEET).voice
+    assert read is not None and read.encoder == "ears"
+    assert all(torch.equal(value, given) for value, given in zip(read.voice, voice))
+    assert read.fits(AudioPriorConfig(encoder="ears")) and not read.fits(AudioPriorConfig())
+    write_adapter(path, content._replace(voice=OwnVoice(voice._replace(mix=torch.zeros(12, 3)), "")))
+    with pytest.raises(MediaError, match="a voice that is none"):
+        read_adapter(path, 256, 478, SHEET)
 
 
 def test_too_large_file_is_not_written(content: AdapterFile, tmp_path: Path) -> None:

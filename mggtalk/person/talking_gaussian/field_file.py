@@ -23,7 +23,7 @@ def write_field(path: PathLike, content: AdapterFile) -> None:
     """Write a head. See :func:`mggtalk.avatar.adapter_file.write_package`."""
     assert isinstance(content.adapter, TalkingGaussian)
     tensors = {name: _store(name, value) for name, value in content.adapter.tensors().items()}
-    package = Package(FORMAT, tensors, {}, content.portrait, content.background, content.facts)
+    package = Package(FORMAT, tensors, {}, *content[1:])
     write_package(path, package, MOST_MEGABYTES)
 
 
@@ -45,7 +45,7 @@ def check_field(path: PathLike, package: Package, map_side: int) -> AdapterFile:
     except (ValueError, TypeError, KeyError, RuntimeError, RecursionError) as error:
         brief = " ".join(str(error).split())[:160] or type(error).__name__
         raise MediaError(f"{str(path)!r} does not fit: {brief}.", AGAIN) from error
-    return AdapterFile(field, package.portrait, package.background, package.facts)
+    return AdapterFile(field, *package[3:])
 
 
 def round_field(field: TalkingGaussian) -> TalkingGaussian:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mggtalk.errors import OptionError
 from mggtalk.face.face_model import FaceModel
 from mggtalk.speech.audio_prior import AudioPrior, Voice, blend
+from mggtalk.speech.speech_encoder import Ears
 from mggtalk.speech.speech_inputs import CLOCK
 from mggtalk.training.loop import Loop
-from mggtalk.training.speech.clips import SpeechClip
-from mggtalk.training.speech.config import SpeechLossConfig
+from mggtalk.training.speech.clips import SpeechClip, hear
+from mggtalk.training.speech.config import SpeechLossConfig, SyncConfig
 from mggtalk.training.speech.loss import MouthLoss
+from mggtalk.training.speech.scores import predict_lips
+from mggtalk.training.speech.sync import best_lag, lip_gaps
 
 LEAST_SECONDS = 2.0
 """A shorter clip says nothing about a speaker."""
@@ -79,3 +83,28 @@ def fit_voice(
     for _ in loop.run(loss_at, lambda step: step / config.steps):
         pass
     return Voice(*(values.detach() for values in voice))
+
+
+def in_time(
+    clip: SpeechClip,
+    prior: AudioPrior,
+    face_model: FaceModel,
+    ears: Ears | None = None,
+    config: SyncConfig | None = None,
+) -> SpeechClip:
+    """A clip, heard at the offset between sound and picture at which the prior foretells its lips best.
+
+    Raises:
+        OptionError: If lips and sound do not go together at any.
+    """
+    config = config or SyncConfig()
+    heard = hear(replace(clip, lag=0.0), (), face_model, ears)
+    truth = lip_gaps(face_model, clip.identity, clip.expression)
+    foretold = lip_gaps(face_model, clip.identity, predict_lips(heard, prior)[0])
+    place = np.arange(len(truth))
+    lags = range(-config.most, config.most + 1)
+    sync = best_lag(truth, {lag: np.interp(place + lag, place, foretold) for lag in lags})
+    if truth.std() < config.motion or not sync.good(config):
+        found = f"correlation {sync.correlation:.2f} at {sync.lag:+d} frames, lips move by {truth.std():.1f} mm"
+        raise OptionError(f"Lips and sound of {clip.name!r} do not go together ({found}).", "Give another clip.")
+    return hear(replace(clip, lag=float(sync.lag)), (), face_model, ears)

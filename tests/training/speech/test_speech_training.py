@@ -15,7 +15,7 @@ from transformers import WhisperConfig, WhisperForAudioClassification
 from mggtalk.cli.checks import check_options
 from mggtalk.cli.parser import build_parser
 from mggtalk.cli.train_speech import train_speech
-from mggtalk.cli.voice import in_time, judged
+from mggtalk.cli.voice import judged
 from mggtalk.config import AudioPriorConfig
 from mggtalk.errors import OptionError, WeightsMissingError
 from mggtalk.face.face_model import FaceModel
@@ -31,7 +31,7 @@ from mggtalk.training.speech.clips import SpeechClip, hear
 from mggtalk.training.speech.config import SpeechAugmentConfig, SyncConfig
 from mggtalk.training.speech.listening import fit_ears
 from mggtalk.training.speech.scores import predict_lips, score, table
-from mggtalk.training.speech.speaker import VoiceConfig, fit_voice
+from mggtalk.training.speech.speaker import VoiceConfig, fit_voice, in_time
 from mggtalk.training.speech.sync import best_lag, lip_gaps, synchronise
 from mggtalk.training.speech.train import train_prior, with_variants
 
