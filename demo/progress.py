@@ -16,8 +16,18 @@ STAGES = {
     "track": "Following the face in the video",
     "listen": "Listening",
     "render": "Rendering",
+    "frames": "Reading the film",
+    "voice": "Learning how the lips move",
+    "light": "Learning how light falls",
+    "adapt": "Learning",
+    "static": "Learning what stays",
+    "motion": "Learning what moves",
+    "fusion": "Learning the finish",
 }
 """Plain words for the stages that the pipeline reports."""
+
+STEPS = ("adapt", "static", "motion", "fusion")
+"""Stages that count steps, not frames."""
 
 INTERVAL = 0.2
 """Least seconds between two messages of one stage."""
@@ -61,7 +71,8 @@ def describe(stage: str, done: int, total: int, rate: float | None) -> str:
     name = STAGES.get(stage, stage.capitalize())
     if total <= 3:
         return name
-    line = f"{name}: {done} of {total} frames"
+    unit = "steps" if stage in STEPS else "frames"
+    line = f"{name}: {done} of {total} {unit}"
     if rate:
-        line += f", {rate:.1f} frames/s, {(total - done) / rate:.0f} s left"
+        line += f", {rate:.1f} {unit}/s, {(total - done) / rate:.0f} s left"
     return line

@@ -40,6 +40,9 @@ PREVIEW = Edit(yaw=14.0, smile=0.25)
 SIDES = (-30.0, 0.0, 30.0)
 """Yaws of the paper's side-by-side figures, degrees."""
 
+LOOK = 256
+"""Side of a view, pixels."""
+
 BOX = (99, 102, 241)
 """Colour of the frames around faces."""
 
@@ -224,10 +227,12 @@ class Studio:
     def sides(self, portrait: Portrait, size: int, request: gr.Request) -> str:
         """The portrait at -30°, 0° and 30°, each of ``size`` pixels, marked as AI-made; the path."""
         with self._quick.place(self.visitors.of(request)):
-            avatar = self.avatar(portrait, request)
-            frames: tuple[MotionFrame, ...] = tuple(facing(avatar, avatar.source, yaw) for yaw in SIDES)
-            picture = self.engine.still(avatar, frames, size)
-        return self._saved(picture, request)
+            return self.look(self.avatar(portrait, request), request, size)
+
+    def look(self, avatar: Avatar, request: gr.Request, size: int = LOOK) -> str:
+        """An avatar at -30°, 0° and 30°, see :meth:`sides`, for a visitor whose turn it is."""
+        frames: tuple[MotionFrame, ...] = tuple(facing(avatar, avatar.source, yaw) for yaw in SIDES)
+        return self._saved(self.engine.still(avatar, frames, size), request)
 
     def why(self, portrait: Portrait, request: gr.Request) -> tuple[Counts, list[str]]:
         """Why the portrait comes out as it does: numbers of Gaussians, and paths of four pictures."""

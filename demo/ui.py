@@ -15,6 +15,7 @@ from demo.dub import dub_tab
 from demo.examples import collect
 from demo.first import introduce, whole_examples, wire
 from demo.frames import frame_route
+from demo.learn import learn_tab
 from demo.limits import KEEP_SECONDS, TEXT, THREADS, UPLOAD
 from demo.live import live_tab
 from demo.marks import mark_reader
@@ -78,6 +79,8 @@ def build(pipe: MGGTalkPipeline) -> Page:
                     runs += [free_view_tab(studio, examples, column, gallery)]
                 with gr.Tab("Dub", id="dub"):
                     dub_tab(studio, gallery)
+                with gr.Tab("Learn", id="learn"):
+                    learn_tab(studio, column.portrait)
                 with gr.Tab("Live", id="live"):
                     seat = live_tab(studio, column)
                 with gr.Tab("Edit", id="edit"):

@@ -9,19 +9,15 @@ from pathlib import Path
 from mggtalk.animate.talking_video import first_interrupt
 from mggtalk.evaluation.scores import Scores
 from mggtalk.media.clips import find_clips
-from mggtalk.person.adapt import MEASURED, AdaptConfig, adapt, measure, write_head
+from mggtalk.person.adapt import MEASURED, AdaptConfig, adapt, is_learning, measure, write_head
 from mggtalk.person.evaluate import evaluate_person, markdown
 from mggtalk.person.footage import LEAST_SECONDS, MOST_SECONDS
 from mggtalk.person.talking_gaussian.config import FieldConfig
-from mggtalk.person.talking_gaussian.learn import Stage
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.runtime.progress import Progress
 
 CHECKPOINT = ".checkpoint"
 """Ending, after that of the file, of what learning goes on from."""
-
-STAGES = ("adapt", *Stage)
-"""Stages of progress in which something is learned that is worth keeping."""
 
 
 def adapt_to_clip(pipe: MGGTalkPipeline, options: argparse.Namespace, on_progress: Progress) -> list[str]:
@@ -41,7 +37,7 @@ def adapt_to_clip(pipe: MGGTalkPipeline, options: argparse.Namespace, on_progres
     learning = threading.Event()
 
     def watch(stage: str, done: int, total: int) -> None:
-        if stage in STAGES:
+        if is_learning(stage):
             learning.set()
         on_progress(stage, done, total)
 

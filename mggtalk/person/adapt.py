@@ -30,6 +30,7 @@ from mggtalk.person.talking_gaussian.config import LearnConfig as FieldLearnConf
 from mggtalk.person.talking_gaussian.field import TalkingGaussian
 from mggtalk.person.talking_gaussian.field_file import round_field, write_field
 from mggtalk.person.talking_gaussian.learn import Learner as FieldLearner
+from mggtalk.person.talking_gaussian.learn import Stage
 from mggtalk.person.talking_gaussian.start import fresh_field
 from mggtalk.person.voice import Learned, learn_voice
 from mggtalk.pipeline import MGGTalkPipeline
@@ -43,6 +44,9 @@ METHODS: tuple[Method, ...] = get_args(Method)
 
 WITHOUT, CHOSEN, WITH = "first frame", "chosen frame", "adapted"
 """Rows of the comparison on held-out seconds: the clip's first frame as a portrait, the chosen frame, the adapter."""
+
+STAGES = ("adapt", *Stage)
+"""Stages of progress in which something is learned that is worth keeping."""
 
 TRIALS = 8
 """Frames by which candidates for the portrait are compared."""
@@ -180,6 +184,11 @@ def choose_portrait(pipe: MGGTalkPipeline, clip: Clip, config: AdaptConfig) -> t
     if best is None:
         raise NoFaceError("No frame of the clip shows a face well enough.", "Give a clip with a larger, clearer face.")
     return best[1:]
+
+
+def is_learning(stage: str) -> bool:
+    """Whether there is something to keep in a stage of progress."""
+    return stage in STAGES
 
 
 def check_config(config: AdaptConfig) -> None:
