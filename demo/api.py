@@ -21,6 +21,7 @@ from demo.orders import (
     LANGUAGES,
     PATHS,
     VIEWS,
+    check_size,
     face_index,
     free_view_order,
     reenact_order,
@@ -115,7 +116,7 @@ class Endpoints:
             smoothing: Seconds over which the motion is averaged; 0 for none.
             face: Which face of the portrait, 1 is the leftmost; 0 if there is only one.
             driver_face: Which face of the video, 1 is the leftmost; 0 for the largest.
-            size: Side of the video in pixels, 256 or 512.
+            size: Side of the video in pixels, 256, 512 or 1024.
             regions: What follows the driver: "lips", "eyes", "face" (both), "pose" (the head) or "all"; several may be
                 given. The rest stays as in the portrait.
             camera: True lets the eyes look into the camera, wherever the head turns.
@@ -160,7 +161,7 @@ class Endpoints:
             donor: A motion file whose head motion is used, or nothing.
             seed: Another number gives another head motion.
             face: Which face of the portrait, 1 is the leftmost; 0 if there is only one.
-            size: Side of the video in pixels, 256 or 512.
+            size: Side of the video in pixels, 256, 512 or 1024.
             background: "" for the portrait's own, "transparent" (the video is then a WebM with alpha), or "#rrggbb".
             whole: True lets the head move in the whole picture (1280 pixels at most), of which all else stays.
 
@@ -203,7 +204,7 @@ class Endpoints:
             high: Greatest yaw in degrees, 0 to 60.
             fov: Field of view in degrees, 10 to 60.
             face: Which face of the portrait, 1 is the leftmost; 0 if there is only one.
-            size: Side of the video in pixels, 256 or 512.
+            size: Side of the video in pixels, 256, 512 or 1024.
             background: "" for the portrait's own, "transparent" (the video is then a WebM with alpha), or "#rrggbb".
 
         Returns:
@@ -244,7 +245,7 @@ class Endpoints:
             brows: -1 (lowered) to 1 (raised).
             blink: 0 to 1, shut.
             face: Which face of the portrait, 1 is the leftmost; 0 if there is only one.
-            size: Side of the picture in pixels, 256 or 512.
+            size: Side of the picture in pixels, 256, 512 or 1024.
 
         Returns:
             The still.
@@ -253,8 +254,7 @@ class Endpoints:
         with _told():
             change = Edit(*(as_number(name, value, -180, 180) for name, value in zip(Edit._fields, values)))
             chosen = face_index("face", face)
-            if size not in (256, 512):
-                raise OptionError(f"The size is {size}.", "Choose 256 or 512.")
+            check_size(size)
             return self._studio.still(named(portrait, chosen, "mesh"), change, int(size), request)
 
     def head(
@@ -351,7 +351,7 @@ def add_api(studio: Studio) -> None:
         view = gr.Radio(list(VIEWS), value=next(iter(VIEWS)), label="view")
         path = gr.Radio(list(PATHS), value=next(iter(PATHS)), label="path")
         low, high, fov = gr.Number(-30, label="low"), gr.Number(30, label="high"), gr.Number(22, label="fov")
-        size = gr.Number(512, precision=0, minimum=256, maximum=512, step=256, label="size")
+        size = gr.Number(512, precision=0, minimum=256, maximum=1024, step=256, label="size")
         background, whole = (
             gr.Dropdown(["", *BACKGROUNDS], value="", allow_custom_value=True, label="background"),
             gr.Checkbox(value=False, label="whole"),

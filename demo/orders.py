@@ -49,6 +49,20 @@ LONGEST_MOTION = LIMITS.max_sound_seconds
 """Seconds of a motion file that are played at most."""
 
 
+SIZES = (256, 512, 1024)
+"""Sides of a frame in pixels that the page makes."""
+
+
+def check_size(size: int) -> None:
+    """Refuse a size that is not one of :data:`SIZES`.
+
+    Raises:
+        OptionError: If it is another one.
+    """
+    if isinstance(size, bool) or size not in SIZES:
+        raise OptionError(f"The size is {size}.", "Choose 256, 512 or 1024.")
+
+
 def order(  # noqa: PLR0913  the inputs that all tabs have, in their order
     tab: str,
     path: str | None,
@@ -65,8 +79,7 @@ def order(  # noqa: PLR0913  the inputs that all tabs have, in their order
     def nothing(pipe: MGGTalkPipeline, avatar: Avatar, on_progress: Progress) -> Performance:
         raise NotImplementedError
 
-    if isinstance(size, bool) or size not in (256, 512):
-        raise OptionError(f"The size is {size}.", "Choose 256 or 512.")
+    check_size(size)
     portrait: Portrait = named(path, face, depth)
     said = None if badge else str(statement or "")
     if background and background not in BACKGROUNDS and not COLOUR.fullmatch(background):

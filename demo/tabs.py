@@ -235,7 +235,8 @@ def _picture(tab: str, whole: bool) -> tuple[gr.Checkbox, gr.Radio, gr.Dropdown]
     entries = PICTURE if whole else PICTURE[1:]
     explained("The picture", f"The picture of {tab}", *entries)
     box = gr.Checkbox(value=False, label="Keep the whole picture around the head", visible=whole)
-    size = gr.Radio([("256, made faster", 256), ("512", 512)], value=512, label="Size (pixels)", min_width=160)
+    sizes = [("256, made faster", 256), ("512", 512), ("1024, of a large photo, slower", 1024)]
+    size = gr.Radio(sizes, value=512, label="Size (pixels)", min_width=160)
     background = gr.Dropdown(
         list(BACKGROUNDS), value=next(iter(BACKGROUNDS)), allow_custom_value=True, label="Background", min_width=160
     )

@@ -109,11 +109,11 @@ class MGGTalkPipeline(Components):
         pictures = [portrait] if isinstance(portrait, Picture) else list(portrait)
         seen = self._look(pictures, crop, face, on_progress, points)
         if len(seen) == 1:
-            avatar = self._avatar(seen[0].square, seen[0].track, on_progress, depth)
+            avatar = self._avatar(seen[0].square, seen[0].track, on_progress, depth, fine=seen[0].fine)
             return avatar.with_(notes=(*avatar.notes, *seen[0].notes))
         album = Album.of(seen, self.face_model, self.config.render.focal_ratio)
         first = album.photos[0]
-        avatar = self._avatar(first.square, first.track, on_progress, depth, album.fit.identity)
+        avatar = self._avatar(first.square, first.track, on_progress, depth, album.fit.identity, fine=first.fine)
         avatar = avatar.with_(notes=(*avatar.notes, *first.notes, *album.notes))
         mattes = [self.person_matte(photo.square, photo.track.landmarks[0]) for photo in album.photos[1:]]
         animator, head = self.animator(avatar, PORTRAIT_SIZE), self.head(avatar, PORTRAIT_SIZE)
@@ -162,10 +162,12 @@ class MGGTalkPipeline(Components):
         depth: DepthEstimator | str | None = None,
         identity: Tensor | None = None,
         share: np.ndarray | None = None,
+        fine: np.ndarray | None = None,
     ) -> Avatar:
         """Avatar of a square portrait with known landmarks.
 
-        Its identity ``[I]`` is known if it is of several photos; ``share [S, S]`` tells which pixels are this person's.
+        Its identity ``[I]`` is known if it is of several photos; ``share [S, S]`` tells which pixels are this person's;
+        ``fine [F, F, 3]`` is the same square with more pixels.
         """
         depth = self.depth_estimator if depth is None else depth
         estimator = self.estimators.get(depth, self.device, on_progress) if isinstance(depth, str) else depth
@@ -177,7 +179,8 @@ class MGGTalkPipeline(Components):
         size = square.shape[0]
         avatar = calibrate_colours(self.animator(avatar, size), self.head(avatar, size), to_float(square))
         small = self.head(avatar, self.config.dsgr.map_size)  # finds the colours of the coarse set
-        return avatar.with_(coarse_colour=small.avatar.colour.cpu(), portrait=torch.from_numpy(square.copy()))
+        portrait, large = torch.from_numpy(square.copy()), None if fine is None else torch.from_numpy(fine.copy())
+        return avatar.with_(coarse_colour=small.avatar.colour.cpu(), portrait=portrait, fine=large)
 
     def load_avatar(self, path: str | Path) -> Avatar:
         """Read the avatar that :meth:`Avatar.save` wrote, and see whether it fits this pipeline.

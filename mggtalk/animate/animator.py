@@ -13,15 +13,16 @@ from torch import Tensor
 
 from mggtalk.animate.coverage import Coverage
 from mggtalk.animate.cuda_graph import Predict, replay_graph
+from mggtalk.animate.detail import Detail, refine_plates
 from mggtalk.animate.head import Head
 from mggtalk.animate.keyframes import draw_motion
 from mggtalk.config import RenderConfig, check_field_of_view
 from mggtalk.inpaint.compiled.finisher import CpuFinisher
 from mggtalk.inpaint.follow import torso_and_background, torso_warp
 from mggtalk.inpaint.image_renderer import ImageRenderer, Layers, compose, describe_change
-from mggtalk.inpaint.plates import resize_plates
+from mggtalk.inpaint.plates import resize, resize_plates
 from mggtalk.nets.gates import frame_gate
-from mggtalk.nets.maps import to_bytes
+from mggtalk.nets.maps import to_bytes, to_float
 from mggtalk.render.rasterize import Render, rasterize
 from mggtalk.runtime.overlap import map_in_order
 from mggtalk.runtime.readback import read_back
@@ -71,6 +72,26 @@ class Animator:
         self.fine = self.oversampling * size  # side on which the layers are composed
         self.plates = resize_plates(avatar.plates, self.fine)
         self.coverage: Coverage | None = None
+        self.detail: Detail | None = None
+        if avatar.portrait is not None and avatar.fine is not None and self.fine > avatar.portrait.shape[0]:
+            self._refine(avatar.portrait, avatar.fine)
+
+    @torch.inference_mode()
+    def _refine(self, portrait: Tensor, fine: Tensor) -> None:
+        """Show on large frames what a large portrait ``[F, F, 3]`` has and the avatar's square ``[S, S, 3]`` lacks."""
+        large, small = (to_float(picture.numpy()).to(self.device) for picture in (fine, portrait))
+        large = resize(large, self.fine)  # [3, fine, fine]
+        self.plates = refine_plates(self.plates, large, small)
+        source = self._send(self.avatar.source)
+        splats = self.head.splats(source)
+        visible, camera = splats.visible, self._camera(source)
+        if not visible:
+            return
+        shown = torch.zeros(visible + splats.mirrored + splats.children, dtype=torch.bool, device=self.device)
+        shown[:visible] = True
+        shown[visible + splats.mirrored :][: visible if splats.children else 0] = True
+        own = self.layers(splats.gaussians, source).composite[0]  # [3, fine, fine]
+        self.detail = Detail(splats.gaussians, shown, camera, large - own)
 
     def before(self, background: Tensor, coverage: Coverage | None = None) -> Animator:
         """Return a copy that draws the same head and torso before another background.
@@ -110,7 +131,13 @@ class Animator:
 
     def layers(self, splats: Gaussians, frame: MotionFrame) -> Layers:
         """The layers that the image network finishes. See :meth:`render`."""
-        return self._compose(rasterize(splats, self._camera(frame)), frame)
+        return self._compose(self._draw_head(splats, frame), frame)
+
+    def _draw_head(self, splats: Gaussians, frame: MotionFrame) -> Render:
+        """The head alone, or B heads, with a large portrait's detail."""
+        camera = self._camera(frame)
+        drawn = rasterize(splats, camera)
+        return drawn if self.detail is None else self.detail(drawn, splats, camera)
 
     def _compose(self, drawn: Render, frame: MotionFrame) -> Layers:
         """The layers of a head that is drawn."""
@@ -178,7 +205,7 @@ class Animator:
         (splats, *_), residuals = self.head.compiled.splats(frame, residuals)
         if self._finisher is None:
             return self._finish(splats, frame).numpy(), residuals
-        head = rasterize(splats, self._camera(frame))
+        head = self._draw_head(splats, frame)
         picture = self._finisher(head.image, head.alpha, frame)
         if self.coverage is not None:
             fourth = to_bytes(self.coverage(head.alpha[None, None], frame)[0]).numpy()  # [size, size, 1]
@@ -195,7 +222,7 @@ class Animator:
         """A frame, or B frames, by torch: uint8 ``[..., size, size, 3 or 4]``."""
         if self.coverage is None:
             return to_bytes(self.render(splats, frame))
-        drawn = rasterize(splats, self._camera(frame))
+        drawn = self._draw_head(splats, frame)
         pictures = self.image_renderer(*self._compose(drawn, frame))  # [B, 3, size, size]
         alpha = drawn.alpha.reshape(-1, 1, self.fine, self.fine)  # [B, 1, fine, fine]
         pictures = torch.cat([pictures, self.coverage(alpha, frame)], dim=1)  # [B, 4, size, size]

@@ -72,6 +72,7 @@ class Avatar:
     adapter: Adapter | PersonalField | None = None  # what was learned of this person from a clip
     photos: PhotoLayers | None = None  # what further photos of this person show
     portrait: Tensor | None = None  # [S, S, 3] uint8, the square that it was made of
+    fine: Tensor | None = None  # [F, F, 3] uint8, the same square with more pixels, if the picture has them
     consent: str | None = None  # who agreed, in the words of whoever made it
     voice: Voice | None = None  # how this person moves the lips, where an adapter says so; files of avatars lack it
 
@@ -118,7 +119,7 @@ class Avatar:
         moved: dict[str, object] = {}
         for entry in fields(self):
             value = getattr(self, entry.name)
-            if entry.name in ("notes", "consent", "portrait", "pixel_size") or value is None:
+            if entry.name in ("notes", "consent", "portrait", "fine", "pixel_size") or value is None:
                 continue
             if isinstance(value, Tensor | MovingWindow) or entry.name == "adapter":
                 moved[entry.name] = value.to(device)
@@ -142,7 +143,7 @@ class Avatar:
             value = getattr(self, entry.name)
             if entry.name == "voice":
                 continue  # it belongs to one audio prior, which the adapter's file names
-            if isinstance(value, Tensor) and (portrait or entry.name != "portrait"):
+            if isinstance(value, Tensor) and (portrait or entry.name not in ("portrait", "fine")):
                 tensors[entry.name] = value
             elif entry.name == "adapter" and value is not None:
                 tensors |= {f"adapter.{name}": part for name, part in value.tensors().items()}

@@ -31,7 +31,10 @@ SUFFIX = ".safetensors"
 MOST_MEGABYTES = 96.0
 """Size of a file, at most, in 10^6 bytes; one has about 15."""
 
-MOST = {"N": 1 << 20, "M": 1 << 20, "B": 1 << 18, "Q": 1 << 20, "F": 1 << 20, "H": 1024, "P": 2048, "V": 20_000, "L": 8}
+MOST = {
+    "N": 1 << 20, "M": 1 << 20, "B": 1 << 18, "Q": 1 << 20, "F": 1 << 20, "H": 1024, "P": 2048, "V": 20_000, "L": 8,
+    "T": 2048,
+}  # fmt: skip
 """Largest sizes that are believed, by the letter that stands for them in :data:`SHAPES`."""
 
 SHAPES = {
@@ -86,6 +89,7 @@ SHAPES = {
     "photos.vertices": "A V 3",
     "photos.sheet": "A Y 7",
     "portrait": "S S 3",
+    "fine": "T T 3",
 }
 """Shapes of tensors, letters for sizes that have to agree; what is not named is free in shape."""
 

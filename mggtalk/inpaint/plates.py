@@ -80,13 +80,14 @@ def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor) -> Plates:
     return Plates(background, torch.cat([premultiplied, torso[None]]), follow[None])
 
 
+def resize(image: Tensor, size: int) -> Tensor:
+    """A square picture ``[C, S, S]`` at another size; at strong edges values may leave its range a little."""
+    if image.shape[-1] == size:
+        return image
+    return F.interpolate(image[None], size=(size, size), mode="bicubic", antialias=True, align_corners=False)[0]
+
+
 def resize_plates(plates: Plates, size: int) -> Plates:
     """The plates at another size; the weight map keeps its own."""
-
-    def resize(image: Tensor) -> Tensor:
-        if image.shape[-1] == size:
-            return image
-        other = F.interpolate(image[None], size=(size, size), mode="bicubic", antialias=True, align_corners=False)[0]
-        return other.clamp(0.0, 1.0)
-
-    return Plates(resize(plates.background), resize(plates.torso), plates.follow)
+    background, torso = (resize(plate, size).clamp(0.0, 1.0) for plate in (plates.background, plates.torso))
+    return Plates(background, torso, plates.follow)

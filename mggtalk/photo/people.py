@@ -20,7 +20,7 @@ from mggtalk.face.upright import turn_upright
 from mggtalk.media import load_image
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.portrait.check import judge_face, portrait_notes
-from mggtalk.portrait.look import MIN_FACE_HEIGHT, PORTRAIT_SIZE
+from mggtalk.portrait.look import MIN_FACE_HEIGHT, PORTRAIT_SIZE, cut_fine
 from mggtalk.runtime.progress import Progress, no_progress
 from mggtalk.scene import FaceTrack
 
@@ -33,8 +33,8 @@ FACE_HEIGHTS = 3.0
 LOWER = 0.1
 """Face heights by which the square's middle is below that of the face."""
 
-FINE_SIZE, FINE_FROM = 1024, 768
-"""Side on which a person with many pixels is prepared, and the side of the square in the photo that it takes."""
+FINE_SIZE = 2048
+"""Most pixels a side of a person's frames; a larger person is drawn on as many and enlarged."""
 
 EDGE, RISE = 0.06, 0.16
 """Sides of the square: width of the band at its border in which nothing moves, and way over which motion sets in."""
@@ -125,12 +125,12 @@ def prepare_sitter(
         problem = f"The face is only {height:.0f} pixels high."
         raise FaceTooSmallError(problem, f"Choose one that has {MIN_FACE_HEIGHT} or more.")
     window = choose_square(face.landmarks, photo.width, photo.height)
-    size = FINE_SIZE if window.side >= FINE_FROM else PORTRAIT_SIZE
+    size = PORTRAIT_SIZE
     others = [other for other in photo.faces if other is not face]
     share = own_share(window, size, face, others)
     findings = judge_face(photo.picture, track, pipe.face_model, pipe.config.render.focal_ratio)
-    square = window.cut(photo.picture, size)
-    avatar = pipe._avatar(square, window.track(track, size), on_progress, depth, share=share)
+    square, fine = window.cut(photo.picture, size), cut_fine(photo.picture, window, FINE_SIZE)
+    avatar = pipe._avatar(square, window.track(track, size), on_progress, depth, share=share, fine=fine)
     border = border_weight(window, size, photo.width, photo.height, 0.0, EDGE)
     inner = border_weight(window, size, photo.width, photo.height, EDGE, EDGE + RISE)
     follow = avatar.plates.follow * torch.from_numpy(inner)  # nothing moves at the border

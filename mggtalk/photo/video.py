@@ -31,6 +31,7 @@ from mggtalk.motion.style import Style, perform
 from mggtalk.motion.timing import EASE, ease, resample
 from mggtalk.photo.people import Photo, Sitter
 from mggtalk.pipeline import MGGTalkPipeline
+from mggtalk.portrait.look import PORTRAIT_SIZE
 from mggtalk.runtime.progress import Progress, no_progress
 from mggtalk.scene import Motion
 
@@ -183,7 +184,7 @@ def make_actor(pipe: MGGTalkPipeline, sitter: Sitter, motion: Motion, start: int
     presence = np.ones(before + len(motion) + after, np.float32)
     presence[:before] = np.minimum(1.0, 3.0 * np.arange(before) / max(way, 1))
     presence[len(presence) - after :] = np.minimum(1.0, 3.0 * np.arange(after)[::-1] / max(way, 1))
-    prepared = sitter.avatar.plates.background.shape[-1]
+    prepared = PORTRAIT_SIZE if sitter.avatar.fine is None else sitter.avatar.fine.shape[0]
     size = int(np.clip(2 * round(sitter.window.side / 2), LEAST_SIZE, prepared))
     animator = pipe.animator(sitter.avatar, size)
     with torch.inference_mode():

@@ -12,7 +12,7 @@ from PIL import Image
 from mggtalk.config import PipelineConfig
 from mggtalk.errors import FaceTooSmallError
 from mggtalk.face.clicks import find_face
-from mggtalk.face.crop import CropMode, choose_crop
+from mggtalk.face.crop import CropMode, SquareCrop, choose_crop
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.masks import face_axes
 from mggtalk.face.points import Points
@@ -26,6 +26,12 @@ from mggtalk.scene import FaceTrack
 
 PORTRAIT_SIZE = 512
 """Side in pixels of the square on which a portrait is prepared."""
+
+FINE_SIZE = 1024
+"""Most pixels a side that are kept of a square for frames larger than it was prepared on."""
+
+FINE_FROM = 1.1
+"""Side over :data:`PORTRAIT_SIZE` from which on more pixels are worth keeping."""
 
 MIN_FACE_HEIGHT = 40
 """Least height of a usable face in a portrait, pixels."""
@@ -41,6 +47,7 @@ class SquarePhoto(NamedTuple):
     square: np.ndarray  # uint8 [S, S, 3]
     track: FaceTrack  # one frame, in the pixels of the square
     notes: tuple[str, ...]  # what the user should know
+    fine: np.ndarray | None = None  # uint8 [F, F, 3], the same square with more pixels, if the photo has them
 
 
 def look_at_photos(
@@ -87,6 +94,12 @@ def look_at_photos(
             findings = judge_face(image, track, face_model, config.render.focal_ratio)
             notes = (*([turned] if turned else ()), *portrait_notes(findings))
             square, track = window.cut(image, PORTRAIT_SIZE), window.track(track, PORTRAIT_SIZE)
-            seen.append(SquarePhoto(name, square, track, notes))
+            seen.append(SquarePhoto(name, square, track, notes, cut_fine(image, window, FINE_SIZE)))
     on_progress("face", len(pictures), len(pictures))
     return seen
+
+
+def cut_fine(image: np.ndarray, window: SquareCrop, most: int) -> np.ndarray | None:
+    """Cut a square with as many pixels as a picture has there, ``[F, F, 3]``; None where it has no more than usual."""
+    side = min(most, 2 * round(window.side / 2))
+    return window.cut(image, side) if side > FINE_FROM * PORTRAIT_SIZE else None

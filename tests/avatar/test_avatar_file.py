@@ -46,8 +46,11 @@ def test_a_file_is_marked_and_says_who_agreed(saved: Path) -> None:
 
 
 def test_the_portrait_is_left_out_by_choice(avatar: Avatar, saved: Path, tmp_path: Path) -> None:
-    without = avatar.save(tmp_path / "without.safetensors", portrait=False)
-    assert Avatar.load(without).portrait is None
+    large = avatar.with_(fine=torch.zeros(600, 600, 3, dtype=torch.uint8))
+    without = large.save(tmp_path / "without.safetensors", portrait=False)
+    assert Avatar.load(without).portrait is None and Avatar.load(without).fine is None
+    fine = Avatar.load(large.save(tmp_path / "with.safetensors")).fine
+    assert fine is not None and fine.shape == (600, 600, 3) and fine.dtype == torch.uint8
     assert without.stat().st_size < saved.stat().st_size - 500_000
 
 
