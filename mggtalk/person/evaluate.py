@@ -209,6 +209,7 @@ def measure_clip(  # noqa: PLR0913  one for each thing that a table row depends 
         spoken = {
             name: say(pipe, path, clip, one, held, voice if name in columns else voice._replace(voice=None))
             for name, one in avatars.items()
+            if name != ONE_SHOT
         }
         made.frames.update({name + BY_SOUND: _frames(pipe, avatars[name], spoken[name]) for name in spoken})
     if sheet is not None:

@@ -108,6 +108,7 @@ class LearnConfig:
     static: float = 0.15  # first stage: persistent parameters alone
     fusion: float = 0.15  # last stage: colours and opacities alone
     light_frames: int = 48  # frames by which the light is found
+    open_frames: int = 64  # and of open mouths, by which that inside the mouth is
     incremental: bool = True  # off: all frames are equally likely (ablation "w/o incremental sampling")
     window_every: int = 3  # while incremental, each so many-th step takes a frame of the window
     l1: float = 1.0

@@ -220,8 +220,9 @@ class FieldTouches:
         lips, upper = field.conditions(frame.expression)
         places = self._found or self._places()
         pose = field.conditions.pose(frame.rotation)  # [3]
+        features = Light.features(pose, lips, upper)
         if field.light is not None:
-            colour = colour + field.light(field.light.features(pose, lips, upper), self.cells)
+            colour = colour + field.light(features, self.cells)
         if field.config.motion and moving:
             anchors = field.motion(places.face, lips, upper)
             move = FaceMove(*(part[self._anchors.of_point] for part in anchors))
@@ -234,7 +235,7 @@ class FieldTouches:
             logits = logits.index_add(0, self._moving, solid[self._anchors.of_point])
         none = colour.new_zeros(len(colour), 3)
         parameters = torch.cat([shape, none, static["directional"], none[:, :1]], dim=1)  # [N, 20]
-        mouth = NO_MOUTH if field.mouth is None else field.mouth(places.mouth, frame.expression, lips)
+        mouth = NO_MOUTH if field.mouth is None else field.mouth(places.mouth, frame.expression, lips, features)
         vertices, sheet = colour.new_zeros(1, 3), colour.new_zeros(1, 7)
         if field.rig is not None:
             vertices = field.rig(frame.expression, pose)  # [V, 3]

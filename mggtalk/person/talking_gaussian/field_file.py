@@ -10,7 +10,7 @@ from mggtalk.errors import MediaError
 from mggtalk.media.files import PathLike
 from mggtalk.person.talking_gaussian.field import TalkingGaussian
 
-FORMAT = "mggtalk-talking-gaussian-1"
+FORMAT = "mggtalk-talking-gaussian-2"
 
 MOST_MEGABYTES = 10.0
 """Size of a file, at most, in 10^6 bytes."""

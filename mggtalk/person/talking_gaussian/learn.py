@@ -25,6 +25,7 @@ from torch.nn import functional as F
 
 from mggtalk.avatar.adapter import Touch
 from mggtalk.avatar.avatar import Avatar
+from mggtalk.face.topology import LIPS
 from mggtalk.inpaint.shrink import shrink
 from mggtalk.nets.maps import erode
 from mggtalk.person.footage import Footage
@@ -52,6 +53,9 @@ LEAST_INSIDE = 20
 
 PASSES = 2
 """Times that the light is solved for: the second finds what the first has left."""
+
+ROUND = 6
+"""Pixels around the inside of a mouth that are looked at with it."""
 
 SLOW_FUSION = 0.1
 """Share of their rate that opacities have in the last stage."""
@@ -88,7 +92,7 @@ class Learner:
         self.motion = self.lessons.motion
         self.head = LearningHead(self.lessons.head)
         self.lpips = perceptual() if config.lpips else None
-        openings = lip_openings(pipe.face_model, self.motion)
+        self.openings = openings = lip_openings(pipe.face_model, self.motion)
         every = config.window_every if config.incremental else 0
         self.sampling = Sampling(openings, blinks(pipe.face_model, self.motion), every, config.seed)
 
@@ -170,10 +174,11 @@ class Learner:
         light, conditions = touches.field.light, touches.field.conditions
         if light is None:
             return
-        frames = np.linspace(0, len(self.motion) - 1, min(self.config.light_frames, len(self.motion))).round()
+        mouth = touches.field.mouth
+        lips = torch.isin(self.avatar.binding.vertices, torch.tensor(sorted(LIPS))).any(1)  # [N]
+        inner = torch.cat([self.avatar.inner[0], lips.nonzero().squeeze(-1)])  # [M]
 
-        def look(index: int) -> Seen:
-            lesson = self.lessons[index]
+        def look(lesson: Lesson) -> tuple[Seen, Seen]:
             frame, camera = lesson.frame, self.lessons.camera(lesson)
             touch = touches.moved(frame, moving=False)[0]
             image, alpha = self.lessons.compose(lesson, self.head.splats(frame, touch, camera))
@@ -182,14 +187,30 @@ class Learner:
             block = self.lessons.animator.oversampling
             fine = F.interpolate(missing, scale_factor=block)[0].permute(1, 2, 0)  # [H, W, 4]
             features = light.features(conditions.pose(frame.rotation), *conditions(frame.expression))
-            return Seen(features, *self.head.painted(frame, touch, camera, fine.contiguous()))
+            painted = self.head.painted(frame, touch, camera, fine.contiguous())
+            face, inside = (Seen(features, part[:, 3], part[:, :3]) for part in painted)
+            return face, inside
 
+        frames = self.light_frames()
+        total = PASSES * len(frames)
         for turn in range(PASSES):
             seen = []
-            for done, index in enumerate(frames.astype(int).tolist()):
-                seen.append(look(index))
-                on_progress("light", turn * len(frames) + done + 1, PASSES * len(frames))
-            light.add(seen, touches.cells)
+            for done, (index, mouth_alone) in enumerate(frames):
+                lesson = self.lessons[index]
+                seen.append(look(_around_mouth(lesson) if mouth_alone else lesson))
+                on_progress("light", turn * len(frames) + done + 1, total)
+            light.add([face for face, _ in seen], touches.cells, inner)
+            if mouth is not None and mouth.light is not None:
+                count = torch.arange(len(mouth.colour))
+                mouth.light.add([inside for _, inside in seen], count, count)
+
+    def light_frames(self) -> list[tuple[int, bool]]:
+        """Frames by which the light is found: some of all, and the mouths of those in which it is open."""
+        count, config = len(self.motion), self.config
+        every = np.linspace(0, count - 1, min(config.light_frames, count)).round().astype(int)
+        order = np.argsort(self.openings)[count // 2 :]  # the more open half
+        opened = order[np.linspace(0, len(order) - 1, min(config.open_frames, len(order))).round().astype(int)]
+        return [(int(index), False) for index in every] + [(int(index), True) for index in sorted(opened)]
 
     def patch(self, lesson: Lesson, step: int) -> Lesson:
         """A patch ``PATCH`` wide around a random pixel: of the face, as often as it weighs, or anywhere by turns."""
@@ -225,6 +246,17 @@ class Learner:
             kinds["grid"] += mouth.planes.parameters()
             kinds["network"] += mouth.motion.parameters()
         return [{"params": params, "lr": getattr(rates, kind), "kind": kind} for kind, params in kinds.items()]
+
+
+def _around_mouth(lesson: Lesson) -> Lesson:
+    """The part of a lesson around the inside of the mouth; all of it where none is in sight."""
+    rows, columns = (lesson.inside[0, 0].amax(axis).nonzero().squeeze(-1) for axis in (1, 0))
+    if not len(rows):
+        return lesson
+    height, width = lesson.truth.shape[-2:]
+    down = slice(max(int(rows[0]) - ROUND, 0), min(int(rows[-1]) + ROUND + 1, height))
+    along = slice(max(int(columns[0]) - ROUND, 0), min(int(columns[-1]) + ROUND + 1, width))
+    return lesson.cut(down, along)
 
 
 def stage_at(done: float, config: LearnConfig) -> Stage:

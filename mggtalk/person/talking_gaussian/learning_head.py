@@ -81,7 +81,7 @@ class LearningHead:
         return Gaussians(*(torch.cat(fields) for fields in zip(changed, back, mouth)))
 
     def painted(self, frame: MotionFrame, touch: Touch, camera: Camera, missing: Tensor) -> tuple[Tensor, Tensor]:
-        """How much of a window each visible point paints, and what is missing there.
+        """How much of a window each visible point and each Gaussian inside the mouth paints, and what is missing there.
 
         Args:
             frame: The frame.
@@ -90,7 +90,7 @@ class LearningHead:
             missing: ``[H, W, 4]`` RGB that is missing in each pixel, times how much the pixel counts, and that.
 
         Returns:
-            Pixels ``[N]``, and RGB summed over them ``[N, 3]``.
+            Pixels ``[N, 4]``: RGB summed over them, and their number; the same for the mouth ``[Q, 4]``.
         """
         parts = self._values(frame, touch)
         channels = torch.zeros(len(parts.gaussians.means), 4, requires_grad=True)
@@ -101,7 +101,7 @@ class LearningHead:
         if parts.children:
             start = parts.visible + parts.mirrored
             found = found + shares[start : start + parts.visible]
-        return found[:, 3], found[:, :3]
+        return found, shares[len(shares) - parts.mouth :]
 
     @torch.no_grad()
     def _values(self, frame: MotionFrame, touch: Touch) -> SplatParts:

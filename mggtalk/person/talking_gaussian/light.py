@@ -7,7 +7,12 @@ GGTalker's colour MLP, made linear, so that nothing has to be descended::
 
 ``w_it`` is how much of frame t Gaussian i paints, and ``r_it`` the mean of what is missing there: both are gradients of
 one drawing. All Gaussians of a square of the position map share one U, and a second pass solves for what the first has
-left over.
+left over. Trust follows sight: beyond the poses in which the clip showed a square, its nearest ones hold; what the far
+side of a turned head looks like is not told by its near side.
+
+Teeth, lips and eyes keep the detail that the avatar has: whole blocks of squares share one U there, as squares of their
+own would learn the mean of all that comes by. The branch of the mouth has a light of its own, over its rows and
+columns.
 """
 
 from __future__ import annotations
@@ -27,6 +32,15 @@ SIDE = 2
 RIDGE, FIXED = 150.0, 10.0
 """Painted pixels that count for no change with expression and pose, and for none at all."""
 
+BLOCK = 4
+"""Side of the blocks of squares that share their light where detail moves."""
+
+REACH = 2.0
+"""Poses of a square whose light is followed, in standard deviations of those in which it was seen, from their mean."""
+
+UNSEEN = 5.0
+"""Painted pixels, in the usual pose, that are added to those of every square when this is told."""
+
 
 class Seen(NamedTuple):
     """What one frame says about the visible points."""
@@ -45,12 +59,14 @@ class Light(nn.Module):
     """
 
     weights: Tensor  # [F, 3, h, w] RGB
+    seen: Tensor  # [2, POSE, h, w] least and greatest pose that a square follows
 
     def __init__(self, size: tuple[int, int], axes: int) -> None:
         super().__init__()
         self.size = size
         small = [-(-side // SIDE) for side in size]
         self.register_buffer("weights", torch.zeros(1 + POSE + axes + len(UPPER), 3, *small))
+        self.register_buffer("seen", torch.zeros(2, POSE, *small))
 
     @staticmethod
     def features(pose: Tensor, lips: Tensor, upper: Tensor) -> Tensor:
@@ -59,29 +75,56 @@ class Light(nn.Module):
 
     def forward(self, features: Tensor, cells: Tensor) -> Tensor:
         """Changes of RGB ``[N, 3]`` at row-major cells ``[N]`` of the map under features ``[F]``."""
-        small = torch.tensordot(features, self.weights, 1)[None]  # [1, 3, h, w]
+        low, high = self.seen
+        pose = features[1 : 1 + POSE, None, None].clamp(low, high)  # [POSE, h, w]
+        turned = (pose[:, None] * self.weights[1 : 1 + POSE]).sum(0)  # [3, h, w]
+        rest = [0, *range(1 + POSE, len(features))]
+        small = (turned + torch.tensordot(features[rest], self.weights[rest], 1))[None]  # [1, 3, h, w]
         whole = F.interpolate(small, scale_factor=SIDE, mode="bilinear", align_corners=False)[0]
         return whole[:, : self.size[0], : self.size[1]].flatten(1)[:, cells].T  # [N, 3]
 
     @torch.no_grad()
-    def add(self, frames: Iterable[Seen], cells: Tensor) -> None:
+    def add(self, frames: Iterable[Seen], cells: Tensor, inner: Tensor | None = None) -> None:
         """Solve for what frames miss, and add it.
 
         Args:
             frames: What they say.
             cells: Of the visible points ``[N]``, row-major on the map.
+            inner: Indices of the points whose squares share their light by blocks; none by default.
         """
         count, _, height, width = self.weights.shape
         rows, columns = cells // self.size[1], cells % self.size[1]
         squares = (rows // SIDE) * width + columns // SIDE  # [N]
-        normal = torch.zeros(height * width, count * count)  # [S, F F]
-        wanted = torch.zeros(height * width, count * 3)  # [S, F 3]
+        groups = self._groups(squares[[] if inner is None else inner])  # [S] which light each square has
+        of_point = groups[squares]  # [N]
+        normal = torch.zeros(int(groups.max()) + 1, count * count)  # [G, F F]
+        wanted = torch.zeros(len(normal), count * 3)  # [G, F 3]
         for seen in frames:
-            weight = torch.zeros(len(normal)).index_add(0, squares, seen.weight)  # [S]
-            missing = torch.zeros(len(normal), 3).index_add(0, squares, seen.missing)  # [S, 3]
+            weight = torch.zeros(len(normal)).index_add(0, of_point, seen.weight)  # [G]
+            missing = torch.zeros(len(normal), 3).index_add(0, of_point, seen.missing)  # [G, 3]
             normal.addr_(weight, (seen.features[:, None] * seen.features).flatten())
             wanted += (seen.features[:, None] * missing[:, None]).flatten(1)
         ridge = torch.full((count,), RIDGE)
         ridge[0] = FIXED
-        found = torch.linalg.solve(normal.view(-1, count, count) + torch.diag(ridge), wanted.view(-1, count, 3))
+        normal = normal.view(-1, count, count)
+        self.seen.copy_(_poses(normal)[..., groups].unflatten(2, (height, width)))
+        found = torch.linalg.solve(normal + torch.diag(ridge), wanted.view(-1, count, 3))[groups]
         self.weights += found.permute(1, 2, 0).unflatten(2, (height, width))  # [S, F, 3] -> [F, 3, h, w]
+
+    def _groups(self, shared: Tensor) -> Tensor:
+        """Which light each square has ``[S]``: one of its own, or that of its block for the squares of ``shared``."""
+        height, width = self.weights.shape[2:]
+        squares = torch.arange(height * width)
+        blocks = squares // width // BLOCK * width + squares % width // BLOCK + len(squares)
+        groups = squares.clone()
+        groups[shared] = blocks[shared]
+        return torch.unique(groups, return_inverse=True)[1]
+
+
+def _poses(normal: Tensor) -> Tensor:
+    """Find which poses squares were seen in, of their matrices ``[S, F, F]``: least and greatest ``[2, POSE, S]``."""
+    weight = normal[:, :1, 0] + UNSEEN  # [S, 1] of the usual pose, which is zero, as well
+    mean = normal[:, 0, 1 : 1 + POSE] / weight  # [S, POSE]
+    square = normal.diagonal(dim1=1, dim2=2)[:, 1 : 1 + POSE] / weight
+    reach = REACH * (square - mean.square()).clamp(min=0.0).sqrt()
+    return torch.stack([mean - reach, mean + reach]).mT

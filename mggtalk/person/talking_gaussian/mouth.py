@@ -21,6 +21,7 @@ from mggtalk.face.face_model import FaceModel
 from mggtalk.face.lips import lip_heights
 from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER
 from mggtalk.person.talking_gaussian.config import FieldConfig
+from mggtalk.person.talking_gaussian.light import Light
 from mggtalk.person.talking_gaussian.motion import MouthMotion
 from mggtalk.person.talking_gaussian.triplane import TriPlane
 from mggtalk.render.constants import SH_0
@@ -83,6 +84,8 @@ class MouthBranch(nn.Module):
         self.planes = TriPlane(config.mouth_grid)
         self.motion = MouthMotion(config)
         self.moves = config.motion
+        whole = config.light and count == ROWS * COLUMNS
+        self.light = Light((ROWS, COLUMNS), config.axes) if whole else None
 
     @torch.no_grad()
     def place(self, avatar: Avatar, face_model: FaceModel, expression: Tensor) -> None:
@@ -122,13 +125,14 @@ class MouthBranch(nn.Module):
         gap = (expression @ self.gap + self.gap_rest).amax(-1)
         return (gap / OPENING).clamp(0.0, 1.0)
 
-    def forward(self, code: Tensor, expression: Tensor, lips: Tensor) -> Tensor:
+    def forward(self, code: Tensor, expression: Tensor, lips: Tensor, features: Tensor) -> Tensor:
         """Gaussians of one frame, as :class:`mggtalk.avatar.adapter.Touch` holds them.
 
         Args:
             code: Of :meth:`code`.
             expression: ``beta_d [K]``.
             lips: Condition ``[E]``.
+            features: Of the light ``[F]``.
 
         Returns:
             Places and raw parameters ``[Q, 23]``; transparent while the lips are closed.
@@ -137,7 +141,10 @@ class MouthBranch(nn.Module):
         points = self.rest + self.points + dropped
         if self.moves:
             points = points + self.motion(code, lips)
-        harmonics = torch.cat([(self.colour - 0.5) / SH_0, self.colour.new_zeros(len(points), 9)], dim=1)  # [Q, 12]
+        colour = self.colour
+        if self.light is not None:
+            colour = colour + self.light(features, torch.arange(len(colour), device=colour.device))
+        harmonics = torch.cat([(colour - 0.5) / SH_0, colour.new_zeros(len(points), 9)], dim=1)  # [Q, 12]
         opacity = (self.logits.sigmoid() * self.open_share(expression)).clamp(1e-4, 1.0 - 1e-4)
         shape = torch.cat([self.log_scales, self.turn], dim=1) + self.shape  # [Q, 7]
         return torch.cat([points, shape, harmonics, torch.logit(opacity)[:, None]], dim=1)

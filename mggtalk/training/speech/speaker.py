@@ -30,7 +30,8 @@ class VoiceConfig:
 
     steps: int = 200  # of Adam, over the whole clip
     learning_rate: float = 0.02
-    ridge: float = 3.0  # weight of the mixing matrix's squares: a short clip changes little
+    ridge: float = 3.0  # weight of the squares of a common gain of all directions: a short clip changes little
+    mixing: float = 3000.0  # and of all else in the mixing matrix, which half a minute hardly tells
 
 
 def fit_voice(
@@ -76,8 +77,9 @@ def fit_voice(
         residual = prior(channels, gate, voice)[0]  # [F, M]
         residual = torch.lerp(residual[low], residual[low + 1], (place - low)[:, None]) @ prior.region  # [T, K]
         made = blend(heard.rules[:frames], residual, heard.closed[:frames], prior.config)[None]
-        size = voice.mix.square().sum()
-        return loss(made, target, torch.ones(1, frames)) + config.ridge * size / (frames / clip.fps)
+        gain = voice.mix.diagonal().mean() * torch.eye(len(voice.mix))  # [M, M]
+        size = config.ridge * gain.square().sum() + config.mixing * (voice.mix - gain).square().sum()
+        return loss(made, target, torch.ones(1, frames)) + size / (frames / clip.fps)
 
     loop = Loop(torch.optim.Adam(voice, lr=config.learning_rate), lambda _: 1.0)
     for _ in loop.run(loss_at, lambda step: step / config.steps):

@@ -18,6 +18,7 @@ from mggtalk.person.footage import SIDE
 from mggtalk.person.load import load_adapter, open_adapter
 from mggtalk.person.talking_gaussian.config import LearnConfig, Rates
 from mggtalk.person.talking_gaussian.field import TalkingGaussian
+from mggtalk.person.talking_gaussian.field_file import FORMAT
 from mggtalk.person.talking_gaussian.learn import Learner, Stage, motion_done, rate, stage_at
 from mggtalk.person.talking_gaussian.start import fresh_field
 from mggtalk.pipeline import MGGTalkPipeline
@@ -121,7 +122,7 @@ def test_damaged_files_are_refused_in_one_line(
     if changed is not None:
         tensors[name] = changed.contiguous()
     facts = json.dumps(adaptation.file.facts._asdict())
-    save_file(tensors, path, metadata={"format": "mggtalk-talking-gaussian-1", "facts": facts})
+    save_file(tensors, path, metadata={"format": FORMAT, "facts": facts})
     with pytest.raises(MediaError, match=message) as caught:
         open_adapter(pipeline, path)
     assert "\n" not in str(caught.value)

@@ -23,7 +23,8 @@ def test_light_that_was_there_is_found() -> None:
     truth = 0.1 * torch.randn(len(light.weights), 3, generator=generator)  # [F, 3] everywhere the same
     frames = []
     for _ in range(60):
-        features = torch.cat([torch.ones(1), torch.randn(len(truth) - 1, generator=generator)])
+        poses = 2.0 * torch.rand(3, generator=generator) - 1.0
+        features = torch.cat([torch.ones(1), poses, torch.randn(len(truth) - 4, generator=generator)])
         weight = 1e3 * torch.rand(40, generator=generator)
         frames.append(Seen(features, weight, weight[:, None] * (features @ truth)))
     assert not light(frames[0].features, cells).any()
@@ -37,6 +38,39 @@ def test_light_that_was_there_is_found() -> None:
     assert torch.equal(light.weights, before)
 
 
+def test_light_is_not_followed_beyond_the_poses_in_which_a_place_was_seen() -> None:
+    generator = torch.Generator().manual_seed(0)
+    light = Light((2, 4), axes=2)  # two squares: one is seen in all poses, one in those to the left
+    cells = torch.arange(8)
+    right = (cells % 4) // 2 == 1
+    frames = []
+    for yaw in torch.linspace(-2.0, 2.0, 41):
+        features = torch.cat([torch.ones(1), yaw[None], 0.1 * torch.randn(10, generator=generator)])
+        weight = torch.where(right & (yaw > -1.0), 0.0, 1e3)
+        frames.append(Seen(features, weight, 0.1 * weight[:, None] * yaw.expand(8, 3)))
+    light.add(frames, cells)
+    whole, left = (light.seen[:, 0, 0, square] for square in (0, 1))
+    assert whole[0] < -1.5 and whole[1] > 1.5 and left[0] < -1.6 and left[1] < -0.9
+    turned = frames[-1].features  # two to the right
+    assert (
+        light(turned, cells)[:, 0].tolist()[0] > 0.15
+        and light(turned, cells)[~right].min() > light(turned, cells)[right].max()
+    )
+    assert float(light(turned, cells)[3, 0]) < 0.0, "its nearest colour holds"
+
+
+def test_squares_where_detail_moves_share_one_light() -> None:
+    cells, light = torch.arange(256), Light((16, 16), axes=2)
+    features = torch.cat([torch.ones(1), torch.zeros(11)])
+    missing = 100.0 * torch.rand(256, 3, generator=torch.Generator().manual_seed(0))
+    inner = cells[(cells // 16 < 8) & (cells % 16 < 8)]  # the first of four blocks
+    light.add([Seen(features, torch.full((256,), 1e3), missing)], cells, inner)
+    first, others = light.weights[0, :, :4, :4].flatten(1), light.weights[0, :, 8:, 8:].flatten(1)
+    assert first.std(1).max() < 1e-6 and others.std(1).min() > 1e-3
+    mean = missing[inner].sum(0) / (64e3 + 10.0)
+    torch.testing.assert_close(first[:, 0], mean, rtol=1e-3, atol=1e-5)
+
+
 def test_what_a_point_paints_is_what_changes_with_its_colour(
     pipeline: MGGTalkPipeline, avatar: Avatar, faces: tuple[TalkingGaussian, TalkingGaussian]
 ) -> None:
@@ -44,7 +78,9 @@ def test_what_a_point_paints_is_what_changes_with_its_colour(
     camera = Camera.from_pose(frame.rotation, frame.translation, SIDE, pipeline.config.render.focal_ratio)
     touch = faces[0].touches(avatar)(frame)
     missing = torch.ones(SIDE, SIDE, 4) * torch.tensor((0.5, 0.0, -0.25, 1.0))
-    pixels, summed = LearningHead(head).painted(frame, touch, camera, missing)
+    found, inside = LearningHead(head).painted(frame, touch, camera, missing)
+    pixels, summed = found[:, 3], found[:, :3]
+    assert len(inside) == len(touch.mouth)
     splats = head.splats(frame).gaussians
     alpha = rasterize(splats, camera).alpha.sum()
     assert pixels.min() >= 0 and 0.5 * alpha < pixels.sum() <= 1.01 * alpha
