@@ -25,7 +25,6 @@ from torch.nn import functional as F
 
 from mggtalk.avatar.adapter import Touch
 from mggtalk.avatar.avatar import Avatar
-from mggtalk.face.topology import LIPS
 from mggtalk.inpaint.shrink import shrink
 from mggtalk.nets.maps import erode
 from mggtalk.person.footage import Footage
@@ -175,8 +174,6 @@ class Learner:
         if light is None:
             return
         mouth = touches.field.mouth
-        lips = torch.isin(self.avatar.binding.vertices, torch.tensor(sorted(LIPS))).any(1)  # [N]
-        inner = torch.cat([self.avatar.inner[0], lips.nonzero().squeeze(-1)])  # [M]
 
         def look(lesson: Lesson) -> tuple[Seen, Seen]:
             frame, camera = lesson.frame, self.lessons.camera(lesson)
@@ -199,10 +196,9 @@ class Learner:
                 lesson = self.lessons[index]
                 seen.append(look(_around_mouth(lesson) if mouth_alone else lesson))
                 on_progress("light", turn * len(frames) + done + 1, total)
-            light.add([face for face, _ in seen], touches.cells, inner)
+            light.add([face for face, _ in seen], touches.cells)
             if mouth is not None and mouth.light is not None:
-                count = torch.arange(len(mouth.colour))
-                mouth.light.add([inside for _, inside in seen], count, count)
+                mouth.light.add([inside for _, inside in seen], torch.arange(len(mouth.colour)))
 
     def light_frames(self) -> list[tuple[int, bool]]:
         """Frames by which the light is found: some of all, and the mouths of those in which it is open."""

@@ -10,9 +10,8 @@ one drawing. All Gaussians of a square of the position map share one U, and a se
 left over. Trust follows sight: beyond the poses in which the clip showed a square, its nearest ones hold; what the far
 side of a turned head looks like is not told by its near side.
 
-Teeth, lips and eyes keep the detail that the avatar has: whole blocks of squares share one U there, as squares of their
-own would learn the mean of all that comes by. The branch of the mouth has a light of its own, over its rows and
-columns.
+Inside the mouth most is decided by how far it is open, in few frames: there more of them are looked at, and the branch
+of the mouth has a light of its own, over its rows and columns.
 """
 
 from __future__ import annotations
@@ -31,9 +30,6 @@ SIDE = 2
 
 RIDGE, FIXED = 150.0, 10.0
 """Painted pixels that count for no change with expression and pose, and for none at all."""
-
-BLOCK = 4
-"""Side of the blocks of squares that share their light where detail moves."""
 
 REACH = 2.0
 """Poses of a square whose light is followed, in standard deviations of those in which it was seen, from their mean."""
@@ -84,41 +80,29 @@ class Light(nn.Module):
         return whole[:, : self.size[0], : self.size[1]].flatten(1)[:, cells].T  # [N, 3]
 
     @torch.no_grad()
-    def add(self, frames: Iterable[Seen], cells: Tensor, inner: Tensor | None = None) -> None:
+    def add(self, frames: Iterable[Seen], cells: Tensor) -> None:
         """Solve for what frames miss, and add it.
 
         Args:
             frames: What they say.
             cells: Of the visible points ``[N]``, row-major on the map.
-            inner: Indices of the points whose squares share their light by blocks; none by default.
         """
         count, _, height, width = self.weights.shape
         rows, columns = cells // self.size[1], cells % self.size[1]
         squares = (rows // SIDE) * width + columns // SIDE  # [N]
-        groups = self._groups(squares[[] if inner is None else inner])  # [S] which light each square has
-        of_point = groups[squares]  # [N]
-        normal = torch.zeros(int(groups.max()) + 1, count * count)  # [G, F F]
-        wanted = torch.zeros(len(normal), count * 3)  # [G, F 3]
+        normal = torch.zeros(height * width, count * count)  # [S, F F]
+        wanted = torch.zeros(height * width, count * 3)  # [S, F 3]
         for seen in frames:
-            weight = torch.zeros(len(normal)).index_add(0, of_point, seen.weight)  # [G]
-            missing = torch.zeros(len(normal), 3).index_add(0, of_point, seen.missing)  # [G, 3]
+            weight = torch.zeros(len(normal)).index_add(0, squares, seen.weight)  # [S]
+            missing = torch.zeros(len(normal), 3).index_add(0, squares, seen.missing)  # [S, 3]
             normal.addr_(weight, (seen.features[:, None] * seen.features).flatten())
             wanted += (seen.features[:, None] * missing[:, None]).flatten(1)
         ridge = torch.full((count,), RIDGE)
         ridge[0] = FIXED
         normal = normal.view(-1, count, count)
-        self.seen.copy_(_poses(normal)[..., groups].unflatten(2, (height, width)))
-        found = torch.linalg.solve(normal + torch.diag(ridge), wanted.view(-1, count, 3))[groups]
+        self.seen.copy_(_poses(normal).unflatten(2, (height, width)))
+        found = torch.linalg.solve(normal + torch.diag(ridge), wanted.view(-1, count, 3))
         self.weights += found.permute(1, 2, 0).unflatten(2, (height, width))  # [S, F, 3] -> [F, 3, h, w]
-
-    def _groups(self, shared: Tensor) -> Tensor:
-        """Which light each square has ``[S]``: one of its own, or that of its block for the squares of ``shared``."""
-        height, width = self.weights.shape[2:]
-        squares = torch.arange(height * width)
-        blocks = squares // width // BLOCK * width + squares % width // BLOCK + len(squares)
-        groups = squares.clone()
-        groups[shared] = blocks[shared]
-        return torch.unique(groups, return_inverse=True)[1]
 
 
 def _poses(normal: Tensor) -> Tensor:

@@ -59,18 +59,6 @@ def test_light_is_not_followed_beyond_the_poses_in_which_a_place_was_seen() -> N
     assert float(light(turned, cells)[3, 0]) < 0.0, "its nearest colour holds"
 
 
-def test_squares_where_detail_moves_share_one_light() -> None:
-    cells, light = torch.arange(256), Light((16, 16), axes=2)
-    features = torch.cat([torch.ones(1), torch.zeros(11)])
-    missing = 100.0 * torch.rand(256, 3, generator=torch.Generator().manual_seed(0))
-    inner = cells[(cells // 16 < 8) & (cells % 16 < 8)]  # the first of four blocks
-    light.add([Seen(features, torch.full((256,), 1e3), missing)], cells, inner)
-    first, others = light.weights[0, :, :4, :4].flatten(1), light.weights[0, :, 8:, 8:].flatten(1)
-    assert first.std(1).max() < 1e-6 and others.std(1).min() > 1e-3
-    mean = missing[inner].sum(0) / (64e3 + 10.0)
-    torch.testing.assert_close(first[:, 0], mean, rtol=1e-3, atol=1e-5)
-
-
 def test_what_a_point_paints_is_what_changes_with_its_colour(
     pipeline: MGGTalkPipeline, avatar: Avatar, faces: tuple[TalkingGaussian, TalkingGaussian]
 ) -> None:
