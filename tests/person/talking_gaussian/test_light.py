@@ -50,7 +50,7 @@ def test_light_is_not_followed_beyond_the_poses_in_which_a_place_was_seen() -> N
         frames.append(Seen(features, weight, 0.1 * weight[:, None] * yaw.expand(8, 3)))
     light.add(frames, cells)
     whole, left = (light.seen[:, 0, 0, square] for square in (0, 1))
-    assert whole[0] < -1.5 and whole[1] > 1.5 and left[0] < -1.6 and left[1] < -0.9
+    assert whole[0] < -1.5 and whole[1] > 1.5 and left[0] < -1.6 and left[1] < -0.7
     turned = frames[-1].features  # two to the right
     assert (
         light(turned, cells)[:, 0].tolist()[0] > 0.15
