@@ -21,6 +21,7 @@ from mggtalk.inpaint.compiled.finisher import CpuFinisher
 from mggtalk.inpaint.follow import torso_and_background, torso_warp
 from mggtalk.inpaint.image_renderer import ImageRenderer, Layers, compose, describe_change
 from mggtalk.inpaint.plates import resize, resize_plates
+from mggtalk.inpaint.shrink import shrink
 from mggtalk.nets.gates import frame_gate
 from mggtalk.nets.maps import to_bytes, to_float
 from mggtalk.render.rasterize import Render, rasterize
@@ -157,6 +158,28 @@ class Animator:
     def frame(self, frame: MotionFrame) -> np.ndarray:
         """One finished frame, uint8 ``[size, size, 3]``. Threads may call it at once."""
         return self.draw(frame, None)[0]
+
+    @torch.inference_mode()
+    def window(self, frame: MotionFrame, left: int, top: int, side: int) -> np.ndarray:
+        """A square inside the head of a frame, which takes less time than all of it.
+
+        Args:
+            frame: The frame. Threads may call this at once.
+            left: First column of the square.
+            top: First row.
+            side: Pixels.
+
+        Returns:
+            uint8 ``[side, side, 3]``; where the head ends its colours go on.
+        """
+        if not self.image_renderer.untrained:  # it reaches every pixel
+            return self.frame(frame)[top : top + side, left : left + side]
+        frame = self._send(frame)
+        splats = self._predict(frame) if self.head.compiled is None else self.head.compiled.splats(frame)[0].gaussians
+        block = self.oversampling
+        drawn = rasterize(splats, self._camera(frame).window(block * left, block * top, block * side, block * side))
+        colour = drawn.image / drawn.alpha.clamp(min=0.5)[..., None]  # [block side, block side, 3]
+        return to_bytes(shrink(colour.movedim(-1, -3), block)).cpu().numpy()
 
     def frames(self, motion: Motion) -> Iterator[np.ndarray]:
         """The frames of a motion in order, made a few ahead of what is read on threads of their own.

@@ -20,11 +20,12 @@ import torch
 from mggtalk.animate.animator import Animator
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.config import MediaConfig, check_consent
-from mggtalk.dub.flow import flow_of, sample
-from mggtalk.dub.mouth import Tone, inside_of, openness, outline_mask, seam
+from mggtalk.dub.flow import flow_of, move
+from mggtalk.dub.mouth import Tone, inside_of, mouth_square, openness, outline_mask, seam
 from mggtalk.dub.plan import DubPlan, make_plan, uncovered, watchable
 from mggtalk.dub.study import Study, sharpness, watch
 from mggtalk.errors import MediaError, MGGTalkError, NoFaceError
+from mggtalk.face.crop import SquareCrop
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.fitting import fit_track
 from mggtalk.face.regions import mouth_mask
@@ -93,12 +94,16 @@ class DubbedVideo:
         before, after = plan.before[index], plan.after[index]
         flow = flow_of(before, after, plan.depth[index], width, height)
         if flow is not None:
-            part = new[flow.top : flow.top + flow.source.shape[0], flow.left : flow.left + flow.source.shape[1]]
-            part[flow.moved] = np.rint(sample(frame, flow.source)).astype(np.uint8)[flow.moved]
+            move(frame, flow, new)
         opened = openness(after) > 0.0
         if opened or seam(before, after) > 0.0:
-            picture = self.animator.frame(plan.motion[index]) if opened else None
             window, drawn, gain = self.study.windows[index], plan.drawn[index], plan.gains[index]
+            picture = None
+            if opened:
+                left, top, side = mouth_square(drawn, window, self.animator.size)
+                picture = self.animator.window(plan.motion[index], left, top, side)
+                scale = window.side / self.animator.size
+                window = SquareCrop(window.x0 + scale * left, window.y0 + scale * top, scale * side)
             inside = inside_of(picture, window, drawn, before, after, gain, (width, height), self.tone)
             if inside is not None:
                 rows, columns = inside.alpha.shape

@@ -7,17 +7,18 @@ and less: cheeks, neck, beard and what is behind the chin give way softly, and n
 
 from __future__ import annotations
 
+import math
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from PIL import Image
 from scipy.ndimage import gaussian_filter
-from torch.nn import functional as F
 
 from mggtalk.face.regions import hull_mask
 from mggtalk.face.topology import FACE_OVAL, LIPS, MESH_VERTICES, triangles
-from mggtalk.runtime.kernels import kernel
+from mggtalk.runtime.kernels import helper, kernel
+from mggtalk.runtime.threads import run_ranges
 
 RINGS = (1.08, 1.18, 1.3, 1.45, 1.65)
 """Distance of the rings from the middle of the face, over that of the outline; the last one stays where it is."""
@@ -27,6 +28,18 @@ SOFT = 0.015
 
 STILL = 0.02
 """Pixels: what moves by less is left as it is."""
+
+REACH = 3.0
+"""Standard deviations around the lips within which the flow is not the smooth one alone."""
+
+TAPS = 6
+"""Pixels of a line that a sample is made of."""
+
+PHASES = 128
+"""Steps between two pixels for which the weights of a sample are known."""
+
+ROWS = 32
+"""Rows in a task."""
 
 
 class Flow(NamedTuple):
@@ -65,27 +78,70 @@ def flow_of(before: np.ndarray, after: np.ndarray, depth: np.ndarray, width: int
     right, bottom = (int(np.clip(np.ceil(edge), 0, side)) for edge, side in zip(corners.max(0), (width, height)))
     if right <= left or bottom <= top:
         return None
-    x, y = np.meshgrid(np.arange(left, right) + 0.5, np.arange(top, bottom) + 0.5)
-    still = np.stack([x, y], axis=-1).astype(np.float32)  # [h, w, 2]
-    source = still.copy()
-    _draw_flow(start, end, faces, float(left), float(top), source)
-    shift = soften_around_lips(source - still, after - (left, top))  # [h, w, 2]
-    moved = np.abs(shift).max(-1) > STILL
-    return Flow(left, top, np.where(moved[..., None], still + shift, still), moved)
+    mesh = start - (left, top), end - (left, top), faces
+    shift = soften_around_lips(mesh, after - (left, top), right - left, bottom - top)  # [h, w, 2]
+    moved = (np.abs(shift[..., 0]) > STILL) | (np.abs(shift[..., 1]) > STILL)
+    shift[..., 0] += np.arange(left, right, dtype=np.float32) + 0.5
+    shift[..., 1] += np.arange(top, bottom, dtype=np.float32)[:, None] + 0.5
+    return Flow(left, top, shift, moved)
 
 
-def soften_around_lips(shift: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """Smooth the way of each pixel ``[h, w, 2]`` outside of the lips, across creases and the outline of a turned face.
+Mesh = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Corners ``[N, 2]`` in the real frame and in the new one, pixels of a window, and triangles ``[F, 3]``."""
+
+
+def soften_around_lips(mesh: Mesh, landmarks: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Shifts whose way is smooth outside of the lips, across creases and the outline of a turned face.
+
+    What is smooth is worked out on fewer pixels; only around the lips all are needed.
 
     Args:
-        shift: Pixels.
+        mesh: What moves.
         landmarks: Of the new frame ``[478, 2]``, pixels of the window.
+        width: Of the window.
+        height: Of the window.
+
+    Returns:
+        Places in the real frame less those in the new one, float32 ``[height, width, 2]`` pixels.
     """
-    width = SOFT * float(np.linalg.norm(landmarks[10] - landmarks[152]))
-    smooth = np.stack([gaussian_filter(part, width, mode="constant") for part in np.moveaxis(shift, -1, 0)], axis=-1)
-    lips = gaussian_filter(hull_mask(landmarks[list(LIPS)], *shift.shape[:2]).astype(np.float32), width)[..., None]
-    sharp = np.clip(2.0 * lips, 0.0, 1.0)
-    return smooth + sharp * (shift - smooth)
+    deviation = SOFT * float(np.linalg.norm(landmarks[10] - landmarks[152]))
+    step = max(1, int(deviation / 2.0))
+    coarse = draw_shift(mesh, 0, 0, -(-width // step), -(-height // step), step)  # [h', w', 2]
+    shift = np.empty((height, width, 2), np.float32)
+    for axis in range(2):
+        smooth = gaussian_filter(coarse[..., axis], deviation / step, mode="constant")
+        if step > 1:
+            box = (0.0, 0.0, width / step, height / step)
+            smooth = np.asarray(Image.fromarray(smooth).resize((width, height), Image.Resampling.BILINEAR, box))
+        shift[..., axis] = smooth
+    corners = landmarks[list(LIPS)]
+    low = np.clip(np.floor(corners.min(0) - REACH * deviation).astype(int), 0, (width, height))
+    high = np.clip(np.ceil(corners.max(0) + REACH * deviation).astype(int), low, (width, height))
+    if (high > low).all():
+        (left, top), (right, bottom) = low, high
+        own = draw_shift(mesh, left, top, right - left, bottom - top)  # [h'', w'', 2]
+        lips = hull_mask(corners - low, bottom - top, right - left).astype(np.float32)
+        sharp = np.clip(2.0 * gaussian_filter(lips, deviation), 0.0, 1.0)[..., None]
+        part = shift[top:bottom, left:right]
+        part += sharp * (own - part)
+    return shift
+
+
+def draw_shift(mesh: Mesh, left: int, top: int, width: int, height: int, step: int = 1) -> np.ndarray:
+    """Shifts of a mesh as they are, float32 ``[height, width, 2]`` pixels.
+
+    Args:
+        mesh: What moves.
+        left: First column of the window in which it is drawn.
+        top: First row.
+        width: Of the picture that is drawn.
+        height: Of the picture.
+        step: Pixels of the mesh to one of the picture.
+    """
+    start, end, faces = mesh
+    shift = np.zeros((height, width, 2), np.float32)
+    _draw_shift((start - end), (end - (left, top)) / step, faces, shift)
+    return shift
 
 
 def with_rings(points: np.ndarray) -> np.ndarray:
@@ -116,46 +172,99 @@ def ring_triangles() -> np.ndarray:
 
 
 def sample(picture: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Sample a picture between its pixels, and keep it as sharp: bicubically, on twice as many pixels (Lanczos).
+    """Sample a picture between its pixels, and keep it as sharp, by ``L(x) = sinc(x) sinc(x / 3)`` (Lanczos).
 
     Args:
-        picture: uint8 ``[H, W, 3]``.
-        places: ``[h, w, 2]`` in pixels, centres at +0.5.
+        picture: uint8 ``[H, W, 3]``; behind its border its last pixel goes on.
+        places: float32 ``[h, w, 2]`` in pixels, centres at +0.5.
 
     Returns:
-        float32 ``[h, w, 3]`` in [0, 255].
+        uint8 ``[h, w, 3]``.
     """
-    size = np.array([picture.shape[1], picture.shape[0]])
-    flat = places.reshape(-1, 2)
-    low = np.clip(np.floor(flat.min(0)).astype(int) - 4, 0, size - 1)
-    high = np.clip(np.ceil(flat.max(0)).astype(int) + 4, low + 1, size)
-    part = Image.fromarray(np.ascontiguousarray(picture[low[1] : high[1], low[0] : high[0]]))
-    fine = np.array(part.resize((2 * part.width, 2 * part.height), Image.Resampling.LANCZOS))
-    values = torch.from_numpy(fine).permute(2, 0, 1)[None].float()  # [1, 3, 2H', 2W']
-    sides = torch.from_numpy((high - low).astype(np.float32))
-    grid = torch.from_numpy((places - low).astype(np.float32))[None] / sides * 2.0 - 1.0  # [1, h, w, 2]
-    found = F.grid_sample(values, grid, mode="bicubic", padding_mode="border", align_corners=False)  # [1, 3, h, w]
-    return found[0].permute(1, 2, 0).clamp(0.0, 255.0).numpy()
+    found = np.empty((*places.shape[:2], 3), np.uint8)
+    everywhere = np.ones(places.shape[:2], bool)
+    run_ranges(_move, len(places), ROWS, np.ascontiguousarray(picture), places, everywhere, lanczos(), found)
+    return found
+
+
+def move(picture: np.ndarray, flow: Flow, moved: np.ndarray) -> None:
+    """Write what moves into a copy of a picture, both uint8 ``[H, W, 3]``."""
+    height, width = flow.moved.shape
+    part = moved[flow.top : flow.top + height, flow.left : flow.left + width]
+    run_ranges(_move, height, ROWS, picture, flow.source, flow.moved, lanczos(), part)
+
+
+@cache
+def lanczos() -> np.ndarray:
+    """Weights of the pixels around a place, by its phase between the middle two: float32 ``[PHASES + 1, TAPS]``."""
+    phases, lobes = np.arange(PHASES + 1) / PHASES, TAPS // 2
+    away = np.arange(1 - lobes, 1 + lobes) - phases[:, None]  # [PHASES + 1, TAPS]
+    weights = np.where(np.abs(away) < lobes, np.sinc(away) * np.sinc(away / lobes), 0.0)
+    return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+
+
+@helper
+def _byte(value):  # type: ignore[no-untyped-def]
+    return np.uint8(min(max(value, np.float32(0)), np.float32(255)) + np.float32(0.5))
 
 
 @kernel
-def _draw_flow(start, end, faces, left, top, source):  # type: ignore[no-untyped-def]
+def _move(first, last, picture, source, moved, taps, found):  # type: ignore[no-untyped-def]
+    """Rows ``first .. last`` of a picture that is looked up in another one.
+
+    Args:
+        first: First row.
+        last: One past the last row.
+        picture: uint8 ``[H, W, 3]``.
+        source: Places in it ``[h, w, 2]``, pixels, centres at +0.5.
+        moved: bool ``[h, w]``; others are left alone.
+        taps: See :func:`lanczos`.
+        found: uint8 ``[h, w, 3]``, written.
+    """
+    height, width, phases = picture.shape[0], picture.shape[1], taps.shape[0] - 1
+    half, zero = np.float32(0.5), np.float32(0)
+    for row in range(first, last):
+        for column in range(source.shape[1]):
+            if not moved[row, column]:
+                continue
+            x, y = source[row, column, 0] - half, source[row, column, 1] - half
+            low_x, low_y = math.floor(x), math.floor(y)
+            across = taps[int((x - low_x) * np.float32(phases) + half)]
+            down = taps[int((y - low_y) * np.float32(phases) + half)]
+            left, top = int(low_x) - TAPS // 2 + 1, int(low_y) - TAPS // 2 + 1
+            red, green, blue = zero, zero, zero
+            inside = left >= 0 and top >= 0 and left + TAPS <= width and top + TAPS <= height
+            for i in range(TAPS):
+                line = picture[top + i if inside else min(max(top + i, 0), height - 1)]
+                r, g, b = zero, zero, zero
+                for j in range(TAPS):
+                    pixel = line[left + j if inside else min(max(left + j, 0), width - 1)]
+                    weight = across[j]
+                    r += weight * np.float32(pixel[0])
+                    g += weight * np.float32(pixel[1])
+                    b += weight * np.float32(pixel[2])
+                red, green, blue = red + down[i] * r, green + down[i] * g, blue + down[i] * b
+            found[row, column, 0] = _byte(red)
+            found[row, column, 1] = _byte(green)
+            found[row, column, 2] = _byte(blue)
+
+
+@kernel
+def _draw_shift(shifts, end, faces, drawn):  # type: ignore[no-untyped-def]
     """Draw triangles one over the other.
 
     Args:
-        start: Corners in the real frame ``[N, 2]``.
-        end: In the new one.
+        shifts: Of the corners ``[N, 2]``.
+        end: Their places in the picture that is drawn ``[N, 2]``.
         faces: ``[F, 3]``, the nearest last.
-        left: Of the window.
-        top: Of the window.
-        source: Places in the real frame ``[h, w, 2]``, written.
+        drawn: Shifts ``[h, w, 2]``, written.
     """
-    height, width = source.shape[0], source.shape[1]
+    height, width = drawn.shape[0], drawn.shape[1]
     for face in range(len(faces)):
         a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
-        ax, ay = end[a, 0] - left, end[a, 1] - top
-        bx, by = end[b, 0] - left - ax, end[b, 1] - top - ay
-        cx, cy = end[c, 0] - left - ax, end[c, 1] - top - ay
+        ax, ay = end[a, 0], end[a, 1]
+        bx, by = end[b, 0] - ax, end[b, 1] - ay
+        cx, cy = end[c, 0] - ax, end[c, 1] - ay
         area = bx * cy - by * cx
         if abs(area) < 1e-6:
             continue
@@ -170,5 +279,5 @@ def _draw_flow(start, end, faces, left, top, source):  # type: ignore[no-untyped
                 third = (py * bx - px * by) / area
                 first = 1.0 - second - third
                 if first >= -1e-6 and second >= -1e-6 and third >= -1e-6:
-                    source[y, x, 0] = first * start[a, 0] + second * start[b, 0] + third * start[c, 0]
-                    source[y, x, 1] = first * start[a, 1] + second * start[b, 1] + third * start[c, 1]
+                    drawn[y, x, 0] = first * shifts[a, 0] + second * shifts[b, 0] + third * shifts[c, 0]
+                    drawn[y, x, 1] = first * shifts[a, 1] + second * shifts[b, 1] + third * shifts[c, 1]

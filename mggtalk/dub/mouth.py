@@ -95,6 +95,24 @@ def outline_mask(landmarks: np.ndarray, width: int, height: int) -> np.ndarray:
     return np.asarray(shape, np.float32).reshape(height, FINE, width, FINE).mean((1, 3)) / 255.0
 
 
+def mouth_square(drawn: np.ndarray, window: SquareCrop, size: int) -> tuple[int, int, int]:
+    """Choose the square of an avatar's picture that holds its mouth, and room around it.
+
+    Args:
+        drawn: Vertices ``[V, 2]`` of the avatar, pixels of the frame.
+        window: Place of the picture in the frame.
+        size: Side of the picture.
+
+    Returns:
+        First column and row of the square, and its side; all of the picture at most.
+    """
+    lips = (drawn[list(OUTLINE)] - (window.x0, window.y0)) * (size / window.side)  # [20, 2]
+    room = 8.0 * SOFT * float(np.linalg.norm(drawn[10] - drawn[152])) * (size / window.side) + 8.0
+    side = min(size, int(np.ceil(np.ptp(lips, axis=0).max() + 2.0 * room)))
+    left, top = (int(np.clip(round(middle - side / 2), 0, size - side)) for middle in (lips.min(0) + lips.max(0)) / 2)
+    return left, top, side
+
+
 def inside_of(
     picture: np.ndarray | None,
     window: SquareCrop,
@@ -108,7 +126,7 @@ def inside_of(
     """Cut the inside of the avatar's mouth; of lips that close over the film's open mouth, draw the line between them.
 
     Args:
-        picture: The avatar, uint8 ``[S, S, 3]``, seen through the window; None if its mouth is closed.
+        picture: The avatar around its mouth, uint8 ``[S, S, 3]``, seen through the window; None if it is closed.
         window: Its place in the frame.
         drawn: Vertices ``[V, 2]`` of the avatar, pixels of the frame.
         before: Landmarks ``[V, 2]`` of the film's frame, pixels.

@@ -82,6 +82,22 @@ def test_small_frames_do_without_children(prior_pipeline: MGGTalkPipeline, avata
     assert 0 < difference(small.frame(motion[3]), frame) < 1.0, "grey levels: nobody sees it"
 
 
+@pytest.mark.parametrize("size", [128, 512])
+def test_a_window_of_the_head_is_that_of_the_frame(
+    prior_pipeline: MGGTalkPipeline, avatar: Avatar, motion: Motion, size: int
+) -> None:
+    animator = prior_pipeline.animator(avatar, size)
+    whole = animator.frame(avatar.source)
+    in_camera = avatar.vertices[1] @ avatar.rotation.T * torch.tensor([1.0, -1.0, -1.0]) + avatar.translation
+    x, y = (in_camera[:2] / in_camera[2] * 2.5 * size + size / 2).int().tolist()  # the tip of the nose
+    side = size // 8
+    left, top = x - side // 2, y - side // 2
+    window = animator.window(avatar.source, left, top, side)
+    assert window.shape == (side, side, 3) and window.dtype == np.uint8
+    assert difference(window, whole[top : top + side, left : left + side]) < 1.5
+    assert difference(window, whole[top + side : top + 2 * side, left : left + side]) > 5.0
+
+
 def test_frames_between_keys_hardly_differ(talkative: MGGTalkPipeline, avatar: Avatar, motion: Motion) -> None:
     animator = talkative.animator(avatar, SIZE)
     frames = list(animator.frames(motion))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mggtalk.dub.mouth import Tone, inside_of, openness, seam
+from mggtalk.dub.mouth import Tone, inside_of, mouth_square, openness, seam
 from mggtalk.dub.plan import FADE, RAMP, SHORTEST, stretches, uncovered, watchable
 from mggtalk.face.crop import SquareCrop
 from mggtalk.face.face_model import FaceModel
@@ -87,6 +87,17 @@ def test_the_inside_comes_from_the_avatar_at_its_own_place(gain: float) -> None:
     assert whole[70, 50] > 0.9 and whole[55, 50] == 0.0 and whole[70, 30] < 0.02
     assert inside.colour[70 - inside.top, 50 - inside.left, 0] == pytest.approx(180 * gain, abs=2)
     assert inside_of(picture, window, after, after, after + 500.0, light, (100, 100), plain) is None
+
+
+def test_a_square_holds_the_mouth_inside_of_the_picture() -> None:
+    window = SquareCrop(10.0, 20.0, 128.0)
+    for way in (0.0, 60.0):  # the second one at the border
+        lips = mouth_of(12.0) + (way, 0.0)
+        left, top, side = mouth_square(lips, window, 512)
+        assert 0 <= left <= 512 - side and 0 <= top <= 512 - side and side < 300
+        middle = (lips[[*LIPS_INNER_UPPER, *LIPS_INNER_LOWER]].mean(0) - (10.0, 20.0)) * 4.0
+        assert left < middle[0] < left + side and top < middle[1] < top + side
+    assert mouth_square(mouth_of(12.0) * 8.0, SquareCrop(0.0, 0.0, 128.0), 512)[2] == 512
 
 
 def test_lips_that_close_over_teeth_leave_a_line_and_closed_lips_stay_as_they_are() -> None:
