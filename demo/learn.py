@@ -81,7 +81,7 @@ def learn_tab(studio: Studio, portrait: gr.Image) -> None:
             agreed = gr.Checkbox(label=CONSENT, container=False, elem_id="learn-consent", elem_classes="consent")
             with gr.Row(elem_classes="actions"):
                 start = gr.Button("Learn", variant="primary", scale=3, elem_id="learn-start")
-                stop = gr.Button("Stop and keep", scale=1, min_width=80, interactive=False, elem_id="learn-stop")
+                stop = gr.Button("Stop and keep", scale=1, min_width=150, interactive=False, elem_id="learn-stop")
             state = gr.HTML(empty(HINT), elem_id="learn-state")
             picture = gr.Image(
                 show_label=False, interactive=False, height=HEIGHT // 2, visible=False, buttons=["fullscreen"],

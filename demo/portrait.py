@@ -95,8 +95,8 @@ def portrait_column(studio: Studio, examples: Examples) -> Column:
         explained(
             "A head learned from a film of the person, instead of a photo",
             "A learned head",
-            "The command `python -m mggtalk adapt` learns a person from a film and writes one file (.safetensors), "
-            "10 MB at most. It brings its own portrait.",
+            "The tab Learn, or the command `python -m mggtalk adapt`, learns a person from a film and writes one file "
+            "(.safetensors), 10 MB at most. It brings its own portrait.",
         )
         adapter = gr.File(label="File of a learned head", type="filepath", height=130, elem_id="adapter")
         badge = gr.Checkbox(

@@ -79,10 +79,10 @@ def build(pipe: MGGTalkPipeline) -> Page:
                     runs += [free_view_tab(studio, examples, column, gallery)]
                 with gr.Tab("Dub", id="dub"):
                     dub_tab(studio, gallery)
-                with gr.Tab("Learn", id="learn"):
-                    learn_tab(studio, column.portrait)
                 with gr.Tab("Live", id="live"):
                     seat = live_tab(studio, column)
+                with gr.Tab("Learn", id="learn"):
+                    learn_tab(studio, column.portrait)
                 with gr.Tab("Edit", id="edit"):
                     edit_tab(studio, column)
                 with gr.Tab("Why?", id="why"):
