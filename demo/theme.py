@@ -72,7 +72,7 @@ button:focus-visible, input:focus-visible, [tabindex]:focus-visible { outline: 3
     .hero figure { flex-basis: 120px; } .hero video { width: 120px; } .hero figcaption { font-size: 0.65rem; }
     .whole { grid-template-columns: repeat(2, 1fr); } .whole button { font-size: 0.82rem; min-width: 0 !important; }
     .whole button img { width: 38px; height: 38px; }
-    .tab-container button { font-size: 0.76rem; padding: 0 0.28rem; }
+    .tab-container button { font-size: 0.7rem; padding: 0 0.2rem; }
     .edit { flex-direction: column-reverse !important; }
     .edit-picture { position: sticky; top: 0; z-index: 100; width: 100%; background: var(--body-background-fill); }
     #edit-still, #edit-still .image-container, #edit-still img { height: 230px !important; }

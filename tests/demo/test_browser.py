@@ -146,7 +146,7 @@ def test_the_same_with_the_keyboard_alone_and_stopped_by_it(visit):
 
 def test_on_a_phone_all_tabs_are_there_and_questions_are_answered_by_keys(visit):
     tab = visit(390)
-    tabs = [tab.get_by_role("tab", name=name, exact=True) for name in ("Reenact", "Dub", "Live", "Edit", "Why?")]
+    tabs = [tab.get_by_role("tab", name=name, exact=True) for name in ("Reenact", "Dub", "Live", "Learn", "Why?")]
     until(lambda: all(entry.is_visible() for entry in tabs), "no tab hides behind a menu")
     question = tab.get_by_role("button", name="Explain: Which photo")
     answer = tab.get_by_role("note", name="Which photo")
