@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +17,7 @@ from mggtalk.nets.maps import to_float
 from mggtalk.portrait.look import SquarePhoto
 from mggtalk.portrait.novelty import SHUT, open_eyes, tell_novelty
 from mggtalk.portrait.photos import Photo
-from mggtalk.portrait.same_person import find_person
+from mggtalk.portrait.same_person import find_person, stack_tracks
 from mggtalk.portrait.shape import TURNED
 from mggtalk.scene import FaceTrack, MotionFrame
 
@@ -111,13 +110,3 @@ def choose_main(track: FaceTrack, fit: FaceFit) -> int:
     turn = rotation_to_euler(fit.rotation)[:, 1].abs().rad2deg().numpy()  # [T]
     good = np.flatnonzero((open_eyes(track.landmarks) > SHUT) & (turn <= TURNED))
     return int(good[0]) if len(good) else 0
-
-
-def stack_tracks(tracks: Sequence[FaceTrack]) -> FaceTrack:
-    """One track with a frame for each photo, whose squares have one size."""
-    return replace(
-        tracks[0],
-        landmarks=np.concatenate([track.landmarks for track in tracks]),
-        blendshapes=np.concatenate([track.blendshapes for track in tracks]),
-        found=np.concatenate([track.found for track in tracks]),
-    )

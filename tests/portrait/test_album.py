@@ -11,12 +11,13 @@ import torch
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.errors import NoFaceError, OptionError
 from mggtalk.face.blendshapes import NAMES
+from mggtalk.face.face_model import FaceModel
 from mggtalk.face.fitting import FaceFit
-from mggtalk.geometry import euler_to_rotation
+from mggtalk.geometry import euler_to_rotation, head_to_camera, project
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.portrait.album import Album, choose_main
 from mggtalk.portrait.novelty import EYES
-from mggtalk.portrait.same_person import face_colours, likeness
+from mggtalk.portrait.same_person import face_colours, likeness, share_shape
 from mggtalk.scene import FaceTrack, MotionFrame
 
 PEOPLE = Path(__file__).parents[2] / "examples" / "portraits"
@@ -90,6 +91,25 @@ def test_likeness_forgives_exposure_white_balance_and_light_from_a_side(
     first, second = (face_colours(picture, track, model, ratio) for picture in (astronaut, other))
     assert likeness(first, second, places) > 0.95
     assert abs(likeness(first, second, places) - likeness(second, first, places)) < 0.05
+
+
+def test_one_shape_is_that_of_one_person(face_model: FaceModel) -> None:
+    generator = torch.Generator().manual_seed(0)
+    kinds, bends = len(face_model.identity_basis), len(face_model.expression_basis)
+    someone, other = torch.randn(2, kinds, generator=generator)
+
+    def photo(identity: torch.Tensor, yaw: float) -> FaceTrack:
+        expression = 0.5 * torch.randn(bends, generator=generator)
+        turn = euler_to_rotation(torch.tensor([0.0, yaw, 0.0]))
+        points = head_to_camera(face_model.vertices(identity, expression), turn, torch.tensor([0.0, 0.0, 9.0]))
+        pixels = project(points, 2.5 * 512, (256.0, 256.0))
+        landmarks = torch.cat([pixels, points[:, 2:] * 2.5 * 512 / 9.0], dim=1)[None].numpy()
+        noise = 0.3 * torch.randn(landmarks.shape, generator=generator).numpy()
+        return FaceTrack(landmarks + noise, np.zeros((1, 52), np.float32), np.ones(1, bool), 25.0, 512, 512)
+
+    first = photo(someone, 0.0)
+    assert share_shape(first, photo(someone, 0.2), face_model, 2.5)
+    assert not share_shape(first, photo(other, 0.2), face_model, 2.5)
 
 
 def test_the_head_is_made_of_a_photo_with_open_eyes_from_the_front() -> None:
