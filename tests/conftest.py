@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,7 @@ if TYPE_CHECKING:  # the pipeline takes seconds to import; most tests do not nee
 
 
 ROOT = Path(__file__).parents[1]
+COMPILER = pytest.StashKey[subprocess.Popen[bytes]]()
 LONG = ("tests/notebooks", "tests/demo", "tests/training", "tests/person", "tests/cli")
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -43,6 +46,19 @@ class ByFolder(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFolder:
     """Hand out whole folders."""
     return ByFolder(config, log)
+
+
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """Compile the kernels while the workers import what they need."""
+    command = [sys.executable, "-m", "tests.compile_kernels"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    config.stash[COMPILER] = subprocess.Popen(command, cwd=ROOT, **quiet)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave no process behind."""
+    if COMPILER in config.stash and config.stash[COMPILER].wait() != 0:
+        raise RuntimeError("The kernels could not be compiled ahead: python -m tests.compile_kernels says why.")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -97,9 +97,9 @@ def keep_under(points: Tensor, surface: Tensor, centre: Tensor) -> Tensor:
     out, over = points - centre, surface - centre
     length, level = out.norm(dim=1, keepdim=True), over.norm(dim=1)  # [B, 1], [M]
     tree = cKDTree(F.normalize(over, dim=1).numpy())
-    apart, near = tree.query(F.normalize(out, dim=1).numpy(), k=min(8, len(surface)))  # [B, K]
-    near, apart = torch.from_numpy(near).view(len(points), -1), torch.from_numpy(apart).view(len(points), -1)
-    lowest = torch.where(apart < COVERED, level[near], torch.inf).amin(1, keepdim=True)  # [B, 1]
+    level = torch.cat([level, level.new_full((1,), torch.inf)])  # [M + 1] the last is that of no neighbour
+    _, near = tree.query(F.normalize(out, dim=1).numpy(), k=[*range(1, 9)], distance_upper_bound=COVERED)  # [B, 8]
+    lowest = level[torch.from_numpy(near)].amin(1, keepdim=True)  # [B, 1]
     return centre + out * ((lowest - CLEARANCE).clamp(min=0.0) / length.clamp(min=1e-6)).clamp(max=1.0)
 
 

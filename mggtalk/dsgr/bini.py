@@ -28,7 +28,7 @@ LEAST_SLANT = 0.05
 """Least cosine between normal and viewing ray; slanted, back-facing and unknown normals are raised to it."""
 LEAST_WEIGHT = 1e-4
 """Least weight of an equation: keeps pixels connected across the steepest step."""
-SOLVE_TOLERANCE = 1e-3
+SOLVE_TOLERANCE = 3e-2
 """Residual at which a linear solve ends, relative to the one left by the previous surface."""
 PATIENCE = 16
 """Conjugate gradient steps after which a new factorisation is cheaper than the old preconditioner."""

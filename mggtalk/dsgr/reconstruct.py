@@ -27,6 +27,7 @@ from mggtalk.depth.raster import MeshRaster
 from mggtalk.depth.scale import ScaleShift, fit_scale_shift
 from mggtalk.dsgr.bini import integrate_normals
 from mggtalk.geometry import camera_to_head, unproject
+from mggtalk.nets.maps import dilate
 
 STEEPEST = 3.0
 """Steepest slope of the surface, depth over width. A pixel that falls away more steeply shows next to nothing of what
@@ -100,7 +101,7 @@ def coarse_cloud(
     relative = np.where(mask, np.nan_to_num(surface), 0.0) * view.pixel_size
     fit = fit_scale_shift(relative, target, on_face)
     depth = torch.from_numpy((fit.scale * relative + fit.shift).astype(np.float32))  # [H, W]
-    beside = F.max_pool2d(torch.from_numpy(raster.triangle < 0).float()[None], 2 * MESH_EDGE + 1, 1, MESH_EDGE)[0] > 0
+    beside = dilate(torch.from_numpy(raster.triangle < 0).float()[None], MESH_EDGE)[0] > 0
     depth = torch.where(beside, ease_rim(depth, torch.from_numpy(mask), STEEPEST * view.pixel_size), depth)
     points = unproject(camera.pixel_grid(), depth, camera.focal, camera.centre)  # [H, W, 3]
     head = camera_to_head(points.reshape(-1, 3), rotation, translation)  # [H*W, 3]

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mggtalk.nets.maps import erode
+
 GRAZING, FULL_VIEW = 0.12, 0.55
 """Cosines between normal and ray under which a point is not seen, and over which it is seen as well as can be: from 83
 and 57 degrees on. Between them a pixel is stretched eight times and twice."""
@@ -45,9 +47,7 @@ def facing(points: Tensor) -> Tensor:
 
 def purity(head: Tensor) -> Tensor:
     """Measure how purely the neighbourhood of each pixel shows the head ``[H, W]``, in [0, 1], of its soft weight."""
-    side = 2 * MIXED + 1
-    least = -F.max_pool2d(-head[None, None], side, stride=1, padding=MIXED)[0, 0]  # [H, W] eroded
-    return step(least, 0.5, 0.95)
+    return step(erode(head[None, None], MIXED)[0, 0], 0.5, 0.95)  # [H, W] eroded
 
 
 def step(values: Tensor, low: float, high: float) -> Tensor:

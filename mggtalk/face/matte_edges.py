@@ -16,9 +16,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional as F
 
-from mggtalk.nets.maps import erode, fill, to_float
+from mggtalk.nets.maps import dilate, erode, fill, to_float
 
 NOISE = 0.005
 """Variance ``s^2`` of a pixel's colour, all channels together."""
@@ -37,7 +36,7 @@ def sharpen_edges(picture: NDArray[np.uint8], alpha: NDArray[np.float32]) -> NDA
     colour = to_float(picture)[None]  # [1, 3, S, S]
     matte = torch.from_numpy(alpha)[None, None]  # [1, 1, S, S]
     margin = max(1, alpha.shape[0] // 256)
-    grown = F.max_pool2d(matte, 4 * margin + 1, stride=1, padding=2 * margin)
+    grown = dilate(matte, 2 * margin)
     shrunk = erode(matte, margin)
     outside, inside = (1.0 - 10.0 * grown).clamp(0, 1), (20.0 * shrunk - 19.0).clamp(0, 1)
     if float(outside.sum()) < 1.0 or float(inside.sum()) < 1.0:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from mggtalk.face.masks import HeadMasks
 from mggtalk.inpaint.fill_background import fill_background
-from mggtalk.nets.maps import fill
+from mggtalk.nets.maps import dilate, fill
 
 SHOULDER = 1.0
 """Slope at which a torso goes on beside the picture, down over out: mirrored at the border, and falling like shoulders
@@ -46,7 +46,7 @@ def background_plate(portrait: Tensor, person: Tensor) -> Tensor:
         would colour.
     """
     reach = max(2, round(RIM * portrait.shape[-1]))
-    grown = F.max_pool2d((person > SEEN).float()[None, None], 2 * reach + 1, stride=1, padding=reach)[0, 0]  # [S, S]
+    grown = dilate((person > SEEN).float()[None, None], reach)[0, 0]  # [S, S]
     hole = grown > 0
     if float(hole.sum()) > MOST * hole.numel():  # the person covers the picture: continue its border
         return fill(portrait[None], (1.0 - person)[None, None].clamp(min=1e-3))[0]

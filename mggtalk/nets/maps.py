@@ -20,7 +20,14 @@ def to_bytes(image: Tensor) -> Tensor:
 
 def erode(maps: Tensor, radius: int) -> Tensor:
     """Least value in the square of ``2 * radius + 1`` pixels around each pixel of ``[B, C, H, W]`` or ``[C, H, W]``."""
-    return -F.max_pool2d(-maps, 2 * radius + 1, stride=1, padding=radius)
+    return -dilate(-maps, radius)
+
+
+def dilate(maps: Tensor, radius: int) -> Tensor:
+    """Greatest value in the square of ``2 * radius + 1`` pixels around each of ``[B, C, H, W]`` or ``[C, H, W]``."""
+    side = 2 * radius + 1
+    along = F.max_pool2d(maps, (1, side), stride=1, padding=(0, radius))
+    return F.max_pool2d(along, (side, 1), stride=1, padding=(radius, 0))
 
 
 def to_colour_map(image: Tensor, grid: Tensor, side: float) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mggtalk.nets.maps import erode, to_bytes, to_float
+from mggtalk.nets.maps import dilate, erode, to_bytes, to_float
 from mggtalk.person.footage import SIDE, Candidate, Footage
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.portrait.look import PORTRAIT_SIZE
@@ -53,7 +53,7 @@ def see_background(pipe: MGGTalkPipeline, footage: Footage, portrait: Candidate,
     seen = F.interpolate((times >= LEAST_TIMES).float()[None], size=size, mode="bilinear")  # [1, 1, P, P]
     hidden = 1.0 - _free(pipe, *portrait).float()[None]  # [1, 1, P, P]
     # What the portrait shows itself it shows best; soft borders, inside what is seen.
-    new = erode(seen.floor(), 2) * F.max_pool2d(hidden, 5, stride=1, padding=2)
+    new = erode(seen.floor(), 2) * dilate(hidden, 2)
     new = F.avg_pool2d(new, 5, stride=1, padding=2)[0]  # [1, P, P]
     if float(new.mean()) < LEAST_GAIN:
         return None
@@ -66,4 +66,4 @@ def _free(pipe: MGGTalkPipeline, frame: np.ndarray, landmarks: np.ndarray) -> Te
     """Find where a frame ``[S, S, 3]`` surely shows background, bool ``[1, S, S]``; landmarks in its pixels."""
     person = torch.from_numpy(np.asarray(pipe.person_matte(frame, landmarks))).float()[None, None]  # [1, 1, S, S]
     grown = GROWTH * person.shape[-1] // SIDE
-    return F.max_pool2d(person, 2 * grown + 1, stride=1, padding=grown)[0] < 0.05
+    return dilate(person, grown)[0] < 0.05

@@ -13,7 +13,7 @@ from mggtalk.avatar.avatar import Avatar
 from mggtalk.avatar.mouth_sheet import COLUMNS, ROWS
 from mggtalk.errors import MediaError
 from mggtalk.inpaint.plates import Plates
-from mggtalk.nets.maps import to_float
+from mggtalk.nets.maps import dilate, to_float
 from mggtalk.person.talking_gaussian import field_file
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.runtime.progress import Progress, no_progress
@@ -89,6 +89,6 @@ def with_background(plates: Plates, background: np.ndarray) -> Plates:
     """Plates with what other frames saw behind the person, uint8 ``[S, S, 3]``."""
     seen = to_float(background)  # [3, S, S]
     # Under the torso's soft edge the plate's own background makes up for what the matte is unsure of: it stays.
-    bare = F.max_pool2d((plates.torso[None, 3:] > 0).float(), 2 * REACH + 1, stride=1, padding=REACH)
+    bare = dilate((plates.torso[None, 3:] > 0).float(), REACH)
     bare = 1.0 - F.avg_pool2d(bare, 2 * REACH + 1, stride=1, padding=REACH)[0]  # [1, S, S]
     return plates._replace(background=plates.background + bare * (seen - plates.background))

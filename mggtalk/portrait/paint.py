@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from mggtalk.avatar.binding import Part
 from mggtalk.avatar.folds import Folds
@@ -12,6 +11,7 @@ from mggtalk.avatar.mouth_sheet import COLUMNS, ROWS, MouthSheet
 from mggtalk.avatar.neighbours import Neighbours
 from mggtalk.dsgr.back import STRIDE, back_cloud, keep_under
 from mggtalk.geometry import camera_to_head, head_to_camera, unproject
+from mggtalk.nets.maps import dilate
 from mggtalk.portrait.find_folds import MapView, find_folds
 from mggtalk.portrait.paint_eyes import paint_eyes
 from mggtalk.portrait.shape import HeadShape
@@ -40,7 +40,7 @@ def paint_back(view: PortraitView, shape: HeadShape) -> Gaussians:
     front = head_to_camera(shape.cloud.flatten(1).T, view.rotation, view.translation)[:, 2].view(view.head.shape)
     face = torch.from_numpy(view.raster.triangle >= 0)
     ring = view.camera.map_size // 16
-    outside = F.max_pool2d(1.0 - view.head[None, None], 2 * ring + 1, stride=1, padding=ring)[0, 0]
+    outside = dilate(1.0 - view.head[None, None], ring)[0, 0]
     crown = ~face & (view.height < EYE_LEVEL) & (outside > 0.5)
     above = (view.rim < -0.08) & (view.height < NAPE_LEVEL)
     silhouette = float(view.skull[2])

@@ -3,19 +3,20 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import nbformat
 import pytest
-
-from scripts import render_notebooks
 
 
 def write(path: Path, source: str) -> Path:
+    import nbformat  # takes seconds
+
     cells = [nbformat.v4.new_markdown_cell("[next](01_next.ipynb)"), nbformat.v4.new_code_cell(source)]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
     return path
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    from scripts import render_notebooks
+
     monkeypatch.setattr(sys, "argv", ["render_notebooks", *map(str, arguments)])
     monkeypatch.setenv("MGGTALK_FAST", "0")
     return render_notebooks.main()
