@@ -100,11 +100,11 @@ def anchors() -> np.ndarray:
     return np.concatenate(centres)
 
 
-def overlap(a: np.ndarray, b: np.ndarray) -> float:
-    """Intersection over union of two boxes ``[4]``."""
-    sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
-    shared = float(np.prod(np.maximum(sides, 0.0)))
-    return shared / (float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - shared)
+def overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Intersection over union ``[...]`` of boxes ``[..., 4]``."""
+    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])  # [..., 2]
+    shared = np.maximum(sides, 0.0).prod(-1)  # [...]
+    return shared / ((a[..., 2:] - a[..., :2]).prod(-1) + (b[..., 2:] - b[..., :2]).prod(-1) - shared)
 
 
 def suppress(faces: list[Detection]) -> list[Detection]:
@@ -113,8 +113,9 @@ def suppress(faces: list[Detection]) -> list[Detection]:
     joined = []
     while remaining:
         best = remaining[0]
-        group = [face for face in remaining if overlap(best.box, face.box) > OVERLAP]
-        remaining = [face for face in remaining if overlap(best.box, face.box) <= OVERLAP]
+        apart = overlap(best.box, np.stack([face.box for face in remaining])) <= OVERLAP  # [n]
+        group = [face for face, other in zip(remaining, apart) if not other]
+        remaining = [face for face, other in zip(remaining, apart) if other]
         weights = np.array([face.score for face in group])
         weights /= weights.sum()
         box = sum(weight * face.box for weight, face in zip(weights, group))
