@@ -269,7 +269,8 @@ ALONE = {
     "_search": "speech/test_acoustic.py",
     "match": "inpaint/test_fill_background.py",
     "vote": "inpaint/test_fill_background.py",
-    "flow._draw_flow": "dub/test_flow.py",
+    "flow._move": "dub/test_flow.py",
+    "flow._draw_shift": "dub/test_flow.py",
 }
 """Kernels that have no torch version, and the test that holds them by hand or by what they must do."""
 
