@@ -260,11 +260,11 @@ class Animator:
         return MotionFrame(*(tensor.to(self.device, non_blocking=True) for tensor in frame))
 
     @torch.inference_mode()
-    def fast_splats(self, expression: Tensor) -> Gaussians:
+    def fast_splats(self, expression: Tensor, pose: MotionFrame | None = None) -> Gaussians:
         """Compute what :meth:`splats` gives, without gradients and with the networks' weights at the first call."""
         if self.head.compiled is None:
-            return self.splats(expression)
-        return self.head.compiled.splats(self._posed(expression, None))[0].gaussians
+            return self.splats(expression, pose)
+        return self.head.compiled.splats(self._posed(expression, pose))[0].gaussians
 
     @property
     def workers(self) -> int:

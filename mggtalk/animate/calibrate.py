@@ -41,7 +41,7 @@ def calibrate_colours(animator: Animator, head: PortraitHead, portrait: Tensor, 
     weight = _inside(avatar)
     for _ in range(rounds):
         current = avatar.with_(colour=own, colour_step=child - own)
-        splats = head.sgp.dense(current, driven, head.features)
+        splats = head.turn(head.sgp.dense(current, driven, head.features), avatar.source)
         error = smooth(portrait - _own_picture(animator, splats))  # [3, S, S]
         own = (own + weight * to_colour_map(error, places, size)).clamp(-0.2, 1.2)
         if head.sgp.densify.enabled:
@@ -66,7 +66,7 @@ def calibrate_coarse(animator: Animator, head: PortraitHead) -> Tensor:
     """
     avatar, size = animator.avatar, animator.size
     driven = drive_points(avatar, avatar.vertices, avatar.expression)
-    splats = head.sgp.coarse(avatar, driven, head.features)
+    splats = head.turn(head.sgp.coarse(avatar, driven, head.features), avatar.source)
     seen = to_colour_map(_own_picture(animator, splats), _places(animator, driven.points), size)
     portrait = avatar.from_map(avatar.head_image[0])  # [N, 4] premultiplied RGB, alpha
     weight = _inside(avatar)

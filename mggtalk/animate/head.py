@@ -12,6 +12,7 @@ from torch import Tensor
 from mggtalk.avatar.adapter import Touch
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.avatar.touches import Touches
+from mggtalk.avatar.turning import turn_opacities, turn_shares
 from mggtalk.face.face_model import FaceModel
 from mggtalk.motion.deformation import DeformationMLP, Driven, drive
 from mggtalk.scene import Gaussians, MotionFrame
@@ -104,7 +105,7 @@ class PortraitHead:
 
     def splats(self, frame: MotionFrame) -> SplatParts:
         """See :class:`Head`."""
-        return self.parts(self.predict(self.drive(frame)))
+        return self.parts(self.turn(self.predict(self.drive(frame)), frame))
 
     def drive(self, frame: MotionFrame) -> Driven:
         """Eq. 9: points and mesh for ``beta_d [..., K]``."""
@@ -113,6 +114,11 @@ class PortraitHead:
     def predict(self, driven: Driven) -> Gaussians:
         """Eq. 4 to 6: the dense or the coarse set."""
         return (self.sgp.dense if self.dense else self.sgp.coarse)(self.avatar, driven, self.features)
+
+    def turn(self, gaussians: Gaussians, frame: MotionFrame) -> Gaussians:
+        """Show what belongs to the pose of a frame, or of B frames."""
+        sets = 2 if self.dense and self.sgp.densify.enabled else 1
+        return turn_opacities(gaussians, self.avatar.turning, turn_shares(self.avatar.source, frame), sets)
 
     def vertices(self, expression: Tensor) -> Tensor:
         """Driven face model ``[..., V, 3]``, without the adapter's part."""
@@ -169,4 +175,4 @@ class CompiledHead:
         head = self._head
         vertices, touch = head.vertices(frame.expression), head.touch(frame) if touch is None else touch
         gaussians, residuals = self._predictor(vertices, frame.expression, residuals, touch)
-        return head.parts(gaussians), residuals
+        return head.parts(head.turn(gaussians, frame)), residuals

@@ -16,6 +16,7 @@ from mggtalk.avatar.folds import Folds
 from mggtalk.avatar.mouth_sheet import MouthSheet
 from mggtalk.avatar.neighbours import Neighbours
 from mggtalk.avatar.photo_layers import PhotoLayers
+from mggtalk.avatar.turning import Turning, soft_opacity
 from mggtalk.avatar.window import MovingWindow
 from mggtalk.errors import MediaError
 from mggtalk.face.face_model import FaceModel
@@ -33,6 +34,7 @@ GROUPS: dict[str, type] = {
     "plates": Plates,
     "window": MovingWindow,
     "photos": PhotoLayers,
+    "turning": Turning,
 }
 """Fields of an avatar that are tuples of tensors."""
 
@@ -71,6 +73,7 @@ class Avatar:
     notes: tuple[str, ...] = ()  # what the user should know about this portrait
     adapter: Adapter | PersonalField | None = None  # what was learned of this person from a clip
     photos: PhotoLayers | None = None  # what further photos of this person show
+    turning: Turning | None = None  # what depends on where the head is seen from
     portrait: Tensor | None = None  # [S, S, 3] uint8, the square that it was made of
     fine: Tensor | None = None  # [F, F, 3] uint8, the same square with more pixels, if the picture has them
     consent: str | None = None  # who agreed, in the words of whoever made it
@@ -107,6 +110,13 @@ class Avatar:
     def from_map(self, grid: Tensor) -> Tensor:
         """Values of the N visible points ``[..., N, C]`` from maps ``[..., C, H, W]``."""
         return grid.flatten(-2)[..., self.pixels].mT  # [..., N, C]
+
+    def seen_from_all_sides(self) -> Avatar:
+        """A copy that looks from everywhere as it does turned away from the portrait's pose: for what knows no pose."""
+        if self.turning is None:
+            return self
+        kept = (1.0 - self.turning.replaced) * (1.0 - self.turning.parted)  # [N]
+        return self.with_(opacity=self.opacity * soft_opacity(kept), turning=None)
 
     def with_(self, **changes: object) -> Avatar:
         """A copy with some fields replaced. Other colours leave those of the coarse set to be found anew."""

@@ -88,6 +88,9 @@ SHAPES = {
     "photos.colour": "A N 9",
     "photos.vertices": "A V 3",
     "photos.sheet": "A Y 7",
+    "turning.replaced": "N",
+    "turning.replacing": "M",
+    "turning.parted": "N",
     "portrait": "S S 3",
     "fine": "T T 3",
 }
@@ -103,7 +106,7 @@ INDICES = {
 }
 """Tensors of indices, and the letter of the size under which they stay."""
 
-OPTIONAL = ("photos",)
+OPTIONAL = ("photos", "turning")
 """Groups that an avatar may lack."""
 
 FIELD = "mggtalk.person.talking_gaussian.field:TalkingGaussian"

@@ -65,12 +65,8 @@ class MirroredHalf(NamedTuple):
     kept: Tensor  # [H, W] bool, on the pixels of the visible twins; M of them
     points: Tensor  # [M, 3] head frame, in the row-major order of the kept pixels
     colour: Tensor  # [M, 3] RGB to add to the twins'
-    visible: Tensor  # [H, W] in [0, 1], how much of each visible point stays
-
-    def select(self, kept: Tensor) -> MirroredHalf:
-        """Keep of the mirror image only those on some pixels ``[H, W]`` (bool)."""
-        index = kept[self.kept]  # [M]
-        return self._replace(kept=self.kept & kept, points=self.points[index], colour=self.colour[index])
+    replaced: Tensor  # [N] in [0, 1], how much of each visible point is replaced where the head is seen from the front
+    replacing: Tensor  # [M] in [0, 1], how much each mirrored point stands where visible ones are replaced
 
 
 class VisibleHead(NamedTuple):
@@ -108,10 +104,11 @@ def mirror_half(head: VisibleHead, config: DSGRConfig) -> MirroredHalf:
     Returns:
         What is kept of both halves.
     """
-    mask, everything = head.mask, torch.ones_like(head.weight)
+    mask = head.mask
+    replaced = replacing = torch.zeros(int(mask.sum()))  # [N]
     if not config.mirror or not bool(mask.any()):
         none = head.points.new_zeros(0, 3)
-        return MirroredHalf(torch.zeros_like(mask), none, none, everything)
+        return MirroredHalf(torch.zeros_like(mask), none, none, replaced, none[:, 0])
     original = head.points.permute(1, 2, 0)[mask]  # [N, 3]
     mirrored = mirror_points(original) + head.shift
     usable = (head.weight > 0.9)[mask]
@@ -122,16 +119,17 @@ def mirror_half(head: VisibleHead, config: DSGRConfig) -> MirroredHalf:
     if config.filter and config.trust:
         side = _relight(mirrored, head)  # [3]
         seam = _lay_seam(original, mirrored, usable, side, head)
-        everything[mask] = 1.0 - step(seam.behind(original), 0.0, BLEND)
+        replaced = step(seam.behind(original), 0.0, BLEND)
         usable &= seam.behind(mirrored) > 0.0
         mirrored, gain = seam.join(mirrored)
+        replacing = 1.0 - step(seam.beyond(mirrored, original[(head.weight > 0.9)[mask]]), -BLEND, 0.0)
         light = head.colour[:, mask].T * ((side + gain).exp() - 1.0)
     elif config.filter:
         kept = usable & ~_in_front(mirrored, head)
         kept &= voxel_filter(original, mirrored, config.voxel_size, config.thickness, config.drop_hidden)
         usable &= _without_specks(_scatter(kept, mask), mask)[mask]
     chosen = _scatter(usable, mask)
-    return MirroredHalf(chosen, mirrored[usable], light[usable], everything)
+    return MirroredHalf(chosen, mirrored[usable], light[usable], replaced, replacing[usable])
 
 
 def _lay_seam(original: Tensor, mirrored: Tensor, usable: Tensor, side: Tensor, head: VisibleHead) -> Seam:

@@ -97,6 +97,14 @@ class Seam(NamedTuple):
         angle, row = self._place(points)
         return angle - _at_rows(self.angle[:, None], row)[:, 0]
 
+    def beyond(self, points: Tensor, own: Tensor) -> Tensor:
+        """Measure the angle ``[N]`` from the last of the portrait's own points ``[M, 3]`` back to points ``[N, 3]``."""
+        angle, row = self._place(own)
+        reach = torch.zeros(ROWS).scatter_reduce(0, row.round().long(), angle, "amax")  # [ROWS]
+        reach = torch.from_numpy(ndimage.maximum_filter1d(reach.numpy(), SPARSE, mode="nearest"))
+        angle, row = self._place(points)
+        return angle - _at_rows(_smooth(reach)[:, None], row)[:, 0]
+
     def join(self, twins: Tensor) -> tuple[Tensor, Tensor]:
         """Bring twins ``[N, 3]`` to the portrait's own points: their places, and log gains of colour ``[N, 3]``."""
         _, row = self._place(twins)

@@ -43,7 +43,7 @@ def write_sequence(
     written: list[Path] = []
     for index, frame in enumerate(motion):
         with torch.inference_mode():
-            splats = transform_gaussians(animator.fast_splats(frame.expression), frame.rotation)
+            splats = transform_gaussians(animator.fast_splats(frame.expression, frame), frame.rotation)
             shift = frame.translation - animator.avatar.translation
             moved = splats._replace(means=splats.means + shift * torch.tensor([1.0, -1.0, -1.0]))
         place = target.with_name(f"{target.stem}_{index:04d}.ply")

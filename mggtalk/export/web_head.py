@@ -76,7 +76,7 @@ def make_web_head(
     """
     side = max(avatar.mask.shape)
     with torch.inference_mode():
-        animator = pipe.animator(avatar.with_(photos=None), side)
+        animator = pipe.animator(avatar.with_(photos=None).seen_from_all_sides(), side)
         packer = Packer()
         fitted = pack(fit_blendshapes(animator, samples, on_progress), packer)
         plates = _plates(animator, packer)

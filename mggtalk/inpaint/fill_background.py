@@ -42,12 +42,13 @@ LEAST = 20
 """Known patches that are needed."""
 
 
-def fill_background(picture: Tensor, hole: np.ndarray) -> Tensor:
+def fill_background(picture: Tensor, hole: np.ndarray, wanted: np.ndarray | None = None) -> Tensor:
     """Fill a hole from around it.
 
     Args:
         picture: ``[3, S, S]`` RGB in [0, 1].
         hole: ``[S, S]`` bool.
+        wanted: ``[S, S]`` bool, what of it will be seen: the rest is filled smoothly; None for all.
 
     Returns:
         ``[3, S, S]``; the picture outside the hole.
@@ -57,23 +58,31 @@ def fill_background(picture: Tensor, hole: np.ndarray) -> Tensor:
         colour, known = levels[-1]
         mass = F.avg_pool2d(known, 2)  # [1, s / 2, s / 2]
         levels.append((F.avg_pool2d(colour * known, 2) / mass.clamp(min=1e-6), (mass >= 0.5).float()))
+    seen = torch.from_numpy(hole if wanted is None else hole & wanted)[None].float()  # [1, S, S]
     made: np.ndarray | None = None
     field: np.ndarray | None = None
     for depth, (colour, known) in enumerate(reversed(levels)):
         smooth = fill((colour * known)[None], known[None])[0].permute(1, 2, 0).contiguous().numpy()  # [s, s, 3]
-        made, field = _complete(smooth, known[0].numpy() < 0.5, made, field, depth)
+        seen_here = F.adaptive_max_pool2d(seen, colour.shape[-2:])[0].numpy() > 0  # [s, s]
+        made, field = _complete(smooth, known[0].numpy() < 0.5, seen_here, made, field, depth)
     assert made is not None
     return torch.where(torch.from_numpy(hole), torch.from_numpy(made).permute(2, 0, 1).clamp(0, 1), picture)
 
 
 def _complete(
-    smooth: np.ndarray, hole: np.ndarray, coarser: np.ndarray | None, coarser_field: np.ndarray | None, depth: int
+    smooth: np.ndarray,
+    hole: np.ndarray,
+    seen: np.ndarray,
+    coarser: np.ndarray | None,
+    coarser_field: np.ndarray | None,
+    depth: int,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """One level.
 
     Args:
         smooth: ``[s, s, 3]`` known colours and their smooth continuation.
-        hole: ``[s, s]``.
+        hole: ``[s, s]`` bool.
+        seen: ``[s, s]`` bool, what of it patches are laid over.
         coarser: ``[s / 2, s / 2, 3]`` result of the level before.
         coarser_field: ``[s / 2, s / 2, 2]`` its matches.
         depth: Number of the level.
@@ -83,7 +92,7 @@ def _complete(
     """
     side, margin = len(hole), RADIUS
     distance = ndimage.distance_transform_edt(hole)
-    active = hole & (distance < REACH * side)
+    active = hole & seen & (distance < REACH * side)
     image = smooth
     if coarser is not None:
         finer = ndimage.zoom(coarser, (2, 2, 1), order=1, mode="nearest", grid_mode=True)

@@ -22,6 +22,13 @@ RIM = 0.012
 SEEN = 0.03
 """Matte from which on there may be a person."""
 
+SHADOW, MIRRORED, JAW_BLUR = 0.01, 0.02, 0.03
+"""Shadow under the jaw, part of the neck below it that is mirrored, and blur of the jaw's line, over the side of the
+picture."""
+
+KNOWN = 0.9
+"""Share of a pixel that must show the torso alone for its colour to be known."""
+
 MOST = 0.998
 """Share of the picture that a hole may have and still be filled from around it."""
 
@@ -53,6 +60,27 @@ def background_plate(portrait: Tensor, person: Tensor) -> Tensor:
     return fill_background(portrait, hole.numpy())
 
 
+def raise_neck(colour: Tensor, hidden: Tensor) -> Tensor:
+    """Continue a neck upward behind the jaw: at first mirrored, then column by column.
+
+    Args:
+        colour: ``[3, S, S]`` RGB.
+        hidden: ``[S, S]`` bool, where the neck is hidden.
+
+    Returns:
+        ``[3, S, S]``, changed where it was hidden.
+    """
+    size = len(hidden)
+    rows = torch.arange(size)[:, None]  # [S, 1]
+    below = (rows * hidden).amax(0) + 1  # [S] the first row under what is hidden
+    around = max(3, round(JAW_BLUR * size)) // 2 * 2 + 1
+    padded = F.pad(below[None].float(), (around // 2, around // 2), mode="replicate")
+    below = F.avg_pool1d(padded, around, stride=1)[0].round().long()  # [S]
+    source = below + round(SHADOW * size) + (below - rows).clamp(0, round(MIRRORED * size))  # [S, S]
+    there = colour.gather(1, source.clamp(0, size - 1).expand(3, -1, -1))
+    return torch.where(hidden, there, colour)
+
+
 def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor) -> Plates:
     """Split a portrait into the layers behind its head.
 
@@ -64,11 +92,17 @@ def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor) -> Plates:
     Returns:
         The plates.
     """
-    person, head, torso, follow = (torch.from_numpy(mask) for mask in masks)
+    person, head, torso, follow, _, neck, parted = (torch.from_numpy(mask) for mask in masks)
+    head = head * (1.0 - parted)
     background = background_plate(portrait, torch.maximum(person, matte))
     # The torso's own colour is known where the head does not cover it and the matte is full.
     known = ((1.0 - head / person.clamp(min=1e-3)).clamp(0, 1) * person.pow(4))[None, None]  # [1, 1, S, S]
-    colour = fill(portrait[None], known.clamp(max=1.0))[0] if float(known.sum()) > 0 else portrait
+    colour = portrait
+    if float(known.sum()) > 0:
+        colour = fill(portrait[None], known.clamp(max=1.0))[0]
+        hidden = known[0, 0] < KNOWN  # [S, S]
+        colour = torch.lerp(colour, raise_neck(colour, hidden & (neck > SEEN)), neck * hidden)
+        colour = fill_background(colour, (hidden & (neck < 0.5)).numpy(), (torso > SEEN).numpy())
     # Where the pixel is not under the head, torso over background must give the picture itself, soft edges included.
     bare = (1.0 - head).pow(2)[None]  # [1, S, S]
     exact = (portrait - (1.0 - torso) * background).clamp(min=0.0).minimum(torso)  # premultiplied

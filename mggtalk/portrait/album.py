@@ -18,8 +18,10 @@ from mggtalk.portrait.look import SquarePhoto
 from mggtalk.portrait.novelty import SHUT, open_eyes, tell_novelty
 from mggtalk.portrait.photos import Photo
 from mggtalk.portrait.same_person import find_person, stack_tracks
-from mggtalk.portrait.shape import TURNED
 from mggtalk.scene import FaceTrack, MotionFrame
+
+MOST_TURN = 24.0
+"""Degrees of yaw up to which a photo shows both halves of a face well enough to be the main one."""
 
 
 class Remark(NamedTuple):
@@ -108,5 +110,5 @@ def choose_main(track: FaceTrack, fit: FaceFit) -> int:
         Its index; 0 as well where no other is better.
     """
     turn = rotation_to_euler(fit.rotation)[:, 1].abs().rad2deg().numpy()  # [T]
-    good = np.flatnonzero((open_eyes(track.landmarks) > SHUT) & (turn <= TURNED))
+    good = np.flatnonzero((open_eyes(track.landmarks) > SHUT) & (turn <= MOST_TURN))
     return int(good[0]) if len(good) else 0

@@ -9,7 +9,9 @@ from mggtalk.avatar.binding import Part
 from mggtalk.avatar.folds import Folds
 from mggtalk.avatar.mouth_sheet import COLUMNS, ROWS, MouthSheet
 from mggtalk.avatar.neighbours import Neighbours
+from mggtalk.avatar.turning import soft_opacity
 from mggtalk.dsgr.back import STRIDE, back_cloud, keep_under
+from mggtalk.dsgr.trust import step
 from mggtalk.geometry import camera_to_head, head_to_camera, unproject
 from mggtalk.nets.maps import dilate
 from mggtalk.portrait.find_folds import MapView, find_folds
@@ -28,6 +30,9 @@ EYE_LEVEL = -0.12
 NAPE_LEVEL = 0.22
 """Face heights from the middle of the face down to where the back of the head becomes neck."""
 
+NAPE = (0.06, 0.2)
+"""Face heights above the rim of the jaw over which the back of the head begins, and the second over its lower end."""
+
 IN_FACE = 0.9
 """Share of the face model's motion from which on a point is in the face."""
 
@@ -42,7 +47,7 @@ def paint_back(view: PortraitView, shape: HeadShape) -> Gaussians:
     ring = view.camera.map_size // 16
     outside = dilate(1.0 - view.head[None, None], ring)[0, 0]
     crown = ~face & (view.height < EYE_LEVEL) & (outside > 0.5)
-    above = (view.rim < -0.08) & (view.height < NAPE_LEVEL)
+    above = (view.rim < -NAPE[0]) & (view.height < NAPE_LEVEL)
     silhouette = float(view.skull[2])
     depth, spread, keep = back_cloud(front, shape.colour, view.head, crown, above, silhouette)
     grid = view.grid[::STRIDE, ::STRIDE]
@@ -53,7 +58,11 @@ def paint_back(view: PortraitView, shape: HeadShape) -> Gaussians:
     points = keep_under(points, cover, camera_to_head(view.skull[None], view.rotation, view.translation)[0])
     surface = footprint(points, Neighbours.of(keep), STRIDE * view.pixel_size, most=3.0)
     log_scales, quaternions = scales_and_rotation(surface, spread=0.8)
-    logits = torch.full((len(points),), 4.0)
+    end = step(-view.rim, *NAPE) * step(
+        NAPE_LEVEL - view.height, 0.0, NAPE[1]
+    )  # [H, W] no edge where hair and neck go on
+    end = end[::STRIDE, ::STRIDE][keep]  # [B]
+    logits = torch.logit(soft_opacity(end), eps=1e-3)
     harmonics = harmonics_from_colour(spread[:, keep].T)
     back = GaussianParameters(log_scales, quaternions, harmonics, logits).activate(points)
     eyes = paint_eyes(view)

@@ -13,6 +13,7 @@ from torch import Tensor
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.avatar.binding import Part
 from mggtalk.avatar.neighbours import Neighbours
+from mggtalk.avatar.turning import Turning, soft_opacity
 from mggtalk.avatar.window import MovingWindow
 from mggtalk.config import DSGRConfig
 from mggtalk.depth.estimator import DepthEstimator
@@ -27,9 +28,6 @@ from mggtalk.runtime.progress import Progress
 
 EYE_SETBACK, MOUTH_SETBACK = 0.03, 0.06
 """Decimetres that eyeballs and the seen inside of the mouth lie behind the lids and lips."""
-
-LAYERS = 5
-"""Number of splats that lie over each other on the map: parents, children and their neighbours."""
 
 
 @torch.no_grad()
@@ -51,6 +49,8 @@ def build_avatar(
     step = view.camera.side / view.camera.map_size / 2
     child = to_colour_map(view.foreground, view.grid[head.mask] + step, view.size)  # [N, 3]
     on_progress("avatar", 3, 3)
+    parted = view.sample(torch.from_numpy(view.masks.parted)[None])[0][head.mask]  # [N]
+    turning = Turning(head.half.replaced, head.half.replacing, parted)
     return Avatar(
         identity=view.fit.identity,
         expression=view.expression,
@@ -62,7 +62,7 @@ def build_avatar(
         points=set_back(view, head.cloud[:, head.mask].T.contiguous(), binding.part),
         colour=own,
         colour_step=child - own,
-        opacity=soft_opacity(head.weight[head.mask]),
+        opacity=soft_opacity(view.head[head.mask]),
         binding=binding,
         mirrored=head.mirrored,
         mirrored_points=head.half.points,
@@ -75,6 +75,7 @@ def build_avatar(
         window=MovingWindow.of(head.mask, binding.weights.sum(-1)),
         plates=make_plates(view.image, view.masks, view.matte),
         pixel_size=torch.tensor(view.pixel_size),
+        turning=turning if any(bool(share.any()) for share in turning) else None,
     )
 
 
@@ -92,17 +93,3 @@ def set_back(view: PortraitView, points: Tensor, part: Tensor) -> Tensor:
     in_camera = head_to_camera(points, view.rotation, view.translation)
     in_camera = in_camera * (1.0 + setback / in_camera[:, 2])[:, None]
     return camera_to_head(in_camera, view.rotation, view.translation)
-
-
-def soft_opacity(weight: Tensor) -> Tensor:
-    """Opacity of points so that several of them, one over the other, cover what the mask says.
-
-    Args:
-        weight: Head mask in [0, 1].
-
-    Returns:
-        Opacity of the same shape: ``1 - (1 - weight)^(1 / LAYERS)`` at soft edges, the weight itself inside.
-    """
-    weight = weight.clamp(0.0, 0.995)
-    alone = 1.0 - (1.0 - weight) ** (1.0 / LAYERS)
-    return alone + (weight - alone) * ((weight - 0.9) / 0.09).clamp(0.0, 1.0)

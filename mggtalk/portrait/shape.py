@@ -20,22 +20,22 @@ from mggtalk.face.topology import LEFT_IRIS, RIGHT_IRIS
 from mggtalk.geometry import camera_to_head, head_to_camera, mirror_points, rotation_to_euler
 from mggtalk.portrait.bind import bind
 from mggtalk.portrait.face_trust import trust_points
+from mggtalk.portrait.hair import hang_hair
 from mggtalk.portrait.view import PortraitView
 
 FALLOFF = 0.22
 """Decimetres over which the face's expression fades out beyond the mesh."""
 
 
-TURNED = 24.0
-"""Degrees of yaw from which the better-seen half wins. Of a portrait that is less turned every pixel is worth more than
-its twin: replaced at 15 to 19 degrees, frames near the portrait's own pose lost up to six decibels."""
+TURNED = 10.0
+"""Degrees of yaw from which twins take over on the far side as the head turns to the front: of a portrait that is less
+turned, neither half shows more than the other."""
 
 
 class HeadShape(NamedTuple):
     """The head's points on the position map, and their mirrored half."""
 
     cloud: Tensor  # [3, H, W] P_f, head frame, decimetres
-    weight: Tensor  # [H, W] of the head: its soft mask, without what its twin replaces
     mask: Tensor  # [H, W] bool, the N pixels that are points
     colour: Tensor  # [3, H, W] RGB
     binding: Binding  # of the N points to the face model
@@ -72,17 +72,15 @@ def shape(
         eye = camera_to_head(torch.zeros(1, 3), *pose)[0].to(device)
         head_image = (colour * view.head)[None].to(device)  # [1, 3, H, W]
         cloud = refine((coarse * mask)[None].to(device), head_image, eye)[0].cpu()
+    hair = view.sample(torch.from_numpy(view.masks.hanging)[None])[0]  # [H, W]
+    cloud = hang_hair(cloud, hair, view.rim, *pose)
     on_progress("symmetry", 2, 3)
     binding = bind_points(view, mask, colour)
     turned = math.degrees(abs(float(rotation_to_euler(view.rotation)[1]))) > TURNED
     by_trust = replace(config, trust=config.trust and turned)
     half = mirror_half(look_at_halves(view, cloud, mask, colour, binding), by_trust)
-    weight = view.head * half.visible
-    stays = mask & (weight > 0.02)
-    kept = half.kept & stays
-    half = half.select(kept)
-    mirrored = torch.nonzero(kept[stays]).squeeze(-1)  # [M]
-    return HeadShape(cloud, weight, stays, colour, binding.select(stays[mask]), mirrored, half)
+    mirrored = torch.nonzero(half.kept[mask]).squeeze(-1)  # [M]
+    return HeadShape(cloud, mask, colour, binding, mirrored, half)
 
 
 def bind_points(view: PortraitView, mask: Tensor, colour: Tensor) -> Binding:

@@ -22,6 +22,7 @@ from mggtalk.face.masks import HeadMasks, below_rim, down_the_face, head_masks
 from mggtalk.face.matte_edges import sharpen_edges
 from mggtalk.geometry import head_to_camera, project
 from mggtalk.nets.maps import erode, fill, to_colour_map, to_float
+from mggtalk.portrait.hair import part_hair
 from mggtalk.portrait.skull import COARSE, SOFT, outermost, skull_level
 from mggtalk.scene import FaceTrack
 
@@ -162,7 +163,7 @@ def see(
     rotation, translation = fit.rotation[0], fit.translation[0]
     vertices = face_model.vertices(fit.identity, fit.expression[0])  # [V, 3]
     in_camera = head_to_camera(vertices, rotation, translation)
-    masks = head_masks(sharpen_edges(portrait, matte), landmarks)
+    masks = part_hair(image, head_masks(sharpen_edges(portrait, matte), landmarks), landmarks)
     skull = vertices[list(EARS)].mean(0) + torch.tensor(SKULL_OFFSET)
 
     def level(pixels: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ def drawing() -> tuple[torch.Tensor, HeadMasks]:
     image[2] = torso * (1 - head)
     image[0] = head
     follow = np.clip(1 - (y - 56) / 40, 0, 1).astype(np.float32)
-    return torch.from_numpy(image), HeadMasks(person, head, torso, follow)
+    return torch.from_numpy(image), HeadMasks(person, head, torso, follow, *[0 * head] * 3)
 
 
 def test_background_has_no_person_left_in_it() -> None:
@@ -74,7 +74,7 @@ def test_unhidden_torso_keeps_its_pixels() -> None:
 def test_plates_of_an_empty_and_of_a_full_matte_are_finite(share: float) -> None:
     image, _ = drawing()
     full = np.full((SIZE, SIZE), share, np.float32)
-    for plate in make_plates(image, HeadMasks(full, full, full, full), torch.from_numpy(full)):
+    for plate in make_plates(image, HeadMasks(*[full] * 6, 0 * full), torch.from_numpy(full)):
         assert torch.isfinite(plate).all()
 
 

@@ -10,6 +10,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from mggtalk.avatar.avatar import GROUPS, Avatar
+from mggtalk.avatar.avatar_file import OPTIONAL
 from mggtalk.avatar.neighbours import Neighbours
 from mggtalk.avatar.window import MovingWindow
 from mggtalk.errors import MediaError
@@ -23,7 +24,7 @@ IMAGES = frozenset({"plates.background", "plates.torso"})
 DERIVED = frozenset({"neighbours", "window"})
 """Computed from the mask and the binding when an avatar is read."""
 
-ABSENT = frozenset({"coarse_colour", "notes", "adapter", "photos", "portrait", "consent"})
+ABSENT = frozenset({"coarse_colour", "notes", "adapter", "photos", "portrait", "fine", "consent", "voice"})
 """Not needed to train: the losses see the dense set's colours, and an animator finds the coarse set's; the corpus holds
 the frame that an avatar was made of."""
 
@@ -40,7 +41,7 @@ def pack_avatar(avatar: Avatar) -> bytes:
     packed: dict[str, Tensor] = {}
     for entry in fields(Avatar):
         value = getattr(avatar, entry.name)
-        if entry.name in ABSENT | DERIVED:
+        if entry.name in ABSENT | DERIVED or value is None:
             continue
         if isinstance(value, Tensor):
             packed[entry.name] = _pack(entry.name, value)
@@ -61,7 +62,7 @@ def unpack_avatar(data: bytes) -> Avatar:
         tensors = {name: _unpack(name, value) for name, value in stored.items()}
         values: dict[str, object] = {name: tensor for name, tensor in tensors.items() if "." not in name}
         for name, kind in GROUPS.items():
-            if name not in DERIVED | ABSENT:
+            if name not in DERIVED | ABSENT and (name not in OPTIONAL or f"{name}.{kind._fields[0]}" in tensors):  # type: ignore[attr-defined]
                 values[name] = kind(*(tensors[f"{name}.{part}"] for part in kind._fields))  # type: ignore[attr-defined]
         mask, share = tensors["mask"], tensors["binding.weights"].sum(-1)
         return Avatar(neighbours=Neighbours.of(mask), window=MovingWindow.of(mask, share), **values)  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mggtalk.avatar.avatar import Avatar
+from mggtalk.avatar.turning import turn_opacities, turn_shares
 from mggtalk.geometry import camera_to_head, mirror_points
 from mggtalk.inpaint.shrink import shrink
 from mggtalk.motion.deformation import drive
@@ -73,12 +74,15 @@ class Learner(nn.Module):
         """
         avatar = self.refined(avatar)
         features = self.sgp.features(avatar)
-        coarse, dense = [], []
+        coarse: list[Tensor] = []
+        dense: list[Tensor] = []
         for target in targets:
             driven = drive(self.deformation, self.face_model, avatar, target.frame.expression)
             sets = self.sgp(avatar, driven, features)
-            coarse.append(self._window(sets.coarse, target, background))
-            dense.append(self._window(sets.dense, target, background))
+            shares, count = turn_shares(avatar.source, target.frame), 2 if self.sgp.densify.enabled else 1
+            for pictures, splats, repeated in ((coarse, sets.coarse, 1), (dense, sets.dense, count)):
+                seen = turn_opacities(splats, avatar.turning, shares, repeated)
+                pictures.append(self._window(seen, target, background))
         image = torch.stack([target.image for target in targets])  # [K, 3, W, W]
         head = torch.stack([target.head for target in targets])  # [K, 1, W, W]
         truth = image * head + background[:, None, None] * (1.0 - head)

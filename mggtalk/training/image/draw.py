@@ -91,7 +91,7 @@ def _pairs(pipe: MGGTalkPipeline, clip: Clip, motions: DrivingMotions, config: T
 def _pair(animator: Animator, clip: Clip, motion: Motion, frame: int, neighbour: int) -> _Pair:
     """One pair."""
     driven = motion[frame]
-    layers = animator.layers(animator.fast_splats(driven.expression), driven)
+    layers = animator.layers(animator.fast_splats(driven.expression, driven), driven)
     side = layers.composite.shape[-1]
     real = (clip.frame(frame) * 255.0 + 0.5).to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
     assert clip.motion.landmarks is not None

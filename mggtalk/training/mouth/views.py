@@ -104,7 +104,7 @@ class MouthViewer:
         centre = landmarks[list(LIPS)].mean(0)
         left, top = (centre - side / 2).round().clamp(0, animator.size - side).int().tolist()
         camera = self._camera(frame, left, top)
-        splats = animator.fast_splats(frame.expression)
+        splats = animator.fast_splats(frame.expression, frame)
         drawn = rasterize(splats, camera)
         # The sheet is the last part of a set: 1 and its place for each of its Gaussians, 0 for all others.
         marks = F.pad(F.pad(self.places, (1, 0), value=1.0), (0, 0, len(splats.means) - len(self.places), 0))  # [N, 3]

@@ -1,0 +1,102 @@
+"""What of a head depends on where it is seen from: opacities that change as it turns away from the portrait's pose.
+
+Of the far side of a turned head the portrait shows a grazing strip, which is true from where the portrait was taken and
+worthless from the front, where the twins of the near side were seen better. Both are kept, and change places. With the
+azimuth ``a`` of the camera in the head frame, 0 in front of the face, ::
+
+    share of the twins = step((a_s - a) / a_s, NEAR, FAR),        a_s that of the portrait's camera
+
+Hair that borders on the cheek belongs to the head as long as it is seen as in the portrait, where the two have one
+surface, and is the torso's from an angle of :data:`PARTING` on.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mggtalk.geometry import camera_to_head
+from mggtalk.scene import Gaussians, MotionFrame
+
+NEAR, FAR = 0.25, 0.75
+"""Parts of the portrait's own turn, on the way to the front, from which on twins are seen, and they alone: halfway the
+camera is as far from where the one strip was seen well as from where the other was."""
+
+PARTING = (math.radians(4.0), math.radians(10.0))
+"""Angles between two views from which on the hair beside the cheek begins to be the torso's, and is."""
+
+LAYERS = 5
+"""Number of splats that lie over each other on the map: parents, children and their neighbours."""
+
+
+class Turning(NamedTuple):
+    """Shares in [0, 1] of N visible and M mirrored points."""
+
+    replaced: Tensor  # [N] of each visible point that gives way to twins
+    replacing: Tensor  # [M] of each mirrored point that stands where a visible one gives way
+    parted: Tensor  # [N] of each visible point that is hair which the torso has as well
+
+
+class Shares(NamedTuple):
+    """How far a head has turned away from its portrait, in [0, 1]."""
+
+    twins: Tensor  # [...] 0 where the portrait was taken, 1 from the front and beyond
+    torso: Tensor  # [...] 0 where the portrait was taken
+
+
+def turn_shares(source: MotionFrame, frame: MotionFrame) -> Shares:
+    """Compare the poses of the portrait and of a frame, or of B frames."""
+    own, now = _camera(source), _camera(frame)  # [3], [..., 3]
+    start, end = (torch.atan2(eye[..., 0], eye[..., 2]) for eye in (own, now))
+    start = torch.where(start.abs() < 1e-3, 1e-3, start)
+    angle = torch.atan2(torch.linalg.cross(own.expand_as(now), now).norm(dim=-1), (own * now).sum(-1))  # [...]
+    return Shares(_step(1.0 - end / start, NEAR, FAR), _step(angle, *PARTING))
+
+
+def _camera(frame: MotionFrame) -> Tensor:
+    """Direction ``[..., 3]`` from the head to the camera, head frame."""
+    centre = frame.translation.new_zeros(*frame.translation.shape[:-1], 1, 3)
+    return F.normalize(camera_to_head(centre, frame.rotation, frame.translation)[..., 0, :], dim=-1)
+
+
+def _step(values: Tensor, low: float, high: float) -> Tensor:
+    """Cubic step from 0 to 1."""
+    way = ((values - low) / (high - low)).clamp(0.0, 1.0)
+    return way * way * (3.0 - 2.0 * way)
+
+
+def turn_opacities(gaussians: Gaussians, turning: Turning | None, shares: Shares, sets: int) -> Gaussians:
+    """Show what belongs to a pose.
+
+    Args:
+        gaussians: ``[..., G]`` of a head, which begin with its visible and mirrored points, and perhaps their children.
+        turning: Of its avatar; None where nothing depends on the pose.
+        shares: Of the pose, or of B poses.
+        sets: 2 with children, 1 without.
+    """
+    if turning is None:
+        return gaussians
+    twins, torso = shares.twins[..., None], shares.torso[..., None]  # [..., 1]
+    visible = (1.0 - twins * turning.replaced) * (1.0 - torso * turning.parted)  # [..., N]
+    kept = [visible, 1.0 - (1.0 - twins) * turning.replacing] * sets  # [..., N], [..., M]
+    shown = soft_opacity(torch.cat(kept, dim=-1))  # [..., sets (N + M)]
+    shown = F.pad(shown, (0, gaussians.opacities.shape[-1] - shown.shape[-1]), value=1.0)  # [..., G]
+    return gaussians._replace(opacities=gaussians.opacities * shown)
+
+
+def soft_opacity(weight: Tensor) -> Tensor:
+    """Opacity of points so that several of them, one over the other, cover what the mask says.
+
+    Args:
+        weight: Head mask in [0, 1].
+
+    Returns:
+        Opacity of the same shape: ``1 - (1 - weight)^(1 / LAYERS)`` at soft edges, the weight itself inside.
+    """
+    weight = weight.clamp(0.0, 0.995)
+    alone = 1.0 - (1.0 - weight) ** (1.0 / LAYERS)
+    return alone + (weight - alone) * ((weight - 0.9) / 0.09).clamp(0.0, 1.0)

@@ -1,0 +1,78 @@
+"""The far side of a turned head: the portrait's own near its pose, its twins' from the front."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from mggtalk.avatar.avatar import Avatar
+from mggtalk.avatar.turning import Shares, Turning, soft_opacity, turn_opacities, turn_shares
+from mggtalk.geometry import euler_to_rotation
+from mggtalk.pipeline import MGGTalkPipeline
+from mggtalk.scene import MotionFrame
+
+
+def turned(yaw: float, pitch: float = 0.0, roll: float = 0.0) -> MotionFrame:
+    angles = torch.tensor([math.radians(pitch), math.radians(yaw), math.radians(roll)])
+    return MotionFrame(torch.zeros(4), euler_to_rotation(angles), torch.tensor([0.0, 0.0, 12.0]))
+
+
+def test_twins_take_over_on_the_way_to_the_front() -> None:
+    for side in (-1.0, 1.0):
+        poses = [turned(yaw * side) for yaw in (50, 30, 24, 15, 6, 0, -40)]
+        shares = [float(turn_shares(turned(30.0 * side), pose).twins) for pose in poses]
+        assert shares[:2] == [0.0, 0.0] and shares[-2:] == [1.0, 1.0]
+        assert shares == sorted(shares) and abs(shares[3] - 0.5) < 0.05
+
+
+def test_a_nod_or_a_tilt_changes_nothing() -> None:
+    source = turned(30.0)
+    for frame in (turned(30.0, pitch=12.0), turned(30.0, roll=25.0)):
+        assert float(turn_shares(source, frame).twins) < 0.1
+
+
+def test_opacities_of_points_and_children_change_places(avatar: Avatar, pipeline: MGGTalkPipeline) -> None:
+    points, twins = len(avatar.points), len(avatar.mirrored)
+    replaced = torch.zeros(points)
+    replaced[: points // 4] = 1.0
+    turning = Turning(replaced, torch.ones(twins), torch.zeros(points))
+    two_sided = avatar.with_(turning=turning)
+    head = pipeline.head(two_sided, 512)
+    with torch.inference_mode():
+        plain = pipeline.head(avatar, 512).splats(avatar.source)
+        own, (fast, _) = head.splats(avatar.source), head.compiled.splats(avatar.source)  # type: ignore[union-attr]
+    assert torch.allclose(own.gaussians.opacities, fast.gaussians.opacities, atol=1e-4)
+    before, seen = plain.gaussians.opacities, own.gaussians.opacities
+    assert torch.allclose(seen[:points], before[:points], atol=1e-2)
+    assert bool((seen[points : points + twins] == 0).all())
+    shares = Shares(torch.ones(2), torch.zeros(2))  # of two frames
+    away = turn_opacities(plain.gaussians, turning, shares, 2).opacities  # [2, G]
+    assert away.shape == (2, len(before))
+    for start in (0, points + twins):
+        assert bool((away[:, start : start + points // 4] == 0).all())
+    assert torch.allclose(away[0, 2 * (points + twins) :], before[2 * (points + twins) :])
+
+
+def test_hair_at_the_cheek_is_the_torsos_once_the_head_turns() -> None:
+    source = turned(0.0)
+    shares = [float(turn_shares(source, turned(yaw)).torso) for yaw in (0.0, 3.0, 7.0, 12.0)]
+    assert shares[:2] == [0.0, 0.0] and abs(shares[2] - 0.5) < 0.05 and shares[3] == 1.0
+    assert float(turn_shares(source, turned(0.0, roll=30.0)).torso) == 0.0
+    assert float(turn_shares(source, turned(0.0, pitch=12.0)).torso) == 1.0
+
+
+def test_from_all_sides_twins_have_the_place(avatar: Avatar) -> None:
+    replaced = torch.linspace(0, 1, len(avatar.points))
+    fixed = avatar.with_(
+        turning=Turning(replaced, torch.ones(len(avatar.mirrored)), 0 * replaced)
+    ).seen_from_all_sides()
+    assert fixed.turning is None and float(fixed.opacity[-1]) < 1e-6
+    assert torch.allclose(fixed.opacity[:1], avatar.opacity[:1], atol=0.01)
+    assert avatar.seen_from_all_sides() is avatar
+
+
+def test_several_half_opaque_points_cover_what_is_asked() -> None:
+    asked = torch.tensor([0.0, 0.3, 0.6])
+    assert torch.allclose(1.0 - (1.0 - soft_opacity(asked)) ** 5, asked, atol=1e-5)
+    assert float(soft_opacity(torch.tensor(1.0))) > 0.99
