@@ -1,4 +1,4 @@
-"""Invented head motion for speech without a driving video: slow drift, and nods on stressed syllables."""
+"""Invented head motion for speech without a driving video: slow drift, and nods through stressed syllables."""
 
 from __future__ import annotations
 
@@ -41,8 +41,12 @@ NECK = (0.0, -0.8, -0.8)
 NOD_DEGREES = 2.6
 """Pitch of a nod on the strongest syllables."""
 
-NOD_SECONDS = 0.12
-"""Standard deviation of a nod's bump."""
+NOD = ((-0.25, 0.11, -0.6), (0.4, 0.2, 0.4))
+"""A nod goes back before its syllable and through it: time, standard deviation (seconds) and share of its two bumps.
+
+That is how the heads of 39 training clips moved at stressed syllables on average: -0.46 degrees a quarter of a second
+before (standard error 0.2), 0 at the syllable itself, +0.28 after it.
+"""
 
 QUIET = 0.6
 """Strength of the drift in silence."""
@@ -114,7 +118,8 @@ def _nods(features: SpeechFeatures, times: np.ndarray, generator: np.random.Gene
         chance, sign, size = generator.random(3)
         if chance < 0.67:
             height = NOD_DEGREES * stress * (0.6 + 0.6 * size) * (1.0 if sign < 0.8 else -0.6)
-            add_bump(pitch, times, moment, NOD_SECONDS, height)
+            for delay, deviation, share in NOD:
+                add_bump(pitch, times, moment + delay, deviation, share * height)
     return pitch
 
 
