@@ -50,8 +50,14 @@ PATCH = 96
 LEAST_INSIDE = 20
 """Pixels between the lips, at least, of a frame that the mouth's branch learns from."""
 
+LIGHT_SHARE = 0.5
+"""Of the time, at most, for the light."""
+
 PASSES = 2
 """Times that the light is solved for: the second finds what the first has left."""
+
+FOREIGN = 0.15
+"""Difference from what is seen, RGB, at which a pixel counts half for the light: hands, captions and walls are none."""
 
 ROUND = 6
 """Pixels around the inside of a mouth that are looked at with it."""
@@ -132,7 +138,7 @@ class Learner:
             return loss
 
         if not first:
-            self.find_light(touches, on_progress)
+            self.find_light(touches, on_progress, lambda: done.seconds / (60.0 * config.minutes))
         loop = Loop(optimizer, [rate_of(group["kind"]) for group in optimizer.param_groups])
         loop.step = first
         stage = stage_at(done(first), config)
@@ -168,8 +174,19 @@ class Learner:
         return total
 
     @torch.no_grad()
-    def find_light(self, touches: FieldTouches, on_progress: Progress = no_progress) -> None:
-        """Find how colours follow expression and pose, in :data:`PASSES` passes; nothing without such a part."""
+    def find_light(
+        self,
+        touches: FieldTouches,
+        on_progress: Progress = no_progress,
+        spent: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        """Find how colours follow expression and pose, in :data:`PASSES` passes; nothing without such a part.
+
+        Args:
+            touches: Of the field.
+            on_progress: Called with the stage, steps done and steps in all.
+            spent: Share of the time to learn that has passed; fewer frames are looked at where it is short.
+        """
         light, conditions = touches.field.light, touches.field.conditions
         if light is None:
             return
@@ -180,7 +197,9 @@ class Learner:
             touch = touches.moved(frame, moving=False)[0]
             image, alpha = self.lessons.compose(lesson, self.head.splats(frame, touch, camera))
             counts = torch.maximum(lesson.face, erode(alpha, RIM))  # [1, 1, h, w]
-            missing = torch.cat([counts * (lesson.truth - image), counts], dim=1)  # [1, 4, h, w]
+            missed = lesson.truth - image  # [1, 3, h, w]
+            counts = counts / (1.0 + (missed / FOREIGN).square().sum(1, keepdim=True))
+            missing = torch.cat([counts * missed, counts], dim=1)  # [1, 4, h, w]
             block = self.lessons.animator.oversampling
             fine = F.interpolate(missing, scale_factor=block)[0].permute(1, 2, 0)  # [H, W, 4]
             features = light.features(conditions.pose(frame.rotation), *conditions(frame.expression))
@@ -196,17 +215,20 @@ class Learner:
                 lesson = self.lessons[index]
                 seen.append(look(_around_mouth(lesson) if mouth_alone else lesson))
                 on_progress("light", turn * len(frames) + done + 1, total)
+                if spent() > LIGHT_SHARE * (turn + 1) / PASSES:
+                    break
             light.add([face for face, _ in seen], touches.cells)
             if mouth is not None and mouth.light is not None:
                 mouth.light.add([inside for _, inside in seen], torch.arange(len(mouth.colour)))
 
     def light_frames(self) -> list[tuple[int, bool]]:
-        """Frames by which the light is found: some of all, and the mouths of those in which it is open."""
+        """Frames by which the light is found: some of all, and the mouths of those in which it is open, shuffled."""
         count, config = len(self.motion), self.config
         every = np.linspace(0, count - 1, min(config.light_frames, count)).round().astype(int)
         order = np.argsort(self.openings)[count // 2 :]  # the more open half
         opened = order[np.linspace(0, len(order) - 1, min(config.open_frames, len(order))).round().astype(int)]
-        return [(int(index), False) for index in every] + [(int(index), True) for index in sorted(opened)]
+        found = [(int(index), False) for index in every] + [(int(index), True) for index in opened]
+        return [found[place] for place in np.random.default_rng(config.seed).permutation(len(found))]
 
     def patch(self, lesson: Lesson, step: int) -> Lesson:
         """A patch ``PATCH`` wide around a random pixel: of the face, as often as it weighs, or anywhere by turns."""

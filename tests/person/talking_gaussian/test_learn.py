@@ -75,6 +75,15 @@ def test_stopped_learning_goes_on_as_if_it_had_not_been(
     torch.testing.assert_close(rest.field.face.colour, whole.field.face.colour, atol=1e-3, rtol=1e-2)
 
 
+def test_light_looks_at_fewer_frames_where_time_is_short(pipeline: MGGTalkPipeline, adaptation: Adaptation) -> None:
+    avatar, footage = adaptation.avatar.with_(adapter=None), adaptation.clip.learned
+    learner = Learner(pipeline, avatar, footage, LEARN)
+    field = fresh_field(pipeline, avatar, footage, learner.motion, SMALL).requires_grad_(False)
+    looks: list[int] = []
+    learner.find_light(field.touches(avatar), lambda _stage, done, _total: looks.append(done), spent=lambda: 1.0)
+    assert len(looks) == 2 and field.light is not None and field.light.weights.any(), "one frame in each pass"
+
+
 def test_checkpoint_of_another_clip_is_not_used(
     pipeline: MGGTalkPipeline, adaptation: Adaptation, tmp_path: Path
 ) -> None:
