@@ -27,7 +27,10 @@ if TYPE_CHECKING:  # the pipeline takes seconds to import; most tests do not nee
 
 ROOT = Path(__file__).parents[1]
 COMPILER = pytest.StashKey[subprocess.Popen[bytes]]()
-LONG = ("tests/notebooks", "tests/demo", "tests/training", "tests/person", "tests/cli")
+LONG = tuple(
+    f"tests/{name}"
+    for name in ("notebooks", "demo", "training", "person", "cli", "dub", "portrait", "evaluation", "export", "test_")
+)
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # a core for each worker and what it starts, notebooks too
