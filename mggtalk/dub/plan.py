@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt, gaussian_filter1d
+from scipy.ndimage import distance_transform_edt, gaussian_filter1d, median_filter
 from torch import Tensor
 
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.dub.study import Study
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.fitting import FaceFit, fit_track
-from mggtalk.face.topology import FACE_OVAL, LIPS
+from mggtalk.face.topology import FACE_OVAL, LIPS, triangles
 from mggtalk.geometry import head_to_camera, project, rotation_to_euler
 from mggtalk.motion.follow import lower_face, lower_mask
 from mggtalk.motion.retarget import driver_rest
@@ -37,6 +37,9 @@ WORST_FIT = 3.0
 
 COVERED, DARKER = 0.25, 0.4
 """Share of the lower face's skin, and logarithm of its colour's change, from which something is before the mouth."""
+
+NEAR, FLASH = 0.18, 5
+"""Share of the skin around the lips whose change says the same, and frames over which a shorter one does not count."""
 
 FADE, RAMP = 3, 5
 """Frames over which the drawing fades out, and before these, over which the lips return to those of the film."""
@@ -79,7 +82,7 @@ def uncovered(colours: np.ndarray, usable: np.ndarray, face_model: FaceModel) ->
     """Frames ``[T]`` bool in which nothing is before the lower face.
 
     The skin at the vertices is compared with its median over the film, after the light of the whole face is divided
-    out: a hand or a microphone changes a good part of it.
+    out: a hand or a microphone changes a good part of it, or of what is next to the lips.
 
     Args:
         colours: ``[T, V, 3]`` in [0, 255].
@@ -91,7 +94,11 @@ def uncovered(colours: np.ndarray, usable: np.ndarray, face_model: FaceModel) ->
     values = np.log(colours[:, skin] + 16.0)  # [T, n, 3]
     change = values - np.median(values[usable], axis=0)
     change = change - np.median(change, axis=1, keepdims=True)
-    return (np.abs(change).max(-1) > DARKER).mean(1) < COVERED
+    other = np.abs(change).max(-1) > DARKER  # [T, n]
+    faces = triangles()
+    near = np.isin(skin, faces[np.isin(faces, LIPS).any(1)])  # [n]
+    around = median_filter(other[:, near].mean(1), FLASH, mode="nearest")  # [T]
+    return (other.mean(1) < COVERED) & (around < NEAR)
 
 
 def stretches(good: np.ndarray, cuts: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:

@@ -55,6 +55,13 @@ def test_a_hand_before_the_mouth_is_seen_and_other_light_is_not(face_model: Face
     colours[20][below] = 40.0
     seen = uncovered(colours, np.ones(40, bool), face_model)
     assert seen[10] and not seen[20] and seen.sum() == 39
+    lower_lip = face_model.mean.numpy()[17]  # its lower border
+    away = np.linalg.norm(face_model.mean.numpy() - lower_lip, axis=1)
+    colours[20] = colours[19]
+    colours[25:32, away < 0.2] = 10.0  # a microphone touches it
+    colours[35, away < 0.2] = 10.0  # the tracker slips for a moment
+    seen = uncovered(colours, np.ones(40, bool), face_model)
+    assert not seen[25:32].any() and seen.sum() == 33
 
 
 def mouth_of(gap: float) -> np.ndarray:
