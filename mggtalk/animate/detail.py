@@ -38,6 +38,10 @@ KNOWN = (0.01, 0.03)
 GRAIN = 0.007
 """Structures larger than this, over the side, are left to the splats: errors at soft edges are as large."""
 
+APART = 0.006
+"""Distance from what a plate does not show of the portrait, over the side, within which it is not refined: the soft
+edge of what moves must not stay behind."""
+
 COARSE = 2
 """Shifts are drawn this many times smaller than the frame."""
 
@@ -113,8 +117,10 @@ def refine_plates(plates: Plates, portrait: Tensor, small: Tensor) -> Plates:
     detail = portrait - same
     alpha = plates.torso[3:]  # [1, S, S]
 
+    reach = max(1, round(APART * portrait.shape[-1]))
+
     def known(difference: Tensor) -> Tensor:
-        most = F.max_pool2d(difference.abs().amax(0, keepdim=True), 3, stride=1, padding=1)  # [1, S, S]
+        most = F.max_pool2d(difference.abs().amax(0, keepdim=True), 2 * reach + 1, stride=1, padding=reach)  # [1, S, S]
         return 1.0 - ((most - KNOWN[0]) / (KNOWN[1] - KNOWN[0])).clamp(0.0, 1.0)
 
     background = plates.background + known(plates.background - same) * detail
