@@ -92,7 +92,7 @@ def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor) -> Plates:
     Returns:
         The plates.
     """
-    person, head, torso, follow, _, neck, parted = (torch.from_numpy(mask) for mask in masks)
+    person, head, torso, follow, hanging, neck, parted = (torch.from_numpy(mask) for mask in masks)
     head = head * (1.0 - parted)
     background = background_plate(portrait, torch.maximum(person, matte))
     # The torso's own colour is known where the head does not cover it and the matte is full.
@@ -100,9 +100,10 @@ def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor) -> Plates:
     colour = portrait
     if float(known.sum()) > 0:
         colour = fill(portrait[None], known.clamp(max=1.0))[0]
-        hidden = known[0, 0] < KNOWN  # [S, S]
-        colour = torch.lerp(colour, raise_neck(colour, hidden & (neck > SEEN)), neck * hidden)
-        colour = fill_background(colour, (hidden & (neck < 0.5)).numpy(), (torso > SEEN).numpy())
+        if bool((hanging > 0.5).any()):  # else all around is neck and collar, which go on smoothly
+            hidden = known[0, 0] < KNOWN  # [S, S]
+            colour = torch.lerp(colour, raise_neck(colour, hidden & (neck > SEEN)), neck * hidden)
+            colour = fill_background(colour, (hidden & (neck < 0.5)).numpy(), (torso > SEEN).numpy())
     # Where the pixel is not under the head, torso over background must give the picture itself, soft edges included.
     bare = (1.0 - head).pow(2)[None]  # [1, S, S]
     exact = (portrait - (1.0 - torso) * background).clamp(min=0.0).minimum(torso)  # premultiplied

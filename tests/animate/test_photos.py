@@ -74,7 +74,7 @@ def test_each_photo_is_shown_where_the_head_is_like_it(
         assert (greenness(shown, landmarks) > 20) == green
         wanted = np.asarray(picture, np.float32).reshape(size, 512 // size, size, 512 // size, 3).mean((1, 3))
         face = face_mask(landmarks, size, size)
-        assert np.abs(shown[face].astype(int) - wanted[face]).mean() < 6
+        assert np.abs(shown[face].astype(int) - wanted[face]).mean() < 6.5
 
 
 def test_the_compiled_head_draws_what_the_readable_one_does(
