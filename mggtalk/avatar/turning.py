@@ -82,8 +82,8 @@ def turn_opacities(gaussians: Gaussians, turning: Turning | None, shares: Shares
         return gaussians
     twins, torso = shares.twins[..., None], shares.torso[..., None]  # [..., 1]
     visible = (1.0 - twins * turning.replaced) * (1.0 - torso * turning.parted)  # [..., N]
-    kept = [visible, 1.0 - (1.0 - twins) * turning.replacing] * sets  # [..., N], [..., M]
-    shown = soft_opacity(torch.cat(kept, dim=-1))  # [..., sets (N + M)]
+    kept = [visible, 1.0 - (1.0 - twins) * turning.replacing]  # [..., N], [..., M]
+    shown = torch.cat([soft_opacity(torch.cat(kept, dim=-1))] * sets, dim=-1)  # [..., sets (N + M)]
     shown = F.pad(shown, (0, gaussians.opacities.shape[-1] - shown.shape[-1]), value=1.0)  # [..., G]
     return gaussians._replace(opacities=gaussians.opacities * shown)
 
