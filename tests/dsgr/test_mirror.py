@@ -121,9 +121,10 @@ def test_by_trust_the_better_seen_half_takes_the_grazing_rim(turned_head) -> Non
     assert 0.02 < gone.float().mean() < 0.3
     assert (seen[gone, 0] > -0.15).float().mean() > 0.95
     assert torch.cdist(seen[gone], half.points).min(dim=1).values.max() < 0.33
-    # Twins behind all that is seen stand where nothing gives way, the others where something does.
-    before = (half.points[:, 0] < 0.5 * seen[:, 0].max()) & (half.points[:, 2] > 0.2)
-    assert not bool(before.any()) or half.replacing[before].min() > 0.9
+    # Twins behind all that is seen stand where nothing gives way, the others where something does. Around the poles a
+    # row has few points, and none tells how far it is seen.
+    before = (half.points[:, 0] < 0.5 * seen[:, 0].max()) & (half.points[:, 2] > 0.2) & (half.points[:, 1].abs() < 0.5)
+    assert bool(before.any()) and half.replacing[before].min() > 0.9
     assert half.replacing.max() > 0.9
     assert half.replacing.min() < 0.1
     # On this symmetric head the mirrored points lie on its true surface, up to the pull to the silhouette.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import gradio as gr
@@ -14,7 +15,8 @@ from demo.learn import NAMES, Head, steps
 from demo.line import StoppedError
 from demo.studio import Studio
 from mggtalk.errors import MGGTalkError
-from mggtalk.person.adapt import METHODS
+from mggtalk.person.adapt import METHODS, AdaptConfig
+from mggtalk.person.blendshapes.codes import CodeConfig
 from mggtalk.person.load import open_adapter
 from mggtalk.pipeline import MGGTalkPipeline
 
@@ -35,7 +37,11 @@ def film(clip: Path, tmp_path: Path) -> str:
     return str(shutil.copy(clip, folder))
 
 
-def test_a_stopped_job_keeps_its_head_which_can_be_used(studio: Studio, film: str) -> None:
+def test_a_stopped_job_keeps_its_head_which_can_be_used(
+    studio: Studio, film: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codes = CodeConfig(poses=3, eyes=3, mouths=4, head_side=16, eyes_cells=500, mouth_cells=500)
+    monkeypatch.setattr(learn, "AdaptConfig", partial(AdaptConfig, portraits=1, codes=codes))
     lines, head = [], None
     for step in steps(studio, film, "blendshapes", 10.0, agreed=True, request=SOMEBODY):
         if isinstance(step, Step):

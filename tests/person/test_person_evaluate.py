@@ -25,9 +25,9 @@ CONFIG = AdaptConfig(
     crop="none",
     portraits=1,
     codes=CodeConfig(poses=2, eyes=2, mouths=2, head_side=16, eyes_cells=500, mouth_cells=500),
-    learn=LearnConfig(minutes=600.0, steps=3, lpips=0.0),
+    learn=LearnConfig(minutes=600.0, steps=2, lpips=0.0),
     talking=SMALL,
-    learn_talking=TalkingLearnConfig(minutes=600.0, steps=3, light_frames=4, open_frames=2, lpips=0.0),
+    learn_talking=TalkingLearnConfig(minutes=600.0, steps=2, light_frames=2, open_frames=2, lpips=0.0),
 )
 
 

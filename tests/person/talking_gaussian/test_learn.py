@@ -24,7 +24,7 @@ from mggtalk.person.talking_gaussian.start import fresh_field
 from mggtalk.pipeline import MGGTalkPipeline
 from tests.person.talking_gaussian.conftest import SMALL
 
-LEARN = LearnConfig(minutes=600.0, steps=24, light_frames=4, open_frames=2, lpips=0.0, rates=Rates(colour=2e-2))
+LEARN = LearnConfig(minutes=600.0, steps=20, light_frames=3, open_frames=2, lpips=0.0, rates=Rates(colour=2e-2))
 
 
 @pytest.fixture(scope="module")
