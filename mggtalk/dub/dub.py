@@ -21,7 +21,7 @@ from mggtalk.animate.animator import Animator
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.config import MediaConfig, check_consent
 from mggtalk.dub.flow import flow_of, move
-from mggtalk.dub.mouth import Tone, inside_of, mouth_square, openness, outline_mask, seam
+from mggtalk.dub.mouth import Tone, grip_lips, inside_of, mouth_square, openness, outline_mask, seam
 from mggtalk.dub.plan import DubPlan, make_plan, uncovered, watchable
 from mggtalk.dub.study import Study, sharpness, watch
 from mggtalk.errors import MediaError, MGGTalkError, NoFaceError
@@ -92,7 +92,7 @@ class DubbedVideo:
             return new
         height, width = frame.shape[:2]
         before, after = plan.before[index], plan.after[index]
-        flow = flow_of(before, after, plan.depth[index], width, height)
+        flow = flow_of(grip_lips(before, after), after, plan.depth[index], width, height)
         if flow is not None:
             move(frame, flow, new)
         opened = openness(after) > 0.0

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from mggtalk.dub.flow import sample
 from mggtalk.face.crop import SquareCrop
 from mggtalk.face.lips import lip_gap
-from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER
+from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER, LIPS_OUTER_LOWER, LIPS_OUTER_UPPER
 
 OUTLINE = (*LIPS_INNER_UPPER, *LIPS_INNER_LOWER[-2:0:-1])
 """The inner lips, once around."""
@@ -26,6 +26,9 @@ NEARLY, OPEN = 0.004, 0.016
 """Gaps between the lips, over the face's height, below which there is no inside, and from which it is drawn fully."""
 
 
+GRIP = 0.4
+"""Share of a lip's height by which its inner edge is taken outward where an open mouth closes."""
+
 LEAST = 60
 """Pixels of open mouths from which the colours of their insides are known."""
 
@@ -33,8 +36,11 @@ DARKEST = 0.25
 """Brightness of the darkest inside over that of the lips."""
 
 
-THICK = 2.5
-"""How much the softened line between closed lips is strengthened, so that it covers what is squeezed there."""
+STROKE = 0.009
+"""Width of the line between lips that close, over the height of the face: it covers what is squeezed there."""
+
+LEAST_STROKE = 1.25
+"""Its least width, pixels."""
 
 LINE = 0.55
 """Brightness of the line between closed lips over that of the lips."""
@@ -59,6 +65,28 @@ def openness(landmarks: np.ndarray) -> float:
 def seam(before: np.ndarray, after: np.ndarray) -> float:
     """Measure how much of an open mouth of the film, teeth and all, is squeezed between lips that close, in [0, 1]."""
     return openness(before) * (1.0 - openness(after))
+
+
+def grip_lips(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Take the film's inner lips outward onto the lips themselves, as far as its open mouth closes.
+
+    The tracked edge of a lip often lies on the teeth beside it, which would be moved along as if they were lip.
+
+    Args:
+        before: Landmarks ``[V, 2]`` of the film's frame, pixels.
+        after: The same in the new frame.
+
+    Returns:
+        The film's landmarks ``[V, 2]`` to move from.
+    """
+    closing = seam(before, after)
+    if closing == 0.0:
+        return before
+    gripped = before.copy()
+    for inner, outer in ((LIPS_INNER_UPPER, LIPS_OUTER_UPPER), (LIPS_INNER_LOWER, LIPS_OUTER_LOWER)):
+        edge = before[list(inner)]  # [11, 2]
+        gripped[list(inner)] = edge + GRIP * closing * (before[list(outer)] - edge)
+    return gripped
 
 
 class Tone(NamedTuple):
@@ -87,11 +115,24 @@ class Tone(NamedTuple):
         return LINE / DARKEST * self.darkest
 
 
-def outline_mask(landmarks: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Cover of the inside of a mouth by landmarks ``[V, 2]`` in pixels: float32 ``[height, width]`` in [0, 1]."""
+def outline_mask(landmarks: np.ndarray, width: int, height: int, stroke: float = 0.0) -> np.ndarray:
+    """Cover of the inside of a mouth, in [0, 1].
+
+    Args:
+        landmarks: ``[V, 2]`` in pixels.
+        width: Of the mask.
+        height: Of the mask.
+        stroke: Pixels that a line along the inner lips covers as well.
+
+    Returns:
+        float32 ``[height, width]``.
+    """
     shape = Image.new("L", (width * FINE, height * FINE))
     corners = [tuple(corner) for corner in (landmarks[list(OUTLINE)] * FINE - 0.5).tolist()]
-    ImageDraw.Draw(shape).polygon(corners, fill=255, outline=255)
+    pen = ImageDraw.Draw(shape)
+    pen.polygon(corners, fill=255, outline=255)
+    if stroke > 0.0:
+        pen.line([*corners, corners[0]], fill=255, width=max(1, round(stroke * FINE)), joint="curve")
     return np.asarray(shape, np.float32).reshape(height, FINE, width, FINE).mean((1, 3)) / 255.0
 
 
@@ -156,5 +197,8 @@ def inside_of(
         inside = np.clip(tone.apply(sample(picture, places.astype(np.float32))) * gain, 0.0, 255.0)
         colour = (opened * inside + squeezed * line) / (opened + squeezed)  # [h, w, 3]
     wide = gaussian_filter(cover, SOFT * height)
-    thin = np.minimum(1.0, THICK * gaussian_filter(cover, 1.5 * SOFT * height)) if squeezed else 0.0
-    return Inside(left, top, np.maximum(opened * wide, squeezed * thin).astype(np.float32), colour)
+    alpha = opened * wide
+    if squeezed > 0.0:
+        line_mask = outline_mask(after - (left, top), right - left, bottom - top, max(LEAST_STROKE, STROKE * height))
+        alpha = np.maximum(alpha, squeezed * gaussian_filter(line_mask, 0.5 * SOFT * height))
+    return Inside(left, top, alpha.astype(np.float32), colour)

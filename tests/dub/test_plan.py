@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mggtalk.dub.mouth import Tone, inside_of, mouth_square, openness, seam
+from mggtalk.dub.mouth import Tone, grip_lips, inside_of, mouth_square, openness, seam
 from mggtalk.dub.plan import FADE, RAMP, SHORTEST, stretches, uncovered, watchable
 from mggtalk.face.crop import SquareCrop
 from mggtalk.face.face_model import FaceModel
@@ -115,6 +115,11 @@ def test_lips_that_close_over_teeth_leave_a_line_and_closed_lips_stay_as_they_ar
     line = inside_of(None, window, shut, wide, shut, np.ones(3), (100, 100), tone)
     assert line is not None and line.alpha[70 - line.top, 50 - line.left] > 0.5 and (line.alpha[[0, -1]] < 0.01).all()
     assert (line.colour[0, 0] < lips).all()
+    # What moves is taken from the lips themselves: the tracked edge of an open mouth may lie on teeth.
+    gripped = grip_lips(wide, shut)
+    inner, outer = 14, 17
+    assert np.linalg.norm(gripped[inner] - wide[outer]) < 0.8 * np.linalg.norm(wide[inner] - wide[outer])
+    np.testing.assert_array_equal(grip_lips(wide, wide), wide)
 
 
 def test_the_colours_of_an_avatars_mouth_become_those_of_the_film() -> None:
