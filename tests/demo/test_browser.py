@@ -260,9 +260,15 @@ def test_of_several_faces_one_is_clicked(visit, files):
     choose_portrait(tab, files, "two.png")
     assert "2 found" in tab.inner_text("#check")
     picture = tab.locator("#faces img")
-    box = picture.bounding_box()
-    picture.click(position={"x": box["width"] * 0.75, "y": box["height"] * 0.4})
-    until(lambda: "one of 2" in tab.inner_text("#check"), "the face is chosen")
+    until(lambda: picture.evaluate("image => image.complete && image.naturalWidth"), "the picture is there")
+
+    def choose():
+        box = picture.bounding_box()  # on a busy machine the page may still be moving
+        picture.click(position={"x": box["width"] * 0.75, "y": box["height"] * 0.4})
+        tab.wait_for_timeout(2000)
+        return "one of 2" in tab.inner_text("#check")
+
+    until(choose, "the face is chosen")
     assert tab.locator("#face input[type=radio]").nth(1).is_checked()
     tab.wait_for_selector("#preview img")
 
