@@ -21,7 +21,7 @@ from demo.progress import Pace
 from demo.report import busy, dubbed, empty, failed
 from demo.sessions import Result
 from demo.studio import Studio
-from demo.uploads import WEBCAM, UploadedAudio, UploadedVideo
+from demo.uploads import UploadedAudio, film_of_one_person
 from mggtalk.config import CONSENT as AGREED
 from mggtalk.dub.dub import dub
 from mggtalk.errors import OptionError
@@ -58,10 +58,7 @@ def dub_tab(studio: Studio, gallery: list[Any]) -> None:
     with gr.Row():
         with gr.Column(scale=5, min_width=280):
             heading("1 · Who says something else, and what?", "Other words for a film", *ABOUT)
-            film = UploadedVideo(
-                label="Film of one person", sources=["upload", "webcam"], include_audio=True, height=262,
-                webcam_options=WEBCAM, elem_id="dub-film",
-            )  # fmt: skip
+            film = film_of_one_person("dub-film")
             speech = UploadedAudio(
                 label="What is said instead", sources=["upload", "microphone"], type="filepath", editable=False,
                 buttons=[], elem_id="dub-speech",

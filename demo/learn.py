@@ -20,7 +20,7 @@ from demo.panel import HEIGHT, Updates, stopper
 from demo.progress import Pace
 from demo.report import busy, dubbed, empty, failed
 from demo.studio import Studio
-from demo.uploads import WEBCAM, UploadedVideo
+from demo.uploads import film_of_one_person
 from mggtalk.config import CONSENT as AGREED
 from mggtalk.errors import OptionError
 from mggtalk.performance import check_driver
@@ -68,10 +68,7 @@ def learn_tab(studio: Studio, portrait: gr.Image) -> None:
     with gr.Row():
         with gr.Column(scale=5, min_width=280):
             heading("1 · Who, and how?", "A head learned from a film", *ABOUT)
-            film = UploadedVideo(
-                label="Film of one person", sources=["upload", "webcam"], include_audio=True, height=262,
-                webcam_options=WEBCAM, elem_id="learn-film",
-            )  # fmt: skip
+            film = film_of_one_person("learn-film")
             choices = [(name, method) for method, name in NAMES.items()]
             method = gr.Radio(choices, value=AdaptConfig().method, label="Method", elem_id="learn-method")
             minutes = gr.Slider(

@@ -67,3 +67,11 @@ class LivePlayer(gr.Video):
             "meta": {"_type": "gradio.FileData"},
         }
         return (None if value is None else {"data": value.data, "duration": value.seconds, "extension": ".ts"}), stream
+
+
+def film_of_one_person(elem_id: str) -> UploadedVideo:
+    """The component for a film of one person, with its sound; uploaded or filmed here."""
+    return UploadedVideo(
+        label="Film of one person", sources=["upload", "webcam"], include_audio=True, height=262,
+        webcam_options=WEBCAM, elem_id=elem_id,
+    )  # fmt: skip

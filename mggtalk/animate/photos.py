@@ -16,10 +16,9 @@ from mggtalk.avatar.avatar import Avatar
 from mggtalk.avatar.binding import Part
 from mggtalk.avatar.mouth_sheet import COLUMNS, ROWS
 from mggtalk.avatar.photo_layers import PhotoLayers
-from mggtalk.dsgr.trust import step
 from mggtalk.face.lips import lip_heights
 from mggtalk.motion.deformation import Driven, drive
-from mggtalk.nets.maps import fill, to_colour_map
+from mggtalk.nets.maps import fill, step, to_colour_map
 from mggtalk.portrait.photos import (
     Photo,
     draw_landmarks,

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mggtalk.geometry import camera_to_head
+from mggtalk.nets.maps import step
 from mggtalk.scene import Gaussians, MotionFrame
 
 NEAR, FAR = 0.25, 0.75
@@ -54,19 +55,13 @@ def turn_shares(source: MotionFrame, frame: MotionFrame) -> Shares:
     start, end = (torch.atan2(eye[..., 0], eye[..., 2]) for eye in (own, now))
     start = torch.where(start.abs() < 1e-3, 1e-3, start)
     angle = torch.atan2(torch.linalg.cross(own.expand_as(now), now).norm(dim=-1), (own * now).sum(-1))  # [...]
-    return Shares(_step(1.0 - end / start, NEAR, FAR), _step(angle, *PARTING))
+    return Shares(step(1.0 - end / start, NEAR, FAR), step(angle, *PARTING))
 
 
 def _camera(frame: MotionFrame) -> Tensor:
     """Direction ``[..., 3]`` from the head to the camera, head frame."""
     centre = frame.translation.new_zeros(*frame.translation.shape[:-1], 1, 3)
     return F.normalize(camera_to_head(centre, frame.rotation, frame.translation)[..., 0, :], dim=-1)
-
-
-def _step(values: Tensor, low: float, high: float) -> Tensor:
-    """Cubic step from 0 to 1."""
-    way = ((values - low) / (high - low)).clamp(0.0, 1.0)
-    return way * way * (3.0 - 2.0 * way)
 
 
 def turn_opacities(gaussians: Gaussians, turning: Turning | None, shares: Shares, sets: int) -> Gaussians:

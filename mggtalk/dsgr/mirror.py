@@ -25,9 +25,9 @@ from torch.nn import functional as F
 from mggtalk.config import DSGRConfig
 from mggtalk.dsgr.reconstruct import CropCamera
 from mggtalk.dsgr.seam import BLEND, Half, Seam, find_seam
-from mggtalk.dsgr.trust import step
 from mggtalk.dsgr.voxel_filter import voxel_filter
 from mggtalk.geometry import camera_to_head, head_to_camera, mirror_points, project
+from mggtalk.nets.maps import step
 
 REACH = 24
 """Pixels of the position map over which a mirrored point is pulled back to the silhouette."""

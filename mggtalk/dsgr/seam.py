@@ -22,7 +22,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
-from mggtalk.dsgr.trust import step
+from mggtalk.nets.maps import step
 
 ROWS, COLUMNS = 96, 60
 """Of the unrolled head; columns are steps of three degrees."""

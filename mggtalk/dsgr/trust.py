@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mggtalk.nets.maps import erode
+from mggtalk.nets.maps import erode, step
 
 GRAZING, FULL_VIEW = 0.12, 0.55
 """Cosines between normal and ray under which a point is not seen, and over which it is seen as well as can be: from 83
@@ -48,9 +48,3 @@ def facing(points: Tensor) -> Tensor:
 def purity(head: Tensor) -> Tensor:
     """Measure how purely the neighbourhood of each pixel shows the head ``[H, W]``, in [0, 1], of its soft weight."""
     return step(erode(head[None, None], MIXED)[0, 0], 0.5, 0.95)  # [H, W] eroded
-
-
-def step(values: Tensor, low: float, high: float) -> Tensor:
-    """Cubic step from 0 at ``low`` to 1 at ``high``."""
-    t = ((values - low) / (high - low)).clamp(0.0, 1.0)
-    return t * t * (3.0 - 2.0 * t)

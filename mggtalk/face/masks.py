@@ -43,9 +43,7 @@ class HeadMasks(NamedTuple):
     head: np.ndarray  # [S, S] head with hair and ears, soft at the rim and at the hair
     torso: np.ndarray  # [S, S] what is not head, with the neck continued under the jaw
     follow: np.ndarray  # [S, S] how much a torso pixel goes with the head: 1 at the rim, 0 far below
-    hanging: (
-        np.ndarray
-    )  # [S, S] what goes on down to the shoulders without a gap: neck, long hair, and what is before them
+    hanging: np.ndarray  # [S, S] what goes on to the shoulders without a gap: neck, long hair, what is before them
     neck: np.ndarray  # [S, S] where a neck stands behind the jaw
     parted: np.ndarray  # [S, S] hair at the cheek that head and torso both have
 

@@ -18,6 +18,12 @@ def to_bytes(image: Tensor) -> Tensor:
     return (image.clamp(0, 1) * 255.0 + 0.5).to(torch.uint8).movedim(-3, -1).contiguous()
 
 
+def step(values: Tensor, low: float, high: float) -> Tensor:
+    """Cubic step from 0 at ``low`` to 1 at ``high``."""
+    t = ((values - low) / (high - low)).clamp(0.0, 1.0)
+    return t * t * (3.0 - 2.0 * t)
+
+
 def erode(maps: Tensor, radius: int) -> Tensor:
     """Least value in the square of ``2 * radius + 1`` pixels around each pixel of ``[B, C, H, W]`` or ``[C, H, W]``."""
     return -dilate(-maps, radius)

@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mggtalk.avatar.binding import Binding, Part
-from mggtalk.dsgr.trust import FULL_VIEW, GRAZING, sight_trust, step
+from mggtalk.dsgr.trust import FULL_VIEW, GRAZING, sight_trust
+from mggtalk.nets.maps import step
 from mggtalk.portrait.view import PortraitView
 
 HIDDEN = 0.12

@@ -14,12 +14,11 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from mggtalk.dsgr.trust import step
 from mggtalk.face.masks import HeadMasks, below_rim, face_axes
 from mggtalk.face.regions import face_mask
 from mggtalk.geometry import camera_to_head, head_to_camera
 from mggtalk.inpaint.follow import PIVOT_DEPTH
-from mggtalk.nets.maps import erode, fill
+from mggtalk.nets.maps import erode, fill, step
 
 HANGING = 0.3
 """Face heights above the rim of the head over which hair beside the jaw comes to the plane of the torso."""

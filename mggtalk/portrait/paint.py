@@ -11,9 +11,8 @@ from mggtalk.avatar.mouth_sheet import COLUMNS, ROWS, MouthSheet
 from mggtalk.avatar.neighbours import Neighbours
 from mggtalk.avatar.turning import soft_opacity
 from mggtalk.dsgr.back import STRIDE, back_cloud, keep_under
-from mggtalk.dsgr.trust import step
 from mggtalk.geometry import camera_to_head, head_to_camera, unproject
-from mggtalk.nets.maps import dilate
+from mggtalk.nets.maps import dilate, step
 from mggtalk.portrait.find_folds import MapView, find_folds
 from mggtalk.portrait.paint_eyes import paint_eyes
 from mggtalk.portrait.shape import HeadShape
@@ -58,9 +57,8 @@ def paint_back(view: PortraitView, shape: HeadShape) -> Gaussians:
     points = keep_under(points, cover, camera_to_head(view.skull[None], view.rotation, view.translation)[0])
     surface = footprint(points, Neighbours.of(keep), STRIDE * view.pixel_size, most=3.0)
     log_scales, quaternions = scales_and_rotation(surface, spread=0.8)
-    end = step(-view.rim, *NAPE) * step(
-        NAPE_LEVEL - view.height, 0.0, NAPE[1]
-    )  # [H, W] no edge where hair and neck go on
+    # No edge where hair and neck go on.
+    end = step(-view.rim, *NAPE) * step(NAPE_LEVEL - view.height, 0.0, NAPE[1])  # [H, W]
     end = end[::STRIDE, ::STRIDE][keep]  # [B]
     logits = torch.logit(soft_opacity(end), eps=1e-3)
     harmonics = harmonics_from_colour(spread[:, keep].T)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mggtalk.dsgr.trust import step
 from mggtalk.face.topology import (
     LEFT_EYE_LOWER,
     LEFT_EYE_UPPER,
@@ -18,6 +17,7 @@ from mggtalk.face.topology import (
     RIGHT_EYE_UPPER,
     RIGHT_IRIS,
 )
+from mggtalk.nets.maps import step
 from mggtalk.portrait.novelty import SHUT, open_eyes
 from mggtalk.portrait.view import PortraitView
 from mggtalk.render.harmonics import harmonics_from_colour

@@ -19,12 +19,11 @@ from mggtalk.avatar.adapter import FEATURES
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.avatar.binding import Part
 from mggtalk.config import EXPRESSION_COMPONENTS
-from mggtalk.dsgr.trust import step
 from mggtalk.face import topology
 from mggtalk.face.face_model import FaceModel
 from mggtalk.geometry import FLIP, constant, head_to_camera, project
 from mggtalk.motion.deformation import Driven
-from mggtalk.nets.maps import erode, to_colour_map
+from mggtalk.nets.maps import erode, step, to_colour_map
 from mggtalk.scene import MotionFrame
 from mggtalk.sgp.footprint import footprint
 

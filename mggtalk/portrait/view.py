@@ -14,14 +14,13 @@ from mggtalk.config import PipelineConfig
 from mggtalk.depth.estimator import HeadView
 from mggtalk.depth.raster import MeshRaster, rasterize_mesh
 from mggtalk.dsgr.reconstruct import CropCamera
-from mggtalk.dsgr.trust import step
 from mggtalk.errors import NoFaceError
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.fitting import FaceFit, fit_track
 from mggtalk.face.masks import HeadMasks, below_rim, down_the_face, head_masks
 from mggtalk.face.matte_edges import sharpen_edges
 from mggtalk.geometry import head_to_camera, project
-from mggtalk.nets.maps import erode, fill, to_colour_map, to_float
+from mggtalk.nets.maps import erode, fill, step, to_colour_map, to_float
 from mggtalk.portrait.hair import part_hair
 from mggtalk.portrait.skull import COARSE, SOFT, outermost, skull_level
 from mggtalk.scene import FaceTrack
