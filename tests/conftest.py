@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from mggtalk.face.face_model import FaceModel
 from mggtalk.media.sound import Sound, load_sound
 from mggtalk.runtime.progress import no_progress
 from mggtalk.scene import Motion
+from tests import remember
 
 if TYPE_CHECKING:  # the pipeline takes seconds to import; most tests do not need it
     from mggtalk.avatar.avatar import Avatar
@@ -67,6 +69,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the folders that take longest, so that no worker is left alone with one of them at the end."""
     items.sort(key=lambda item: next((n for n, name in enumerate(LONG) if item.nodeid.startswith(name)), len(LONG)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Prepare each picture once for the tests that do something with its avatar."""
+    with remember.avatars_remembered(item.config) if item.nodeid.startswith(remember.FOLDERS) else nullcontext():
+        return (yield)
 
 
 def pytest_xdist_auto_num_workers() -> int:
