@@ -13,6 +13,7 @@ from demo import learn
 from demo.film import Portrait, Step
 from demo.learn import NAMES, Head, steps
 from demo.line import StoppedError
+from demo.memory import set_aside
 from demo.studio import Studio
 from mggtalk.errors import MGGTalkError
 from mggtalk.person.adapt import METHODS, AdaptConfig
@@ -26,6 +27,7 @@ SOMEBODY = gr.Request(session_hash="somebody")
 @pytest.fixture
 def studio(pipeline: MGGTalkPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
+    set_aside()  # as the app does
     return Studio(pipeline)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from demo.film import Portrait
+from demo.memory import set_aside
 from demo.studio import Studio
 from mggtalk.avatar.adapter import Adapter
 from mggtalk.avatar.adapter_file import AdapterFile, Facts, write_adapter
@@ -20,6 +21,7 @@ from mggtalk.pipeline import MGGTalkPipeline
 @pytest.fixture
 def studio(pipeline: MGGTalkPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
+    set_aside()  # as the app does
     return Studio(pipeline)
 
 
