@@ -146,6 +146,7 @@ class Endpoints:
         size: int = 512,
         background: str = "",
         whole: bool = False,
+        listener: bool = False,
     ) -> tuple[str, list[str], Report]:
         """Make a video of a portrait that speaks a recording.
 
@@ -164,12 +165,13 @@ class Endpoints:
             size: Side of the video in pixels, 256, 512 or 1024.
             background: "" for the portrait's own, "transparent" (the video is then a WebM with alpha), or "#rrggbb".
             whole: True lets the head move in the whole picture (1280 pixels at most), of which all else stays.
+            listener: True lets the head listen to the recording, with nods and smiles, instead of speaking it.
 
         Returns:
             The video (H.264 with sound), motion and splat files, and a quality report.
         """
         values = _common(portrait, face, consent, size, background)
-        values += [speech, language, mouth, head, 1.0, blinks, donor, seed, whole]
+        values += [speech, language, mouth, head, 1.0, blinks, donor, seed, whole, listener]
         return self._made(request, talk_order, values)
 
     def free_view(
@@ -356,6 +358,7 @@ def add_api(studio: Studio) -> None:
             gr.Dropdown(["", *BACKGROUNDS], value="", allow_custom_value=True, label="background"),
             gr.Checkbox(value=False, label="whole"),
         )
+        listener = gr.Checkbox(value=False, label="listener")
         numbers = [gr.Number(0.0, label=name) for name in Edit._fields]
         video, files, report = (
             gr.File(label="video"),
@@ -374,6 +377,7 @@ def add_api(studio: Studio) -> None:
     inputs += [background, whole]
     button.click(endpoints.reenact, inputs, made, api_name="reenact", **heavy)
     inputs = [portrait, speech, consent, language, mouth, head, blinks, donor, seed, face, size, background, whole]
+    inputs.append(listener)
     button.click(endpoints.talk, inputs, made, api_name="talk", **heavy)
     inputs = [portrait, driving, speech, motion, consent, view, path, low, high, fov, face, size, background]
     button.click(endpoints.free_view, inputs, made, api_name="free_view", **heavy)

@@ -193,6 +193,7 @@ class Talk(NamedTuple):
     donor: str | None
     seed: float | None
     whole: bool = False
+    listener: bool = False
 
 
 def _talk(common: Order, asked: Talk) -> Order:
@@ -204,6 +205,7 @@ def _talk(common: Order, asked: Talk) -> Order:
     energy = as_number("energy", asked.energy, 0, 2)
     blinks = as_number("blink rate", asked.blinks, 0, 60)
     number = int(as_number("variation", 0 if asked.seed is None else asked.seed, 0, 2**31 - 1))
+    listener = as_truth("listener", asked.listener)
 
     def check() -> None:
         given(asked.speech, "recording", "Upload one, or record your voice.")
@@ -216,6 +218,7 @@ def _talk(common: Order, asked: Talk) -> Order:
             energy=energy,
             head_motion=HEAD_STYLES[asked.head],
             blinks_per_minute=blinks,
+            listener=listener,
         )
         poses = None if asked.donor is None else read_motion(pipe, asked.donor)
         language = LANGUAGES[asked.language]

@@ -49,6 +49,7 @@ SAID: tuple[Entry | str, ...] = (
     ("Language", "English sounds are known one by one; for others the lips follow more the loudness."),
     ("Energy", "Of lips, head and brows together."),
     ("Variation", "Another number, other movements of the head."),
+    ("Listen to it", "The head stays silent, nods where a phrase ends, and smiles now and then."),
 )
 
 FLIGHT: tuple[Entry | str, ...] = (
@@ -134,6 +135,7 @@ def talk_tab(studio: Studio, examples: Examples, column: Column, gallery: list[A
                 blinks = gr.Slider(0, 40, 16, step=1, label="Blinks per minute")
                 donor = _motion_file("Recorded movements for the head (optional)", "talk-donor")
                 seed = gr.Number(0, label="Variation", precision=0, minimum=0)
+                listener = gr.Checkbox(value=False, label="Listen to it instead of saying it")
             whole, size, background = _picture("Talk", whole=True)
         with gr.Column(scale=6, min_width=300):
             panel = Panel(
@@ -153,6 +155,7 @@ def talk_tab(studio: Studio, examples: Examples, column: Column, gallery: list[A
         donor,
         seed,
         whole,
+        listener,
     ]
     panel.wire(talk_order, inputs, gallery)
     _own(studio, speech, donor)

@@ -158,6 +158,7 @@ class SpeechConfig:
     head_motion: float = 1.0  # strength of the invented head motion; 0 keeps the head still
     mouth: float = 1.0  # strength of the lip motion
     energy: float = 1.0  # how lively all of it is: multiplies lips, head and brows; blinks come as often
+    listener: bool = False  # the head listens to the recording, it does not speak it
 
 
 @dataclass(frozen=True)

@@ -79,8 +79,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Take one worker more than cores: a browser and a server wait for each other much of their time."""
-    return min(4, (os.cpu_count() or 1) + 1)
+    """Take a worker for each core: each further one imports, loads and prepares everything once more."""
+    return min(4, os.cpu_count() or 1)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -281,7 +281,7 @@ def drive(
         return from_video(pipe, options.driving, options.driver_face, on_progress)
     if options.motion is not None:
         return from_motion_file(pipe, options.motion)
-    manner = replace(pipe.config.speech, energy=options.energy)
+    manner = replace(pipe.config.speech, energy=options.energy, listener=options.listener)
     return from_speech(pipe, options.audio, options.seed, options.language, on_progress, manner, own)
 
 
@@ -290,7 +290,7 @@ def speak(
 ) -> Performance:
     """The performance of ``talk``, in a person's own voice where no other is named."""
     voice = own if options.voice is None else load_voice(options.voice, pipe.lip_prior()[0].config)
-    manner = replace(pipe.config.speech, energy=options.energy)
+    manner = replace(pipe.config.speech, energy=options.energy, listener=options.listener)
     performance = from_speech(pipe, options.audio, options.seed, options.language, on_progress, manner, voice)
     if options.motion is None:
         return performance

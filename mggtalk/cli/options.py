@@ -132,6 +132,9 @@ def add_speech(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help="how lively lips, head and brows are, 0 to 2 (default 1)",
     )
+    parser.add_argument(
+        "--listener", action="store_true", help="the head listens to the recording, it does not speak it"
+    )
 
 
 def add_driver(
@@ -157,7 +160,8 @@ def add_driver(
             action="append",
             metavar="FACE=FILE[@SECONDS]",
             help="with --frame whole: the driver (video, recording or motion file) of one of several faces, counted "
-            "from 0 on the left, and when it starts; may be given for each face",
+            "from 0 on the left, and when it starts; may be given for each face. FACE=listener:RECORDING: that face "
+            "hears it",
         )
     add_driver_face(parser)
 

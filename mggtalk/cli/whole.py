@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 
 from mggtalk.media.writers import film_notes
 from mggtalk.motion.style import Style
@@ -57,4 +58,6 @@ def play_part(pipe: MGGTalkPipeline, part: Part) -> Performance:
         return from_motion_file(pipe, part.file)
     if part.kind == "video":
         return from_video(pipe, part.file)
-    return from_speech(pipe, part.file, seed=part.face or 0)
+    manner = replace(pipe.config.speech, listener=part.listens)
+    performance = from_speech(pipe, part.file, seed=part.face or 0, manner=manner)
+    return performance._replace(sound=None) if part.listens else performance

@@ -25,6 +25,9 @@ FORMAT = "mggtalk-head"
 
 VERSION = 1
 
+LEVEL = 6
+"""Of the compression: 9 takes nine times as long for 1.6 % less (4.1 and 0.4 s for a portrait of 512 px)."""
+
 MOST_MEGABYTES = 5.0
 """Size of the compressed block at most, 10^6 bytes."""
 
@@ -88,7 +91,7 @@ class Packer:
 
     def block(self) -> tuple[bytes, int]:
         """The compressed block and its length before."""
-        return gzip.compress(b"".join(self._parts), 9, mtime=0), self._length
+        return gzip.compress(b"".join(self._parts), LEVEL, mtime=0), self._length
 
 
 def pack(blendshapes: GaussianBlendshapes, packer: Packer) -> dict[str, Any]:

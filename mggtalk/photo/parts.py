@@ -1,4 +1,4 @@
-"""Who in a photo is driven by what, and from when on: ``0=a.mp4``, ``2=speech.wav@1.5``."""
+"""Who in a photo is driven by what, and from when on: ``0=a.mp4``, ``2=speech.wav@1.5``, ``1=listener:speech.wav``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from mggtalk.media.stills import is_still
 
 MOTION_SUFFIXES = (".npz", ".safetensors", ".csv")
 
+LISTENER = "listener:"
+"""Stands before a recording that somebody hears."""
+
 LATEST = 600.0
 """Seconds by which everybody has to have begun."""
 
@@ -25,10 +28,13 @@ class Part(NamedTuple):
     face: int | None  # from left to right; None: the only one
     file: str  # a video, a recording or a motion file
     start: float = 0.0  # seconds
+    listens: bool = False  # to the recording, instead of speaking it
 
     @property
     def kind(self) -> str:
         """``motion``, ``video`` or ``speech``, by the name and what is in the file."""
+        if self.listens:
+            return "speech"
         if Path(self.file).suffix.lower() in MOTION_SUFFIXES:
             return "motion"
         file = check_readable(self.file, "driver's file")
@@ -36,7 +42,7 @@ class Part(NamedTuple):
 
 
 def read_part(text: str) -> Part:
-    """Read ``FACE=FILE`` or ``FACE=FILE@SECONDS``.
+    """Read ``FACE=FILE`` or ``FACE=FILE@SECONDS``; the file of somebody who listens stands behind ``listener:``.
 
     Raises:
         OptionError: If it is something else.
@@ -44,6 +50,8 @@ def read_part(text: str) -> Part:
     number, equals, file = text.partition("=")
     if not equals or not number.strip().isdigit() or not file:
         raise OptionError(f"The driver {text!r} has no face.", "Write FACE=FILE, as in 0=a.mp4 or 2=speech.wav@1.5.")
+    listens = file.startswith(LISTENER) and not Path(file).exists()
+    file = file.removeprefix(LISTENER) if listens else file
     name, _, start = file.rpartition("@")
     seconds = 0.0
     if name and not Path(file).exists():
@@ -53,7 +61,7 @@ def read_part(text: str) -> Part:
             file = f"{name}@{start}"
     if not 0 <= seconds <= LATEST:
         raise OptionError(f"{name!r} starts at {start} s.", f"Choose 0 to {LATEST:g}.")
-    return Part(int(number), str(Path(file).expanduser()), seconds)
+    return Part(int(number), str(Path(file).expanduser()), seconds, listens)
 
 
 def read_parts(texts: Sequence[str]) -> tuple[Part, ...]:

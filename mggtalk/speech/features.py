@@ -56,11 +56,17 @@ class SpeechFeatures(NamedTuple):
     openness: np.ndarray  # [F] float32 in [0, 1]: strength of the band 500-3000 Hz, which a closed mouth takes away
     centroid: np.ndarray  # [F] float32 in [0, 1]: spectral centre of 200-4000 Hz; low for round, high for wide vowels
     frication: np.ndarray  # [F] float32 in [0, 1]: share of the energy above 3500 Hz; near 1 for S, SH, F
+    music: np.ndarray  # [F] bool, it is loud, but no voice; nowhere before the phones are known
 
     @property
     def times(self) -> np.ndarray:
         """Seconds of the frames, ``[F]``."""
         return np.arange(len(self.loudness)) / FRAMES_PER_SECOND
+
+    def without(self, music: np.ndarray) -> SpeechFeatures:
+        """The same, but quiet where it is music, ``[F]`` bool."""
+        loudness, openness = (np.where(music, np.float32(0.0), curve) for curve in (self.loudness, self.openness))
+        return self._replace(loudness=loudness, active=self.active & ~music, openness=openness, music=music)
 
 
 class Recording(NamedTuple):
@@ -146,6 +152,7 @@ def measure(blocks: Iterable[np.ndarray], ears: Ears | None = None) -> Recording
         openness=openness.astype(np.float32),
         centroid=bands.centroid.astype(np.float32),
         frication=bands.frication.astype(np.float32),
+        music=np.zeros(len(active), bool),
     )
     return Recording(features, np.concatenate(values), count, peak, None if hearing is None else hearing.finish())
 

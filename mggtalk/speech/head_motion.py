@@ -69,7 +69,12 @@ def accents(features: SpeechFeatures) -> tuple[np.ndarray, np.ndarray]:
 
 
 def head_motion(
-    features: SpeechFeatures, frames: int, fps: float, generator: np.random.Generator, strength: float = 1.0
+    features: SpeechFeatures,
+    frames: int,
+    fps: float,
+    generator: np.random.Generator,
+    strength: float = 1.0,
+    answers: np.ndarray | float = 0.0,
 ) -> tuple[Tensor, Tensor]:
     """A head that is alive.
 
@@ -79,6 +84,7 @@ def head_motion(
         fps: Frame rate.
         generator: Source of chance.
         strength: 0 keeps the head still, 1 is natural.
+        answers: Pitch in degrees ``[T]`` of the nods of somebody who listens.
 
     Returns:
         Rotations ``[T, 3, 3]`` and translations ``[T, 3]`` in decimetres, camera frame. The first frame looks straight
@@ -89,7 +95,7 @@ def head_motion(
     activity = gaussian_filter1d(features.active.astype(np.float64), 0.4 * FRAMES_PER_SECOND, mode="nearest")
     drift *= (QUIET + (1.0 - QUIET) * np.interp(times, features.times, activity))[:, None]
     degrees, shift = drift[:, :3], drift[:, 3:]  # [T, 3], [T, 3]
-    degrees[:, 0] += _nods(features, times, generator)
+    degrees[:, 0] += _nods(features, times, generator) + answers
     fade = np.clip(times / FADE_SECONDS, 0.0, 1.0)
     fade = strength * fade * fade * (3.0 - 2.0 * fade)  # [T]
     angles = torch.from_numpy(np.radians(degrees * fade[:, None])).float()

@@ -12,6 +12,7 @@ from mggtalk.runtime.progress import Progress, no_progress
 from mggtalk.speech.acoustic import CLOCK as PHONE_CLOCK
 from mggtalk.speech.acoustic_model import acoustic_model
 from mggtalk.speech.features import FRAMES_PER_SECOND, Recording, SpeechFeatures
+from mggtalk.speech.music import find_music
 from mggtalk.speech.phones import SILENCE, Phone, PhoneTrack, recognise
 from mggtalk.speech.speech_encoder import CLOCK as SOUND_CLOCK
 from mggtalk.speech.visemes import BILABIALS, LABIODENTALS, centroid_range, mouth_from_phones, mouth_from_spectrum
@@ -77,7 +78,7 @@ class Speech(NamedTuple):
 
 
 def understand(recording: Recording, language: str | None = None, on_progress: Progress = no_progress) -> Speech:
-    """Hear what is said.
+    """Hear what is said. Where there is music and nobody speaks, it is as quiet as a pause.
 
     Args:
         recording: See :func:`mggtalk.speech.features.measure`.
@@ -85,6 +86,7 @@ def understand(recording: Recording, language: str | None = None, on_progress: P
         on_progress: Called with ``"phones"``, pieces done and pieces in all.
     """
     track, likely = recognise(recording.cepstra, lambda done, total: on_progress("phones", done, total))
+    recording = recording._replace(features=recording.features.without(find_music(likely, recording.features.active)))
     spoken = bool(recording.features.active.any())
     return speech_of(
         recording,

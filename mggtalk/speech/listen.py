@@ -22,10 +22,11 @@ from mggtalk.geometry import rotation_to_euler
 from mggtalk.media.sound import Sound
 from mggtalk.runtime.progress import Progress, no_progress
 from mggtalk.scene import Motion
+from mggtalk.speech.attend import attend
 from mggtalk.speech.audio_prior import AudioPrior, Voice, blend
 from mggtalk.speech.blinks import eyes_and_brows
 from mggtalk.speech.contact import meet_lips
-from mggtalk.speech.features import Recording, record
+from mggtalk.speech.features import FRAMES_PER_SECOND, Recording, record
 from mggtalk.speech.head_motion import head_motion
 from mggtalk.speech.hearing import GOOD_FIT, MARGIN, Speech, rule_curves, understand
 from mggtalk.speech.speech_inputs import breaths, speech_inputs
@@ -45,6 +46,9 @@ BREATH_WEIGHT = 0.1
 
 NOTED_TRUST = 0.6
 """Below this the user is told."""
+
+LEAST_MUSIC = 0.5
+"""Seconds of music from which on the user is told."""
 
 
 class Speaker(NamedTuple):
@@ -104,6 +108,8 @@ def listen(
     _check(config, language)
     prior = None if speaker.prior is None or speaker.prior.untrained else speaker.prior
     recording = sound if isinstance(sound, Recording) else record(sound, None if prior is None else prior.ears())
+    if config.listener:
+        return attend(recording, face_model, config, seed, focal_ratio)
     speech = understand(recording, language, on_progress)
     frames = max(1, round(recording.seconds * config.fps))
     head_chance, eye_chance = (np.random.default_rng(stream) for stream in np.random.SeedSequence(seed).spawn(2))
@@ -199,12 +205,15 @@ def _check(config: SpeechConfig, language: str | None) -> None:
 
 def _notes(speech: Speech, language: str | None, learned: AudioPrior | None) -> tuple[str, ...]:
     """Note for the user about the lips."""
+    music = float(speech.features.music.sum()) / FRAMES_PER_SECOND
+    of_music = (f"{music:.1f} s of the recording are music or noise, not a voice; the mouth stays closed there.",)
+    silent = of_music if music >= LEAST_MUSIC else ()
     if not speech.features.active.any():
-        return ("No speech was found in the recording; the mouth stays closed.",)
+        return silent or ("No speech was found in the recording; the mouth stays closed.",)
     if learned is None:
-        return (RULES_NOTE, *_rule_notes(speech, language))
+        return (RULES_NOTE, *_rule_notes(speech, language), *silent)
     encoder = Path(learned.config.encoder).name
-    return (f"{LEARNED_NOTE} It hears with {encoder}." if encoder else LEARNED_NOTE,)
+    return (f"{LEARNED_NOTE} It hears with {encoder}." if encoder else LEARNED_NOTE, *silent)
 
 
 def _rule_notes(speech: Speech, language: str | None) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ FPS = 25.0
 def speech(active, said=()):
     """What is known of a recording in which somebody speaks at some times."""
     curve = active.astype(np.float32)
-    features = SpeechFeatures(curve, active, curve, curve, curve)
+    features = SpeechFeatures(curve, active, curve, curve, curve, np.zeros(len(curve), bool))
     seconds = len(active) / FRAMES_PER_SECOND
     return Speech(features, np.zeros((0, 42)), said, 1.0, seconds, (0.0, 0.5, 1.0), None, None, np.zeros(42), seconds)
 

@@ -64,8 +64,10 @@ def test_one_moves_and_all_else_stays_as_it_is(
 def test_parts_are_read_and_doubles_refused(tmp_path: Path) -> None:
     file = tmp_path / "a@1.wav"
     file.touch()
-    assert read_part(f"2={file}") == (2, str(file), 0.0)
-    assert read_part("0=speech.wav@1.5") == (0, "speech.wav", 1.5)
+    assert read_part(f"2={file}") == (2, str(file), 0.0, False)
+    assert read_part("0=speech.wav@1.5") == (0, "speech.wav", 1.5, False)
+    hears = read_part("1=listener:speech.wav@2")
+    assert hears == (1, "speech.wav", 2.0, True) and hears.kind == "speech"
     for wrong in ("speech.wav", "=a.wav", "x=a.wav", "0="):
         with pytest.raises(OptionError, match="has no face"):
             read_part(wrong)

@@ -34,7 +34,7 @@ JAW = INDEX["jawOpen"]
 def steady(frames, active=True):
     """Features of a steady loud vowel, or of silence."""
     level = np.full(frames, float(active), np.float32)
-    return SpeechFeatures(level, np.full(frames, active), level, level * 0.5, level * 0)
+    return SpeechFeatures(level, np.full(frames, active), level, level * 0.5, level * 0, np.zeros(frames, bool))
 
 
 def opening_of(face_model, expression):
