@@ -21,7 +21,8 @@ from mggtalk.animate.animator import Animator
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.config import MediaConfig, check_consent
 from mggtalk.dub.flow import flow_of, move
-from mggtalk.dub.mouth import Tone, grip_lips, inside_of, mouth_square, openness, outline_mask, seam
+from mggtalk.dub.grip import grip_lips
+from mggtalk.dub.mouth import Tone, gap_of, inside_of, mouth_square, openness, outline_mask, seam
 from mggtalk.dub.plan import DubPlan, make_plan, uncovered, watchable
 from mggtalk.dub.study import Study, sharpness, watch
 from mggtalk.errors import MediaError, MGGTalkError, NoFaceError
@@ -29,7 +30,6 @@ from mggtalk.face.crop import SquareCrop
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.fitting import fit_track
 from mggtalk.face.regions import mouth_mask
-from mggtalk.face.topology import LIPS_OUTER_LOWER
 from mggtalk.media import VideoWriter, open_video
 from mggtalk.media.sound import Sound
 from mggtalk.motion.parts import OTHER_FACE
@@ -39,9 +39,18 @@ from mggtalk.runtime.overlap import map_in_order, one_thread, read_ahead
 from mggtalk.runtime.progress import Progress, no_progress
 from mggtalk.runtime.threads import thread_count
 from mggtalk.scene import FaceTrack, MotionFrame
+from mggtalk.sgp.mouth.decoder import INVENTED
 
 LEAST_FRAMES = 12
 """Frames with a usable face that a film must have."""
+
+
+LIPS_MIDDLES = (11, 12, 72, 38, 302, 268, 15, 16, 86, 85, 316, 315)
+"""Vertices between the inner and the outer edge of the lips, beside their middle."""
+
+TELLING = 0.03
+"""Gap between a film's lips, over the face's height, from which its inside tells its colours: in a narrower one most
+pixels are lip."""
 
 
 class Chosen(NamedTuple):
@@ -92,7 +101,7 @@ class DubbedVideo:
             return new
         height, width = frame.shape[:2]
         before, after = plan.before[index], plan.after[index]
-        flow = flow_of(grip_lips(before, after), after, plan.depth[index], width, height)
+        flow = flow_of(grip_lips(frame, before, after), after, plan.depth[index], width, height)
         if flow is not None:
             move(frame, flow, new)
         opened = openness(after) > 0.0
@@ -274,17 +283,19 @@ def compare_mouths(pipe: MGGTalkPipeline, study: Study, avatar: Avatar) -> tuple
     track = study.window_track().take(study.trials)
     fit = fit_track(pipe.face_model, track, pipe.config.render.focal_ratio, identity=avatar.identity)
     animator = pipe.animator(avatar, side)
-    errors, insides = [], []
+    errors, insides = [], [(np.zeros((0, 3)), np.zeros((0, 3)))]
     for at, index in enumerate(study.trials):
         made = animator.frame(MotionFrame(fit.expression[at], fit.rotation[at], fit.translation[at]))  # [S/2, S/2, 3]
         real = study.squares[index].reshape(side, 2, side, 2, 3).mean((1, 3))  # [S/2, S/2, 3]
         landmarks = track.landmarks[at, :, :2] / 2.0
         errors.append(np.abs(real - made)[mouth_mask(landmarks, side, side)].mean())
-        inside = outline_mask(landmarks, side, side) > 0.9
-        insides.append((made[inside].astype(float), real[inside]))
+        if gap_of(landmarks) > TELLING:
+            inside = outline_mask(landmarks, side, side) > 0.9
+            insides.append((made[inside].astype(float), real[inside]))
     made_inside, real_inside = (np.concatenate(parts) for parts in zip(*insides))  # [n, 3]
-    lips = np.median(study.colours[study.trials][:, list(LIPS_OUTER_LOWER)], axis=(0, 1))  # [3]
-    return float(np.mean(errors)), Tone.of(made_inside, real_inside, lips)
+    lips = np.median(study.colours[study.trials][:, list(LIPS_MIDDLES)], axis=(0, 1))  # [3]
+    teeth = 255.0 * avatar.mouth.teeth.numpy() * np.array(INVENTED)  # [3] in the light of the whites of the eyes
+    return float(np.mean(errors)), Tone.of(made_inside, real_inside, lips, teeth)
 
 
 def _speech(

@@ -11,7 +11,8 @@ from scipy.ndimage import gaussian_filter
 from mggtalk.dub.flow import sample
 from mggtalk.face.crop import SquareCrop
 from mggtalk.face.lips import lip_gap
-from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER, LIPS_OUTER_LOWER, LIPS_OUTER_UPPER
+from mggtalk.face.masks import smoothstep
+from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER
 
 OUTLINE = (*LIPS_INNER_UPPER, *LIPS_INNER_LOWER[-2:0:-1])
 """The inner lips, once around."""
@@ -25,24 +26,23 @@ SOFT = 0.006
 NEARLY, OPEN = 0.004, 0.016
 """Gaps between the lips, over the face's height, below which there is no inside, and from which it is drawn fully."""
 
-
-GRIP = 0.4
-"""Share of a lip's height by which its inner edge is taken outward where an open mouth closes."""
-
 LEAST = 60
 """Pixels of open mouths from which the colours of their insides are known."""
 
 DARKEST = 0.25
 """Brightness of the darkest inside over that of the lips."""
 
+TOOTH, WHITENED = (0.5, 0.8), 0.65
+"""Brightness over that of teeth, at which an avatar's mouth begins to show teeth, and does: of a person whose lips were
+always closed they look like flesh. The share by which they become teeth; the rest is the light between the lips."""
 
-STROKE = 0.009
+STROKE = 0.007
 """Width of the line between lips that close, over the height of the face: it covers what is squeezed there."""
 
 LEAST_STROKE = 1.25
 """Its least width, pixels."""
 
-LINE = 0.55
+LINE = 0.5
 """Brightness of the line between closed lips over that of the lips."""
 
 
@@ -57,36 +57,18 @@ class Inside(NamedTuple):
 
 def openness(landmarks: np.ndarray) -> float:
     """Measure how far a mouth is open for its inside to be seen, in [0, 1]: 0 with closed lips."""
+    return float(np.clip((gap_of(landmarks) - NEARLY) / (OPEN - NEARLY), 0.0, 1.0))
+
+
+def gap_of(landmarks: np.ndarray) -> float:
+    """Measure the gap between the lips of landmarks ``[V, 2 or 3]`` over the height of the face."""
     height = np.linalg.norm(landmarks[10, :2] - landmarks[152, :2])
-    gap = float(lip_gap(landmarks[None, :, :2])[0]) / float(height)
-    return float(np.clip((gap - NEARLY) / (OPEN - NEARLY), 0.0, 1.0))
+    return float(lip_gap(landmarks[None, :, :2])[0]) / float(height)
 
 
 def seam(before: np.ndarray, after: np.ndarray) -> float:
     """Measure how much of an open mouth of the film, teeth and all, is squeezed between lips that close, in [0, 1]."""
     return openness(before) * (1.0 - openness(after))
-
-
-def grip_lips(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Take the film's inner lips outward onto the lips themselves, as far as its open mouth closes.
-
-    The tracked edge of a lip often lies on the teeth beside it, which would be moved along as if they were lip.
-
-    Args:
-        before: Landmarks ``[V, 2]`` of the film's frame, pixels.
-        after: The same in the new frame.
-
-    Returns:
-        The film's landmarks ``[V, 2]`` to move from.
-    """
-    closing = seam(before, after)
-    if closing == 0.0:
-        return before
-    gripped = before.copy()
-    for inner, outer in ((LIPS_INNER_UPPER, LIPS_OUTER_UPPER), (LIPS_INNER_LOWER, LIPS_OUTER_LOWER)):
-        edge = before[list(inner)]  # [11, 2]
-        gripped[list(inner)] = edge + GRIP * closing * (before[list(outer)] - edge)
-    return gripped
 
 
 class Tone(NamedTuple):
@@ -95,24 +77,36 @@ class Tone(NamedTuple):
     avatar: np.ndarray
     film: np.ndarray
     contrast: np.ndarray  # spread of the film's over that of the avatar's, 1 at most
-    darkest: np.ndarray  # of the film: no mouth is black inside
+    lips: np.ndarray  # of the film
+    teeth: np.ndarray | None = None  # in the light of the whites of the eyes, where the film never shows its own
 
     @staticmethod
-    def of(avatar: np.ndarray, film: np.ndarray, lips: np.ndarray) -> Tone:
-        """Measure pixels ``[n, 3]`` of both, of the same frames; the colour of the film's lips is ``[3]``."""
+    def of(avatar: np.ndarray, film: np.ndarray, lips: np.ndarray, teeth: np.ndarray) -> Tone:
+        """Measure pixels ``[n, 3]`` of both, of the same frames.
+
+        Args:
+            avatar: Inside of its mouth.
+            film: The same pixels of the film.
+            lips: Colour of the film's lips ``[3]``.
+            teeth: Colour of the avatar's teeth ``[3]``, which holds where the film shows too little of its own.
+        """
         if len(film) < LEAST:
-            return Tone(np.zeros(3), np.zeros(3), np.ones(3), DARKEST * lips)
+            return Tone(np.zeros(3), np.zeros(3), np.ones(3), lips, teeth)
         spread = film.std(0) / np.maximum(avatar.std(0), 1.0)
-        return Tone(avatar.mean(0), film.mean(0), np.clip(spread, 0.3, 1.0), DARKEST * lips)
+        return Tone(avatar.mean(0), film.mean(0), np.clip(spread, 0.3, 1.0), lips)
 
     def apply(self, colour: np.ndarray) -> np.ndarray:
-        """Bring colours ``[..., 3]`` of the avatar to those of the film."""
-        return np.maximum(self.film + self.contrast * (colour - self.avatar), self.darkest)
+        """Bring colours ``[..., 3]`` of the avatar to those of the film; no mouth is black inside."""
+        toned = self.film + self.contrast * (colour - self.avatar)
+        if self.teeth is not None:
+            light = toned.mean(-1, keepdims=True) / self.teeth.mean()
+            toned = toned + WHITENED * smoothstep(light, *TOOTH) * (light * self.teeth - toned)
+        return np.maximum(toned, DARKEST * self.lips)
 
     @property
     def line(self) -> np.ndarray:
         """The colour between closed lips."""
-        return LINE / DARKEST * self.darkest
+        return LINE * self.lips
 
 
 def outline_mask(landmarks: np.ndarray, width: int, height: int, stroke: float = 0.0) -> np.ndarray:

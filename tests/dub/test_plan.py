@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mggtalk.dub.mouth import Tone, grip_lips, inside_of, mouth_square, openness, seam
+from mggtalk.dub.mouth import Tone, inside_of, mouth_square, openness, seam
 from mggtalk.dub.plan import FADE, RAMP, SHORTEST, stretches, uncovered, watchable
 from mggtalk.face.crop import SquareCrop
 from mggtalk.face.face_model import FaceModel
@@ -85,7 +85,7 @@ def test_the_inside_comes_from_the_avatar_at_its_own_place(gain: float) -> None:
     picture = np.zeros((200, 200, 3), np.uint8)
     picture[120:160, 60:140] = 180  # the mouth: the picture is twice as fine as the frame
     window, light = SquareCrop(0.0, 0.0, 100.0), np.full(3, gain)
-    plain = Tone.of(np.zeros((0, 3)), np.zeros((0, 3)), np.full(3, 80.0))
+    plain = Tone.of(np.zeros((0, 3)), np.zeros((0, 3)), np.full(3, 80.0), np.full(3, 180.0))
     inside = inside_of(picture, window, after + (0.5, 1.5), after, after, light, (100, 100), plain)
     assert inside is not None
     rows, columns = inside.alpha.shape
@@ -109,23 +109,27 @@ def test_a_square_holds_the_mouth_inside_of_the_picture() -> None:
 
 def test_lips_that_close_over_teeth_leave_a_line_and_closed_lips_stay_as_they_are() -> None:
     lips, window = np.array([160.0, 80.0, 80.0]), SquareCrop(0.0, 0.0, 100.0)
-    tone = Tone.of(np.zeros((0, 3)), np.zeros((0, 3)), lips)
+    tone = Tone.of(np.zeros((0, 3)), np.zeros((0, 3)), lips, np.full(3, 150.0))
     wide, shut = mouth_of(10.0), mouth_of(0.3)
     assert seam(wide, shut) == 1.0 and seam(shut, shut) == seam(wide, wide) == 0.0
     line = inside_of(None, window, shut, wide, shut, np.ones(3), (100, 100), tone)
     assert line is not None and line.alpha[70 - line.top, 50 - line.left] > 0.5 and (line.alpha[[0, -1]] < 0.01).all()
     assert (line.colour[0, 0] < lips).all()
-    # What moves is taken from the lips themselves: the tracked edge of an open mouth may lie on teeth.
-    gripped = grip_lips(wide, shut)
-    inner, outer = 14, 17
-    assert np.linalg.norm(gripped[inner] - wide[outer]) < 0.8 * np.linalg.norm(wide[inner] - wide[outer])
-    np.testing.assert_array_equal(grip_lips(wide, wide), wide)
 
 
 def test_the_colours_of_an_avatars_mouth_become_those_of_the_film() -> None:
     generator = np.random.default_rng(1)
     film = generator.normal((90.0, 50.0, 50.0), 10.0, (500, 3))
     bright = 2.0 * film + 20.0
-    tone = Tone.of(bright, film, np.array([160.0, 80.0, 80.0]))
+    tone = Tone.of(bright, film, np.array([160.0, 80.0, 80.0]), np.full(3, 150.0))
     np.testing.assert_allclose(tone.apply(bright), np.maximum(film, (40.0, 20.0, 20.0)), atol=1e-6)
     assert (tone.apply(np.zeros(3)) >= (40.0, 20.0, 20.0)).all(), "no mouth is black"
+
+
+def test_teeth_of_a_film_that_never_shows_its_own_are_not_flesh() -> None:
+    nothing, teeth = np.zeros((0, 3)), np.array([140.0, 135.0, 125.0])
+    tone = Tone.of(nothing, nothing, np.array([160.0, 80.0, 80.0]), teeth)
+    bright, dark = np.array([165.0, 115.0, 115.0]), np.array([60.0, 35.0, 35.0])
+    colourful = [np.ptp(colour) / colour.mean() for colour in (bright, tone.apply(bright))]
+    assert colourful[1] < 0.6 * colourful[0]
+    np.testing.assert_allclose(tone.apply(dark), dark, atol=6.0)
