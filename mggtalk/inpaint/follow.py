@@ -4,8 +4,9 @@ Points of the neck are taken on a plane through the head's pivot, parallel to th
 ``H`` (source pose to driven pose, projected), a torso pixel ``p`` moves to ``q = p + w(p) (H(p) - p)``, where the
 weight ``w`` is 1 at the rim of the head and falls to 0 below. Where a driver's shoulders were followed, they move by a
 similarity ``A``, and ``q = A(p) + v(p) (H(p) - A(p))``, where ``v`` falls to 0 within a part of the reach of ``w``:
-only the neck still has to give way. The renderer needs the inverse, ``p`` for a given ``q``, which a few fixed-point
-steps on a coarse grid find.
+only the neck still has to give way. The renderer needs the inverse, ``p`` for a given ``q``, which a
+few fixed-point steps on a coarse grid find. The plate ends at its lower border: a body that rises is stretched above
+it, ``dy <- dy (1 - exp(-r / (STRETCH dy)))`` at the distance ``r`` from the border.
 
 Its compiled twin: :mod:`mggtalk.inpaint.compiled.frame`.
 """
@@ -31,6 +32,9 @@ STEPS = 8
 
 NECK = 0.4
 """Reach of the head's pull over that of ``follow``, where the way of the shoulders is known."""
+
+STRETCH = 2.0
+"""Ways of a rising body over which it is stretched above the lower border, twice as high at the border itself."""
 
 
 def neck_weight(follow: Tensor) -> Tensor:
@@ -73,7 +77,9 @@ def torso_warp(follow: Tensor, source: MotionFrame, driven: MotionFrame, focal_r
         moved = _move(place, depth, source, pose, focal_ratio)
         below = place @ torso[..., :2].mT + torso[..., None, :, 2]  # [B, G, G, 2]
         place = place + target - (below + weight[..., None] * (moved - below))  # [B, G, G, 2]
-    return (place - target).permute(0, 3, 1, 2)  # [B, 2, G, G]
+    across, down = (place - target).unbind(-1)  # [B, G, G] each
+    stretched = 1.0 - torch.exp((y - steps[-1]) / (STRETCH * down.clamp(min=1e-6)))
+    return torch.stack([across, torch.where(down > 0, down * stretched, down)], dim=1)  # [B, 2, G, G]
 
 
 def _move(place: Tensor, depth: Tensor, source: MotionFrame, driven: MotionFrame, focal_ratio: float) -> Tensor:

@@ -1,6 +1,8 @@
 // Neck and shoulders follow the head. See mggtalk/inpaint/follow.py, whose numbers these are.
 import { multiply, transpose, viewRotation } from "./geometry.js";
 
+const STRETCH = 2; // ways of a rising body over which it is stretched above the lower border
+
 function sample(map, side, x, y) {
   const px = Math.min(Math.max(x * side - 0.5, 0), side - 1), py = Math.min(Math.max(y * side - 0.5, 0), side - 1);
   const left = Math.floor(px), top = Math.floor(py);
@@ -43,9 +45,9 @@ export function torsoWarp(head, rotation, translation, torso, out) {
         x += targetX - (belowX + weight * (qx * qz * ratio + 0.5 - belowX));
         y += targetY - (belowY + weight * (qy * qz * ratio + 0.5 - belowY));
       }
-      const cell = 2 * (row * grid + column);
+      const cell = 2 * (row * grid + column), up = y - targetY, room = (grid - 1 - row) / grid;
       out[cell] = x - targetX;
-      out[cell + 1] = y - targetY;
+      out[cell + 1] = up > 0 ? up * (1 - Math.exp(-room / (STRETCH * up))) : up;
     }
   }
   return out;

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from mggtalk.geometry import FLIP
 from mggtalk.inpaint.compiled.frame import cover_plate, finish, follow_head, shrink_rows, stack_layers
-from mggtalk.inpaint.follow import GRID, NECK, PIVOT_DEPTH, STEPS
+from mggtalk.inpaint.follow import GRID, NECK, PIVOT_DEPTH, STEPS, STRETCH
 from mggtalk.inpaint.image_renderer import LAYERS, ImageRenderer, bounded, describe_change
 from mggtalk.inpaint.plates import SHOULDER, Plates
 from mggtalk.inpaint.shrink import lanczos_taps
@@ -96,7 +96,8 @@ class CpuFinisher:
         depth = np.float32(source.translation[2]) + np.float32(PIVOT_DEPTH)
         offsets = np.empty((GRID, GRID, 2), np.float32)
         reach = np.float32(1.0 if bool((frame.torso == STILL_TORSO).all()) else NECK)
-        places = (self._follow, motion, shift, frame.torso.numpy(), depth, reach, self._ratio, STEPS)
+        how = (reach, self._ratio, np.float32(STRETCH), STEPS)
+        places = (self._follow, motion, shift, frame.torso.numpy(), depth, *how)
         run_ranges(follow_head, GRID, ROWS, *places, offsets)
         composite = np.empty_like(self._background)
         layers = (self._torso, self._background, offsets, np.float32(SHOULDER), head, alpha)

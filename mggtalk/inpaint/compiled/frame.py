@@ -63,6 +63,7 @@ def follow_head(
     depth: float,
     reach: float,
     ratio: float,
+    stretch: float,
     steps: int,
     offsets: np.ndarray,
 ) -> None:
@@ -78,12 +79,14 @@ def follow_head(
         depth: Of the neck's plane in the source's camera frame.
         reach: Of the head's pull over that of ``follow``: 1, or :data:`mggtalk.inpaint.follow.NECK`.
         ratio: Focal length over the side.
+        stretch: :data:`mggtalk.inpaint.follow.STRETCH`.
         steps: Fixed-point steps.
         offsets: ``[G, G, 2]``, written, in units of the side.
     """
     dt = follow.dtype.type
     half, one = dt(0.5), dt(1)
     side = offsets.shape[0]
+    last_y = (dt(side) - half) / dt(side)
     for row in range(first, last):
         for column in range(side):
             target_x, target_y = (dt(column) + half) / dt(side), (dt(row) + half) / dt(side)
@@ -103,7 +106,10 @@ def follow_head(
                     y + target_y - below_y - weight * (qy * qz * ratio + half - below_y),
                 )
             offsets[row, column, 0] = x - target_x
-            offsets[row, column, 1] = y - target_y
+            down = y - target_y
+            if down > dt(0):
+                down *= one - math.exp((target_y - last_y) / (stretch * max(down, dt(1e-6))))
+            offsets[row, column, 1] = down
 
 
 @kernel
