@@ -172,6 +172,7 @@ def steps(
             facts = made.file.facts
             learned = f"Learned from {facts.seconds:.0f} s in {facts.steps} steps; {size:.1f} MB"
             kept_on = ("Stopped early: the same film and method go on from here.",) if Path(resume).exists() else ()
-            emit(Head(kept, view, learned, (*kept_on, made.voice.note[:1].upper() + made.voice.note[1:] + ".")))
+            voice = made.voice.note[:1].upper() + made.voice.note[1:] + "."
+            emit(Head(kept, view, learned, (*kept_on, *made.clip.notes, voice)))
 
         yield from pump(work, stop)

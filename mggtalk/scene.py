@@ -160,6 +160,7 @@ class Motion:
     frame_size: tuple[int, int] | None = None  # width and height of the driving video in pixels, with the landmarks
     found: Tensor | None = None  # [T] bool, False where the tracker lost the face and the gap was bridged
     torso: Tensor | None = None  # [T, 2, 3] the shoulders: places in one frame, or in the portrait, to here
+    cuts: tuple[int, ...] = ()  # of a tracked video: first frames of shots with another person or view
     notes: tuple[str, ...] = ()  # what the user should know: lost frames, fall-backs
 
     def __len__(self) -> int:
@@ -197,5 +198,6 @@ def select(motion: Motion, frames: list[int], fps: float) -> Motion:
         landmarks=pick(motion.landmarks),
         found=pick(motion.found),
         torso=pick(motion.torso),
+        cuts=(),
         fps=fps,
     )

@@ -48,7 +48,7 @@ def adapt_to_clip(pipe: MGGTalkPipeline, options: argparse.Namespace, on_progres
     facts = adaptation.file.facts
     size = Path(options.out).stat().st_size / 1e6
     lines = [f"note: learned from {facts.seconds:.0f} s in {facts.steps} steps by {options.method}; {size:.1f} MB"]
-    lines.append(f"note: {adaptation.voice.note}")
+    lines += [f"note: {note}" for note in (*adaptation.clip.notes, adaptation.voice.note)]
     if interrupted.is_set() and resume.exists():
         lines.append(f"note: stopped early; the same command goes on from {str(resume)!r}")
     if not LEAST_SECONDS <= facts.seconds <= MOST_SECONDS:

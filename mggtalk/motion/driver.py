@@ -82,7 +82,7 @@ def track_driver(
         logger.warning(note)
     motion = join_shots([shot.motion for shot in shots])
     torso = _torso(tracking.matte, first[0], small, track.landmarks[0]) if len(shots) == 1 and track.found[0] else None
-    return motion.with_(notes=notes, torso=torso)
+    return motion.with_(notes=notes, torso=torso, cuts=track.cuts)
 
 
 def track_file(

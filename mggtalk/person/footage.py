@@ -18,6 +18,7 @@ from mggtalk.errors import MediaError
 from mggtalk.face.crop import CropMode, SquareCrop, choose_crop
 from mggtalk.media import open_video
 from mggtalk.motion.retarget import retarget
+from mggtalk.person.shots import own_shots
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.portrait.look import PORTRAIT_SIZE
 from mggtalk.runtime.progress import Progress, no_progress
@@ -80,6 +81,7 @@ class Clip:
     candidates: tuple[Candidate, ...]  # frames that may become the portrait, the first frame of the clip first
     seconds: float  # of what is learned
     whole: Motion | None = None  # every frame of the clip, as in the footage
+    notes: tuple[str, ...] = ()  # what the user should know
 
     def whole_expression(self, avatar: Avatar, pipe: MGGTalkPipeline) -> torch.Tensor:
         """Expressions ``[T, K]`` of every frame, with the avatar's identity."""
@@ -111,10 +113,12 @@ def open_clip(
     """
     motion = pipe.track(path, face, on_progress)
     assert motion.found is not None and motion.landmarks is not None and motion.frame_size is not None
+    own, notes = own_shots(pipe, path, motion)
+    seen = motion.found & torch.from_numpy(own)
     end = round(len(motion) * (1.0 - held_out))
-    parts = [_spread(motion.found, 0, end), _spread(motion.found, end, len(motion))]
+    parts = [_spread(seen, 0, end), _spread(seen, end, len(motion))]
     if len(parts[0]) < LEAST_FRAMES:
-        problem = f"Only {len(parts[0])} frames of {str(path)!r} that could be learned from show a face."
+        problem = f"Only {len(parts[0])} frames of {str(path)!r} that could be learned from show the face."
         raise MediaError(problem, f"Give a clip in which {LEAST_FRAMES} or more do; 10 to 120 seconds are good.")
     portraits = [parts[0][index] for index in candidates(select(motion, parts[0], motion.fps))]
     width, height = motion.frame_size
@@ -141,6 +145,7 @@ def open_clip(
         candidates=tuple(Candidate(pictures[at], scaled.landmarks[at, :, :2].numpy()) for at in portraits),
         seconds=end / motion.fps,
         whole=scaled,
+        notes=notes,
     )
 
 
@@ -164,7 +169,7 @@ def typical_frame(motion: Motion) -> int:
 
 
 def _spread(found: torch.Tensor, start: int, end: int) -> list[int]:
-    """Frames of a part that show the face, evenly spread, ``MOST_FRAMES`` at most."""
+    """Frames of a part that show the person, evenly spread, ``MOST_FRAMES`` at most."""
     usable = (start + found[start:end].nonzero().squeeze(-1)).tolist()
     step = -(-len(usable) // MOST_FRAMES)
     return usable[:: max(1, step)]
