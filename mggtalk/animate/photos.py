@@ -20,8 +20,12 @@ from mggtalk.face.lips import lip_heights
 from mggtalk.motion.deformation import Driven, drive
 from mggtalk.nets.maps import fill, step, to_colour_map
 from mggtalk.portrait.photos import (
+    OTHER_LIGHT,
+    STRANGE_LIGHT,
     Photo,
+    compare_light,
     draw_landmarks,
+    find_double,
     find_openings,
     match_colours,
     part_regions,
@@ -104,11 +108,17 @@ class _Painter:
         layers.doubt[1:, 1 + index] = doubt_parts(seen, layers.regions[1:], avatar)
         wide = self.open_wider(driven.vertices)
         layers.seen[index] = seen = seen * torch.where(avatar.binding.part >= Part.UPPER_MOUTH, wide, 1.0)
-        first = len(avatar.points) + len(avatar.mirrored)
-        own, child = (photo.project(p)[0] for p in (driven.points, splats.means[first:][: len(avatar.points)]))
+        children = len(avatar.points) + len(avatar.mirrored)
+        own, child = (photo.project(p)[0] for p in (driven.points, splats.means[children:][: len(avatar.points)]))
         skin = seen * (avatar.binding.part == Part.SKIN)
-        gain = match_colours(photo.colours_at(own), self.first_colours(), skin)
+        first = self.first_colours()
+        gain = match_colours(photo.colours_at(own), first, skin)
         photo = photo._replace(picture=(gain[:, None, None] * photo.picture).clamp(0.0, 1.0))
+        matched, skin = photo.colours_at(own), layers.regions[0] * (avatar.binding.part == Part.SKIN)
+        light = compare_light(avatar, matched, first, skin * seen)
+        layers.doubt[:, 1 + index] += DOUBT * step(light, *STRANGE_LIGHT)
+        double = step(light, *OTHER_LIGHT) * find_double(avatar, matched, first)
+        layers.seen[index] = seen = seen * (1.0 - skin * double)
         layers.sheet[index, :, 3:6] = wide * self.look_inside(driven, photo, openings[2:])
         colour = torch.cat([photo.colours_at(own), photo.colours_at(child)], dim=1)  # [N, 6]
         trust = (SURE * seen).clamp(max=1.0)[:, None]  # at the border of what is seen errors are of other points

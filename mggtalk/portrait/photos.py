@@ -57,6 +57,14 @@ ALIKE = (0.08, 0.16)
 BLUR = 9
 """Side of the squares of the position map over which these means are taken, pixels."""
 
+DOUBLE, GROWN = (0.05, 0.12), 2
+"""Difference of colours, less their means, at which the face is not drawn twice yet, and is; and the pixels of the
+position map around it that count as well."""
+
+OTHER_LIGHT, STRANGE_LIGHT = (0.022, 0.035), (0.06, 0.08)
+"""Differences of the light (:func:`compare_light`) up to which two photos are one picture, where a patchwork is worse
+than an edge, and from which they are not; and those at which a photo begins not to be shown, and is not."""
+
 CELLS = 128
 """Side of the grid on which the nearest point wins."""
 
@@ -175,6 +183,38 @@ def blur_points(avatar: Avatar, colour: Tensor) -> Tensor:
     maps = F.avg_pool2d(avatar.position_map(F.pad(colour, (0, 1), value=1.0)), BLUR, 1, BLUR // 2)  # [4, H, W]
     mean = avatar.from_map(maps)  # [N, 4]
     return mean[:, :3] / mean[:, 3:].clamp(min=1e-3)
+
+
+def compare_light(avatar: Avatar, own: Tensor, first: Tensor, weight: Tensor) -> Tensor:
+    """Measure how unlike the light of two photos is: the mean difference of their colours without detail.
+
+    Args:
+        avatar: Of the first photo.
+        own: RGB of the points in the further one ``[N, 3]``, its colours matched.
+        first: The same in the first photo.
+        weight: Points that count ``[N]``.
+    """
+    apart = (blur_points(avatar, own) - blur_points(avatar, first)).abs().mean(1)  # [N]
+    return (weight * apart).sum() / weight.sum().clamp(min=1e-6)
+
+
+def find_double(avatar: Avatar, own: Tensor, first: Tensor) -> Tensor:
+    """Find where two photos would be seen one over the other: glasses, strands and edges that lie elsewhere.
+
+    Light and folds differ softly; what differs sharply is to stay as the first photo has it.
+
+    Args:
+        avatar: Of the first photo.
+        own: RGB of the points in the further one ``[N, 3]``, its colours matched.
+        first: The same in the first photo.
+
+    Returns:
+        ``[N]`` in [0, 1].
+    """
+    apart = ((own - blur_points(avatar, own)) - (first - blur_points(avatar, first))).abs().amax(-1)  # [N]
+    double = avatar.position_map(step(apart, *DOUBLE)[:, None])  # [1, H, W]
+    double = F.avg_pool2d(F.max_pool2d(double, 2 * GROWN + 1, 1, GROWN), 5, 1, 2)
+    return avatar.from_map(double)[:, 0]
 
 
 def _behind(driven: Driven, photo: Photo) -> Tensor:

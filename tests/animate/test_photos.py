@@ -14,6 +14,7 @@ from mggtalk.errors import MediaError
 from mggtalk.face.regions import face_mask
 from mggtalk.geometry import euler_to_rotation
 from mggtalk.pipeline import MGGTalkPipeline
+from mggtalk.portrait.photos import compare_light, find_double
 from mggtalk.scene import MotionFrame
 
 PAINT = np.array([90, 150, 60], np.uint8)
@@ -122,3 +123,14 @@ def test_a_file_whose_photos_do_not_fit_is_refused(album: Avatar, tmp_path: Path
 
 def test_notes_say_what_a_photo_adds(album: Avatar) -> None:
     assert any("Photo 2:" in note and "side" in note for note in album.notes), album.notes
+
+
+def test_what_lies_elsewhere_in_a_further_photo_is_found_and_its_light_is_not(avatar: Avatar) -> None:
+    points = avatar.points[:, :2]
+    small = ((points - points[len(points) // 2]).norm(dim=1) < 0.05).float()[:, None]  # [N, 1]
+    first = torch.full((len(points), 3), 0.6)
+    darker = first - 0.1
+    double = find_double(avatar, darker - 0.4 * small, first)
+    assert double[small[:, 0] > 0].min() > 0.5 and double.mean() < 0.1
+    assert find_double(avatar, darker, first).max() < 1e-3
+    assert float(compare_light(avatar, darker, first, torch.ones(len(points)))) == pytest.approx(0.1, abs=1e-3)
