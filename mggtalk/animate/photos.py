@@ -21,7 +21,6 @@ from mggtalk.motion.deformation import Driven, drive
 from mggtalk.nets.maps import fill, step, to_colour_map
 from mggtalk.portrait.photos import (
     OTHER_LIGHT,
-    STRANGE_LIGHT,
     Photo,
     compare_light,
     draw_landmarks,
@@ -116,7 +115,6 @@ class _Painter:
         photo = photo._replace(picture=(gain[:, None, None] * photo.picture).clamp(0.0, 1.0))
         matched, skin = photo.colours_at(own), layers.regions[0] * (avatar.binding.part == Part.SKIN)
         light = compare_light(avatar, matched, first, skin * seen)
-        layers.doubt[:, 1 + index] += DOUBT * step(light, *STRANGE_LIGHT)
         double = step(light, *OTHER_LIGHT) * find_double(avatar, matched, first)
         layers.seen[index] = seen = seen * (1.0 - skin * double)
         layers.sheet[index, :, 3:6] = wide * self.look_inside(driven, photo, openings[2:])

@@ -61,9 +61,9 @@ DOUBLE, GROWN = (0.05, 0.12), 2
 """Difference of colours, less their means, at which the face is not drawn twice yet, and is; and the pixels of the
 position map around it that count as well."""
 
-OTHER_LIGHT, STRANGE_LIGHT = (0.022, 0.035), (0.06, 0.08)
+OTHER_LIGHT = (0.022, 0.035)
 """Differences of the light (:func:`compare_light`) up to which two photos are one picture, where a patchwork is worse
-than an edge, and from which they are not; and those at which a photo begins not to be shown, and is not."""
+than an edge, and from which they are not."""
 
 CELLS = 128
 """Side of the grid on which the nearest point wins."""
