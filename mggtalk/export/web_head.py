@@ -17,7 +17,7 @@ from mggtalk.export.fit import SAMPLES, fit_blendshapes
 from mggtalk.export.head_file import FORMAT, MOST_MEGABYTES, VERSION, HeadFile, Packer, crc, pack
 from mggtalk.export.sound import TYPE
 from mggtalk.face.blendshapes import INDEX, NAMES
-from mggtalk.inpaint.follow import GRID, NECK, PIVOT_DEPTH, STEPS
+from mggtalk.inpaint.follow import FOLLOWED, FREE, GRID, LEAST_REACH, NECK, PIVOT_DEPTH, STEPS, steepness
 from mggtalk.inpaint.plates import SHOULDER
 from mggtalk.media.provenance import mark_text
 from mggtalk.motion.edit import Edit, blendshapes
@@ -129,7 +129,11 @@ def _plates(animator: Animator, packer: Packer) -> dict[str, Any]:
         "grid": GRID,
         "steps": STEPS,
         "pivot_depth": PIVOT_DEPTH,
-        "neck": NECK,
+        "neck": list(NECK),
+        "steep": float(steepness(plates.follow)),
+        "least_reach": LEAST_REACH,
+        "followed": FOLLOWED,
+        "free": FREE,
     }
 
 

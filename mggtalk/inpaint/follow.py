@@ -1,12 +1,13 @@
 """The neck and the shoulders follow the head: a soft warp of the torso plate.
 
 Points of the neck are taken on a plane through the head's pivot, parallel to the image. With the motion of the head
-``H`` (source pose to driven pose, projected), a torso pixel ``p`` moves to ``q = p + w(p) (H(p) - p)``, where the
-weight ``w`` is 1 at the rim of the head and falls to 0 below. Where a driver's shoulders were followed, they move by a
-similarity ``A``, and ``q = A(p) + v(p) (H(p) - A(p))``, where ``v`` falls to 0 within a part of the reach of ``w``:
-only the neck still has to give way. The renderer needs the inverse, ``p`` for a given ``q``, which a
-few fixed-point steps on a coarse grid find. The plate ends at its lower border: a body that rises is stretched above
-it, ``dy <- dy (1 - exp(-r / (STRETCH dy)))`` at the distance ``r`` from the border.
+``H`` (source pose to driven pose, projected) and that of the shoulders ``A`` (a similarity, where a driver's were
+followed), a torso pixel ``p`` moves to ``q = A(p) + w(p) (H(p) - A(p))``. The weight ``w`` is 1 at the rim of the head
+and falls to 0 below, within a reach that grows with how far the head went from the shoulders: skin slides under the
+jaw, so the neck gives way as near to it as it can without folding, and shoulders that nobody followed go along with a
+head that goes far. The renderer needs the inverse, ``p`` for a given ``q``, which a few fixed-point steps on a coarse
+grid find. The plate ends at its lower border: a body that rises is stretched above it,
+``dy <- dy (1 - exp(-r / (STRETCH dy)))`` at the distance ``r`` from the border.
 
 Its compiled twin: :mod:`mggtalk.inpaint.compiled.frame`.
 """
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mggtalk.geometry import camera_to_head, head_to_camera, project, unproject
+from mggtalk.geometry import camera_to_head, constant, head_to_camera, project, unproject
 from mggtalk.inpaint.plates import SHOULDER, Plates
 from mggtalk.scene import STILL_TORSO, MotionFrame
 
@@ -30,23 +31,58 @@ GRID = 64
 STEPS = 8
 """Fixed-point steps."""
 
-NECK = 0.4
-"""Reach of the head's pull over that of ``follow``, where the way of the shoulders is known."""
-
 STRETCH = 2.0
 """Ways of a rising body over which it is stretched above the lower border, twice as high at the border itself."""
 
+LEAST_REACH = 0.15
+"""Least reach of the head's pull over that of ``follow``, which is the most."""
 
-def neck_weight(follow: Tensor) -> Tensor:
+FOLLOWED, FREE = 2.0, 3.0
+"""Reach over that at which the weight falls by one while the head goes from the shoulders by as much: where these were
+followed, and where they were not."""
+
+NECK = (0.0, -0.8, -0.8)
+"""Place in the head frame at which its way from the shoulders is measured."""
+
+
+def steepness(follow: Tensor) -> Tensor:
+    """Steepest fall of a weight ``[1, S, S]`` over the side of the picture."""
+    down, right = follow[0].diff(dim=0)[:, 1:], follow[0].diff(dim=1)[1:]  # [S - 1, S - 1]
+    return (down.square() + right.square()).max().sqrt() * follow.shape[-1]
+
+
+def neck_reach(steep: Tensor, source: MotionFrame, driven: MotionFrame, focal_ratio: float) -> Tensor:
+    """Compute how far down the neck the head pulls, ``[B]``, 1 where as far as ``follow``.
+
+    Args:
+        steep: :func:`steepness` of ``follow``.
+        source: Pose of the portrait.
+        driven: Pose of the frame, or of B frames.
+        focal_ratio: Focal length over the side of the square.
+    """
+    neck = constant(NECK, steep)[None]  # [1, 3]
+    before, after = (
+        project(head_to_camera(neck, pose.rotation, pose.translation), focal_ratio, (0.5, 0.5))
+        for pose in (source, driven)
+    )  # [1, 2], [..., 1, 2] units of the side
+    torso = driven.torso.to(steep)
+    below = before @ torso[..., :2].mT + torso[..., None, :, 2]  # [..., 1, 2]
+    way = (after - below).norm(dim=-1).flatten()  # [B]
+    followed = (torso != STILL_TORSO.to(torso)).flatten(-2).any(dim=-1).flatten()  # [B]
+    return (torch.where(followed, FOLLOWED, FREE) * steep * way).clamp(LEAST_REACH, 1.0)
+
+
+def neck_weight(follow: Tensor, reach: Tensor) -> Tensor:
     """Shorten the reach of the head's pull to the neck.
 
-    ``w = 1 - s(t)`` of the depth ``t`` below the rim, with ``s(t) = 3t^2 - 2t^3``, becomes ``1 - s(min(t / NECK, 1))``.
+    ``w = 1 - s(t)`` of the depth ``t`` below the rim, with ``s(t) = 3t^2 - 2t^3``, becomes ``1 - s(min(t / r, 1))``.
 
     Args:
         follow: Weights of any shape in [0, 1].
+        reach: ``r``, in (0, 1]; broadcasts.
     """
     depth = 0.5 - torch.sin(torch.asin((2.0 * follow - 1.0).clamp(-1.0, 1.0)) / 3.0)
-    nearer = (depth / NECK).clamp(0.0, 1.0)
+    nearer = (depth / reach).clamp(0.0, 1.0)
     return 1.0 - nearer * nearer * (3.0 - 2.0 * nearer)
 
 
@@ -69,11 +105,11 @@ def torso_warp(follow: Tensor, source: MotionFrame, driven: MotionFrame, focal_r
     pose = driven._replace(rotation=driven.rotation.view(-1, 3, 3), translation=driven.translation.view(-1, 3))
     place = target.expand(len(pose.rotation), GRID, GRID, 2)
     torso = driven.torso.to(place).view(-1, 1, 2, 3)  # [B or 1, 1, 2, 3]
-    known = (torso != STILL_TORSO.to(place)).flatten(1).any(dim=1).view(-1, 1, 1)  # [B or 1, 1, 1]
+    reach = neck_reach(steepness(follow), source, driven, focal_ratio).view(-1, 1, 1)  # [B, 1, 1]
     follow = follow.expand(len(place), *follow.shape)  # [B, 1, S, S]
     for _ in range(STEPS):
         weight = F.grid_sample(follow, place * 2 - 1, padding_mode="border", align_corners=False)[:, 0]
-        weight = torch.where(known, neck_weight(weight), weight)  # [B, G, G]
+        weight = neck_weight(weight, reach)  # [B, G, G]
         moved = _move(place, depth, source, pose, focal_ratio)
         below = place @ torso[..., :2].mT + torso[..., None, :, 2]  # [B, G, G, 2]
         place = place + target - (below + weight[..., None] * (moved - below))  # [B, G, G, 2]

@@ -9,7 +9,16 @@ import torch
 from torch.nn import functional as F
 
 from mggtalk.geometry import euler_to_rotation
-from mggtalk.inpaint.follow import GRID, NECK, neck_weight, torso_and_background, torso_warp
+from mggtalk.inpaint.follow import (
+    FREE,
+    GRID,
+    LEAST_REACH,
+    neck_reach,
+    neck_weight,
+    steepness,
+    torso_and_background,
+    torso_warp,
+)
 from mggtalk.inpaint.plates import Plates
 from mggtalk.scene import MotionFrame
 
@@ -77,6 +86,7 @@ def test_the_fixed_point_is_reached() -> None:
     steps = (torch.arange(GRID) + 0.5) / GRID
     place = torch.stack([warp[0, 0] + steps[None], warp[0, 1] + steps[:, None]], dim=-1)
     weight = F.grid_sample(follow[None], place[None] * 2 - 1, padding_mode="border", align_corners=False)[0, 0]
+    weight = neck_weight(weight, neck_reach(steepness(follow), STILL, driven, RATIO))
     moved = place + weight[..., None] * torch.tensor((0.1, 0.05)) * DISTANCE / (DISTANCE + 0.8)
     target = torch.stack([steps.expand(GRID, GRID), steps[:, None].expand(GRID, GRID)], dim=-1)
     assert (moved - target).abs().max() < 0.004  # half a pixel at 128
@@ -119,8 +129,18 @@ def test_a_body_that_rises_is_stretched_above_the_lower_border() -> None:
     assert step.min() > 0.4 and step.max() < 1.1, "smoothly, by twice at most"
 
 
-def test_the_neck_gives_way_nearer_where_the_way_of_the_shoulders_is_known():
+def test_a_shorter_reach_is_the_same_fall_nearer_to_the_rim() -> None:
     depth = torch.linspace(0.0, 1.0, 41)
-    nearer = (depth / NECK).clamp(max=1.0)
-    weight = neck_weight(1.0 - depth**2 * (3.0 - 2.0 * depth))
+    nearer = (depth / 0.4).clamp(max=1.0)
+    weight = neck_weight(1.0 - depth**2 * (3.0 - 2.0 * depth), torch.tensor(0.4))
     assert torch.allclose(weight, 1.0 - nearer**2 * (3.0 - 2.0 * nearer), atol=2e-3)
+
+
+def test_the_neck_gives_way_nearer_the_less_the_head_goes_from_the_shoulders() -> None:
+    steep = steepness(ramp())
+    assert steep.item() == pytest.approx(1.5 / 0.45, rel=0.02)
+    near, far = shifted(0.03, 0.0), shifted(0.2, 0.0)
+    along = near._replace(torso=torch.tensor(((1.0, 0.0, 0.03), (0.0, 1.0, 0.0))))
+    both = MotionFrame(*(torch.stack(parts) for parts in zip(along, near, far)))
+    reach = neck_reach(steep, STILL, both, RATIO)
+    assert reach.tolist() == pytest.approx([LEAST_REACH, FREE * 0.03 * steep.item(), 1.0], rel=0.1)

@@ -13,20 +13,34 @@ function sample(map, side, x, y) {
   return above + down * (below - above);
 }
 
-// The weight of the neck where the way of the shoulders is known: neck_weight of mggtalk/inpaint/follow.py.
-function neckWeight(weight, neck) {
+// The weight of the neck within a shorter reach: neck_weight of mggtalk/inpaint/follow.py.
+function neckWeight(weight, reach) {
   const depth = 0.5 - Math.sin(Math.asin(Math.min(Math.max(2 * weight - 1, -1), 1)) / 3);
-  const nearer = Math.min(Math.max(depth / neck, 0), 1);
+  const nearer = Math.min(Math.max(depth / reach, 0), 1);
   return 1 - nearer * nearer * (3 - 2 * nearer);
+}
+
+// How far down the neck the head pulls: neck_reach of mggtalk/inpaint/follow.py.
+function neckReach(head, before, after, torso) {
+  const { neck, steep, least_reach: least, followed, free } = head.plates;
+  const place = ({ turn, translation }) => {
+    const [x, y, z] = [0, 1, 2].map((k) => turn[3 * k] * neck[0] + turn[3 * k + 1] * neck[1] + turn[3 * k + 2] * neck[2] + translation[k]);
+    return [(x / z) * head.focalRatio + 0.5, (y / z) * head.focalRatio + 0.5];
+  };
+  const [x, y] = place(before), [q, r] = place(after);
+  const way = Math.hypot(q - (torso[0] * x + torso[1] * y + torso[2]), r - (torso[3] * x + torso[4] * y + torso[5]));
+  const known = [1, 0, 0, 0, 1, 0].some((still, k) => torso[k] !== still);
+  return Math.min(Math.max((known ? followed : free) * steep * way, least), 1);
 }
 
 // Where each cell of a coarse grid comes from in the torso plate: offsets [grid, grid, 2] in units of the side.
 // `torso`: the similarity [2, 3] by which the shoulders move themselves, in units of the side.
 export function torsoWarp(head, rotation, translation, torso, out) {
-  const { grid, steps, pivot_depth: pivot, neck, follow, followSide } = head.plates;
-  const known = [1, 0, 0, 0, 1, 0].some((still, k) => torso[k] !== still);
+  const { grid, steps, pivot_depth: pivot, follow, followSide } = head.plates;
   const { source, focalRatio: ratio } = head;
-  const m = multiply(viewRotation(Float64Array.from(rotation)), transpose(viewRotation(Float64Array.from(source.rotation))));
+  const [turn, own] = [rotation, source.rotation].map((part) => viewRotation(Float64Array.from(part)));
+  const m = multiply(turn, transpose(own));
+  const reach = neckReach(head, { turn: own, translation: source.translation }, { turn, translation }, torso);
   const s = source.translation;
   const shift = [0, 1, 2].map((k) => translation[k] - (m[3 * k] * s[0] + m[3 * k + 1] * s[1] + m[3 * k + 2] * s[2]));
   const depth = s[2] + pivot;
@@ -35,8 +49,7 @@ export function torsoWarp(head, rotation, translation, torso, out) {
       const targetX = (column + 0.5) / grid, targetY = (row + 0.5) / grid;
       let x = targetX, y = targetY;
       for (let step = 0; step < steps; step++) {
-        const reached = sample(follow, followSide, x, y);
-        const weight = known ? neckWeight(reached, neck) : reached;
+        const weight = neckWeight(sample(follow, followSide, x, y), reach);
         const px = ((x - 0.5) / ratio) * depth, py = ((y - 0.5) / ratio) * depth;
         const qx = m[0] * px + m[1] * py + m[2] * depth + shift[0];
         const qy = m[3] * px + m[4] * py + m[5] * depth + shift[1];

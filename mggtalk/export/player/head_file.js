@@ -161,7 +161,8 @@ export function decodeHead(header, data) {
       Object.entries(header.controls ?? {}).map(([name, list]) => [name, numbers(list, components, name)]),
     ),
     plates: {
-      ...checkedNumbers(plates, ["shoulder", "grid", "steps", "pivot_depth", "neck"]),
+      ...checkedNumbers(plates, ["shoulder", "grid", "steps", "pivot_depth", "steep", "least_reach", "followed", "free"]),
+      neck: numbers(plates.neck, 3, "neck"),
       followSide: count(plates.follow?.side, 1024, "weight map"),
       follow: constants(plates.follow, plates.follow.side ** 2, 1, data, "weight map"),
     },

@@ -12,14 +12,14 @@ from torch.nn import functional as F
 
 from mggtalk.geometry import FLIP
 from mggtalk.inpaint.compiled.frame import cover_plate, finish, follow_head, shrink_rows, stack_layers
-from mggtalk.inpaint.follow import GRID, NECK, PIVOT_DEPTH, STEPS, STRETCH
+from mggtalk.inpaint.follow import GRID, PIVOT_DEPTH, STEPS, STRETCH, neck_reach, steepness
 from mggtalk.inpaint.image_renderer import LAYERS, ImageRenderer, bounded, describe_change
 from mggtalk.inpaint.plates import SHOULDER, Plates
 from mggtalk.inpaint.shrink import lanczos_taps
 from mggtalk.nets.folded_unet import FoldedUNet
 from mggtalk.nets.gates import frame_gate
 from mggtalk.runtime.threads import run_ranges
-from mggtalk.scene import STILL_TORSO, MotionFrame
+from mggtalk.scene import MotionFrame
 
 ROWS = 16
 """Rows in a task."""
@@ -43,6 +43,7 @@ class CpuFinisher:
             plate.permute(1, 2, 0).contiguous().numpy() for plate in (plates.background, plates.torso)
         )  # [F, F, 3], [F, F, 4]
         self._follow = plates.follow[0].contiguous().numpy()
+        self._steep = steepness(plates.follow)
         self._source = source
         self._ratio = np.float32(focal_ratio)
         self._block = block
@@ -95,7 +96,7 @@ class CpuFinisher:
         shift = frame.translation.numpy() - motion @ source.translation.numpy()
         depth = np.float32(source.translation[2]) + np.float32(PIVOT_DEPTH)
         offsets = np.empty((GRID, GRID, 2), np.float32)
-        reach = np.float32(1.0 if bool((frame.torso == STILL_TORSO).all()) else NECK)
+        reach = np.float32(neck_reach(self._steep, source, frame, float(self._ratio)))
         how = (reach, self._ratio, np.float32(STRETCH), STEPS)
         places = (self._follow, motion, shift, frame.torso.numpy(), depth, *how)
         run_ranges(follow_head, GRID, ROWS, *places, offsets)

@@ -77,7 +77,7 @@ def follow_head(
         shift: ``[3]``.
         torso: ``[2, 3]`` similarity of the shoulders, in units of the side.
         depth: Of the neck's plane in the source's camera frame.
-        reach: Of the head's pull over that of ``follow``: 1, or :data:`mggtalk.inpaint.follow.NECK`.
+        reach: Of the head's pull over that of ``follow``: :func:`mggtalk.inpaint.follow.neck_reach`.
         ratio: Focal length over the side.
         stretch: :data:`mggtalk.inpaint.follow.STRETCH`.
         steps: Fixed-point steps.
@@ -92,9 +92,7 @@ def follow_head(
             target_x, target_y = (dt(column) + half) / dt(side), (dt(row) + half) / dt(side)
             x, y = target_x, target_y
             for _ in range(steps):
-                weight = _sample(follow, x, y)
-                if reach < one:
-                    weight = _neck_weight(weight, reach)
+                weight = _neck_weight(_sample(follow, x, y), reach)
                 px, py = (x - half) / ratio * depth, (y - half) / ratio * depth
                 qx = motion[0, 0] * px + motion[0, 1] * py + motion[0, 2] * depth + shift[0]
                 qy = motion[1, 0] * px + motion[1, 1] * py + motion[1, 2] * depth + shift[1]
