@@ -37,7 +37,7 @@ STRETCH = 2.0
 LEAST_REACH = 0.15
 """Least reach of the head's pull over that of ``follow``, which is the most."""
 
-FOLLOWED, FREE = 2.0, 3.0
+FOLLOWED, FREE = 2.0, 5.0
 """Reach over that at which the weight falls by one while the head goes from the shoulders by as much: where these were
 followed, and where they were not."""
 

@@ -30,7 +30,7 @@ function small() {
     closed_gap: 0.01, focal_ratio: 2.5, rest: [0],
     source: { rotation: IDENTITY, translation: [0, 0, 12] },
     rasterizer: { side: 64, blur: 0.3, near: 0.01, field_margin: 0.3, max_extent: 3.33, min_alpha: 1 / 255, max_alpha: 0.999 },
-    plates: { shoulder: 1, grid: 4, steps: 8, pivot_depth: 0.8, neck: [0, -0.8, -0.8], steep: 4, least_reach: 0.15, followed: 2, free: 3, follow: { ...constant(1, 1), side: 2 } },
+    plates: { shoulder: 1, grid: 4, steps: 8, pivot_depth: 0.8, neck: [0, -0.8, -0.8], steep: 4, least_reach: 0.15, followed: 2, free: 5, follow: { ...constant(1, 1), side: 2 } },
     controls: { blink: [1] },
     motion: null,
   };

@@ -96,7 +96,7 @@ class CpuFinisher:
         shift = frame.translation.numpy() - motion @ source.translation.numpy()
         depth = np.float32(source.translation[2]) + np.float32(PIVOT_DEPTH)
         offsets = np.empty((GRID, GRID, 2), np.float32)
-        reach = np.float32(neck_reach(self._steep, source, frame, float(self._ratio)))
+        reach = np.float32(neck_reach(self._steep, source, frame, float(self._ratio)).item())
         how = (reach, self._ratio, np.float32(STRETCH), STEPS)
         places = (self._follow, motion, shift, frame.torso.numpy(), depth, *how)
         run_ranges(follow_head, GRID, ROWS, *places, offsets)
