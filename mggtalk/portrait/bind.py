@@ -20,8 +20,9 @@ from mggtalk.face.topology import (
     RIGHT_IRIS,
     UPPER_LIDS,
 )
+from mggtalk.portrait.mouth_pixels import inside_pixels
 from mggtalk.portrait.novelty import SHUT, open_eyes
-from mggtalk.portrait.teeth_border import teeth_border
+from mggtalk.portrait.teeth_border import ALL_UPPER, teeth_border
 
 LASH_BAND = 2.0
 """Factor by which, faster than linear, the lid's motion sets in above its rim; 2: its lower half moves as one piece."""
@@ -76,6 +77,7 @@ def bind(
     part = np.where(distance[mask] == 0, triangle_parts(triangles)[triangle], int(Part.SKIN))
     lower_lip = np.isin(vertices, LIPS_INNER_LOWER[1:-1])  # [N, 3]
     down = _share(weights, lower_lip)  # [N] from the upper lip to the lower
+    grid = np.argwhere(mask)[:, ::-1] + 0.5  # [N, 2] x, y
     # Where nothing of the inside shows, what lies between lips or lids belongs to one of them, never to both.
     if np.linalg.norm(pixels[LIPS_INNER_UPPER[5]] - pixels[LIPS_INNER_LOWER[5]]) < CLOSED_MOUTH * len(mask):
         inside = part == Part.UPPER_MOUTH
@@ -85,10 +87,18 @@ def bind(
         inside = (part == Part.RIGHT_EYE) | (part == Part.LEFT_EYE)
         weights = np.where(inside[:, None], _on_one_side(weights, np.isin(vertices, LOWER_LIDS)), weights)
         part = np.where(inside, int(Part.SKIN), part)
-    open_mouth = part == Part.UPPER_MOUTH
-    border = teeth_border(down[open_mouth], image[mask][open_mouth])
-    part = np.where(open_mouth & (down > border), int(Part.LOWER_MOUTH), part)
-    grid = np.argwhere(mask)[:, ::-1] + 0.5  # [N, 2] x, y
+    rim = part == Part.UPPER_MOUTH
+    if rim.any():
+        border = teeth_border(down[rim], image[mask][rim])
+        opening = np.zeros(mask.shape, bool)
+        opening[mask] = rim
+        around, toothed = inside_pixels(image, opening, pixels)
+        inside = around[mask]  # [N]
+        weights = np.where((rim & ~inside)[:, None], _on_one_side(weights, lower_lip), weights)
+        upper = toothed[np.nonzero(mask)[1]] & (border == ALL_UPPER)  # [N] where upper teeth reach the lip
+        lower = np.where(rim, down > border, border < ALL_UPPER) & ~upper
+        part = np.where(rim & ~inside, int(Part.SKIN), part)
+        part = np.where(inside, np.where(lower, int(Part.LOWER_MOUTH), int(Part.UPPER_MOUTH)), part)
     gaze = np.zeros(len(grid))
     for eye, iris in ((Part.RIGHT_EYE, RIGHT_IRIS), (Part.LEFT_EYE, LEFT_IRIS)):
         centre = pixels[list(iris)].mean(0)

@@ -17,7 +17,7 @@ DARK, BRIGHT = 0.7, 0.6
 """The line is darker than this share of both rows; a lower row is at least this share as bright as the upper."""
 
 ALL_UPPER = 0.92
-"""Height down to which all is upper teeth where no second row is seen; what is left is the lower lip's edge."""
+"""Height down to which all is upper teeth where no second row is seen; what is left is the lower lip's shadow."""
 
 
 def teeth_border(down: np.ndarray, colour: np.ndarray) -> float:

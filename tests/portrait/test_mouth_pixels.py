@@ -1,0 +1,54 @@
+"""The edge of the lower lip below an open mouth is found by colour where the tracked rim misses it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mggtalk.portrait.mouth_pixels import LOWER_LIP, MIXED, inside_pixels
+
+SIDE, TOP, LIP = 64, 20, (0.7, 0.35, 0.35)
+TEETH, DARKNESS = (0.9, 0.88, 0.8), (0.12, 0.06, 0.06)
+
+
+def mouth(edge: np.ndarray, inside: tuple[float, float, float]) -> tuple[np.ndarray, np.ndarray]:
+    """A picture whose lower lip begins at row ``edge`` in each column, and the vertices in the middle of the lip."""
+    image = np.full((SIDE, SIDE, 3), LIP)
+    rows = np.arange(SIDE)[:, None]
+    image[(rows >= TOP) & (rows < edge)] = inside
+    pixels = np.zeros((478, 2))
+    pixels[list(LOWER_LIP)] = (SIDE / 2, 40.0)
+    return image, pixels
+
+
+@pytest.mark.parametrize("missed", [-2, 0, 2])
+def test_the_edge_is_found_two_pixels_above_and_below_the_rim(missed: int) -> None:
+    columns = np.arange(SIDE)
+    edge = 30 + np.round(4 * np.sin(columns / SIDE * np.pi)).astype(int)
+    image, pixels = mouth(edge, TEETH)
+    opening = np.zeros((SIDE, SIDE), bool)
+    for column in range(12, 52):
+        opening[TOP : edge[column] + missed, column] = True
+    found, toothed = inside_pixels(image, opening, pixels)
+    assert toothed[12:52].all() and not toothed[:12].any()
+    assert not found[:, :12].any() and not found[:, 52:].any()
+    ends = found[:, 12:52].sum(0) + TOP
+    assert np.abs(ends - edge[12:52] - MIXED).max() <= 1
+
+
+def test_a_single_odd_column_moves_nothing() -> None:
+    image, pixels = mouth(np.full(SIDE, 30), TEETH)
+    opening = np.zeros((SIDE, SIDE), bool)
+    opening[TOP:30, 12:52] = True
+    image[28:30, 33] = LIP
+    ends = inside_pixels(image, opening, pixels)[0][:, 12:52].sum(0)
+    assert np.ptp(ends) == 0
+
+
+@pytest.mark.parametrize("inside", [DARKNESS, LIP], ids=["darkness", "tongue"])
+def test_without_teeth_the_rim_stays(inside: tuple[float, float, float]) -> None:
+    image, pixels = mouth(np.full(SIDE, 30), inside)
+    opening = np.zeros((SIDE, SIDE), bool)
+    opening[TOP:32, 12:52] = True
+    found, toothed = inside_pixels(image, opening, pixels)
+    assert (found == opening).all() and not toothed.any()
