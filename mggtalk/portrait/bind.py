@@ -89,14 +89,8 @@ def bind(
         part = np.where(inside, int(Part.SKIN), part)
     rim = part == Part.UPPER_MOUTH
     if rim.any():
-        border = teeth_border(down[rim], image[mask][rim])
-        opening = np.zeros(mask.shape, bool)
-        opening[mask] = rim
-        around, toothed = inside_pixels(image, opening, pixels)
-        inside = around[mask]  # [N]
+        inside, lower = _sort_mouth(rim, down, mask, image, pixels)
         weights = np.where((rim & ~inside)[:, None], _on_one_side(weights, lower_lip), weights)
-        upper = toothed[np.nonzero(mask)[1]] & (border == ALL_UPPER)  # [N] where upper teeth reach the lip
-        lower = np.where(rim, down > border, border < ALL_UPPER) & ~upper
         part = np.where(rim & ~inside, int(Part.SKIN), part)
         part = np.where(inside, np.where(lower, int(Part.LOWER_MOUTH), int(Part.UPPER_MOUTH)), part)
     gaze = np.zeros(len(grid))
@@ -113,6 +107,31 @@ def bind(
         part=torch.from_numpy(part.astype(np.int64)),
         gaze=torch.from_numpy(gaze.astype(np.float32)),
     )
+
+
+def _sort_mouth(
+    rim: np.ndarray, down: np.ndarray, mask: np.ndarray, image: np.ndarray, pixels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Tell which of N points are the inside of an open mouth, and which of those go with the jaw.
+
+    Args:
+        rim: ``[N]`` bool, inside the tracked rim of the lips.
+        down: ``[N]`` from the upper lip (0) to the lower (1).
+        mask: ``[H, W]`` bool, the pixels of the points.
+        image: ``[H, W, 3]``.
+        pixels: ``[V, 2]`` vertices in crop pixels.
+
+    Returns:
+        Two masks ``[N]`` bool.
+    """
+    border = teeth_border(down[rim], image[mask][rim])
+    opening = np.zeros(mask.shape, bool)
+    opening[mask] = rim
+    inside, toothed = inside_pixels(image, opening, pixels)
+    if border < ALL_UPPER:  # two rows of teeth are seen
+        return inside[mask], ~rim | (down > border)
+    upper = toothed[np.nonzero(mask)[1]]  # [N] where upper teeth reach the lip
+    return inside[mask], rim & (down > border) & ~upper
 
 
 def _share(weights: np.ndarray, chosen: np.ndarray) -> np.ndarray:

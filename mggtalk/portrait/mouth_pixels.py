@@ -1,7 +1,7 @@
 """Where the teeth of an open mouth end and the lower lip begins, by their colours.
 
-The tracked rim is off by a pixel or two, and teeth that stuck to the lower lip would go down with it. Darkness may: it is
-the shadow on the lip when the mouth closes. Without it, closed lips part on a pale line.
+The tracked rim is off by a pixel or two, and teeth that stuck to the lower lip would go down with it. Darkness may: it
+is the shadow on the lip when the mouth closes, which without it would end in a pale line.
 """
 
 from __future__ import annotations
