@@ -24,7 +24,7 @@ from mggtalk.media.files import PathLike, check_readable, check_writable
 from mggtalk.media.provenance import mark_text
 from mggtalk.runtime.files import whole_file
 
-FORMAT = "mggtalk-avatar-7"
+FORMAT = "mggtalk-avatar-8"
 
 SUFFIX = ".safetensors"
 
@@ -91,6 +91,8 @@ SHAPES = {
     "turning.replaced": "N",
     "turning.replacing": "M",
     "turning.parted": "N",
+    "turning.grazed": "N",
+    "turning.grazed_twins": "M",
     "portrait": "S S 3",
     "fine": "T T 3",
 }

@@ -6,6 +6,10 @@ azimuth ``a`` of the camera in the head frame, 0 in front of the face, ::
 
     share of the twins = step((a_s - a) / a_s, NEAR, FAR),        a_s that of the portrait's camera
 
+What was seen at a grazing angle, beside the face, is drawn out when it is looked at from the side, and shows the
+background through its soft edges: such points, and their twins, go as the head turns, and the back of the head
+(:mod:`mggtalk.dsgr.back`) stands there.
+
 Hair that borders on the cheek belongs to the head as long as it is seen as in the portrait, where the two have one
 surface, and is the torso's from an angle of :data:`PARTING` on.
 """
@@ -30,6 +34,9 @@ camera is as far from where the one strip was seen well as from where the other 
 PARTING = (math.radians(4.0), math.radians(10.0))
 """Angles between two views from which on the hair beside the cheek begins to be the torso's, and is."""
 
+GRAZED = (math.radians(16.0), math.radians(36.0))
+"""Angles between two views from which on points that the first one saw at a grazing angle begin to go, and are gone."""
+
 LAYERS = 5
 """Number of splats that lie over each other on the map: parents, children and their neighbours."""
 
@@ -40,6 +47,8 @@ class Turning(NamedTuple):
     replaced: Tensor  # [N] of each visible point that gives way to twins
     replacing: Tensor  # [M] of each mirrored point that stands where a visible one gives way
     parted: Tensor  # [N] of each visible point that is hair which the torso has as well
+    grazed: Tensor  # [N] of each visible point that was seen too badly to be looked at from the side
+    grazed_twins: Tensor  # [M] the same of the twins
 
 
 class Shares(NamedTuple):
@@ -47,6 +56,7 @@ class Shares(NamedTuple):
 
     twins: Tensor  # [...] 0 where the portrait was taken, 1 from the front and beyond
     torso: Tensor  # [...] 0 where the portrait was taken
+    side: Tensor  # [...] the same, for larger turns
 
 
 def turn_shares(source: MotionFrame, frame: MotionFrame) -> Shares:
@@ -55,7 +65,7 @@ def turn_shares(source: MotionFrame, frame: MotionFrame) -> Shares:
     start, end = (torch.atan2(eye[..., 0], eye[..., 2]) for eye in (own, now))
     start = torch.where(start.abs() < 1e-3, 1e-3, start)
     angle = torch.atan2(torch.linalg.cross(own.expand_as(now), now).norm(dim=-1), (own * now).sum(-1))  # [...]
-    return Shares(step(1.0 - end / start, NEAR, FAR), step(angle, *PARTING))
+    return Shares(step(1.0 - end / start, NEAR, FAR), step(angle, *PARTING), step(angle, *GRAZED))
 
 
 def _camera(frame: MotionFrame) -> Tensor:
@@ -75,10 +85,15 @@ def turn_opacities(gaussians: Gaussians, turning: Turning | None, shares: Shares
     """
     if turning is None:
         return gaussians
-    twins, torso = shares.twins[..., None], shares.torso[..., None]  # [..., 1]
+    if gaussians.opacities.device.type == "cpu":  # a GPU would have to wait for the answer
+        turned = shares.torso.any() or shares.side.any() or turning.replacing.any() or turning.replaced.any()
+        if not turned:  # a portrait that shows both halves, near its own pose
+            return gaussians
+    twins, torso, side = (share[..., None] for share in shares)  # [..., 1]
     visible = (1.0 - twins * turning.replaced) * (1.0 - torso * turning.parted)  # [..., N]
-    kept = [visible, 1.0 - (1.0 - twins) * turning.replacing]  # [..., N], [..., M]
-    shown = torch.cat([soft_opacity(torch.cat(kept, dim=-1))] * sets, dim=-1)  # [..., sets (N + M)]
+    visible = visible * (1.0 - side * turning.grazed)  # [..., N]
+    mirrored = (1.0 - (1.0 - twins) * turning.replacing) * (1.0 - side * turning.grazed_twins)  # [..., M]
+    shown = torch.cat([soft_opacity(torch.cat([visible, mirrored], dim=-1))] * sets, dim=-1)  # [..., sets (N + M)]
     shown = F.pad(shown, (0, gaussians.opacities.shape[-1] - shown.shape[-1]), value=1.0)  # [..., G]
     return gaussians._replace(opacities=gaussians.opacities * shown)
 

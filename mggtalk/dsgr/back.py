@@ -20,6 +20,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 from torch.nn import functional as F
 
+from mggtalk.avatar.neighbours import Neighbours
 from mggtalk.nets.maps import erode, fill
 
 INSET = 3
@@ -27,6 +28,9 @@ INSET = 3
 
 CLEARANCE = 0.1
 """Decimetres that the back stays behind the front."""
+
+ROUND = 8
+"""Half width in points of the back below which a part of the head has none of its own: ears, locks of hair."""
 
 STRIDE = 2
 """Only every second row and column makes a point: the back is seen at its edges only."""
@@ -40,8 +44,12 @@ FLATTENING = 0.85
 COVERED = 0.06
 """Radians between the lines from the middle of the skull to two points of which one may cover the other."""
 
-OVERLAP = 0.25
-"""Reach of the dome's rim under the front, over the front's height: the front is thin where it turns away."""
+OVERLAP = 0.5
+"""Reach of the dome's rim under the front, over the front's height: the front is thin where it turns away, and what is
+seen of it at a grazing angle goes when the head turns (:mod:`mggtalk.avatar.turning`)."""
+
+MOST_BETWEEN = 12
+"""Points, at most, that are put between two neighbours of the back."""
 
 HIGHEST = 0.95
 """Part of the front's points that are no higher than what counts as its height: the nose is."""
@@ -65,7 +73,7 @@ def back_cloud(
     """
     step = slice(None, None, STRIDE)
     inside = erode(head[None, None], INSET)[0, 0]  # [H, W] eroded
-    keep = largest_part(((inside > 0.6) & above)[step, step])  # [H/2, W/2] a lock of hair apart has no back
+    keep = largest_part(open_region(((inside > 0.6) & above)[step, step], ROUND))  # [H/2, W/2] no ears, no locks
     heights = (silhouette - depth[step, step])[keep]
     height = float(heights.quantile(HIGHEST)) if len(heights) else 0.0
     if height <= 0.0:
@@ -101,6 +109,37 @@ def keep_under(points: Tensor, surface: Tensor, centre: Tensor) -> Tensor:
     _, near = tree.query(F.normalize(out, dim=1).numpy(), k=[*range(1, 9)], distance_upper_bound=COVERED)  # [B, 8]
     lowest = level[torch.from_numpy(near)].amin(1, keepdim=True)  # [B, 1]
     return centre + out * ((lowest - CLEARANCE).clamp(min=0.0) / length.clamp(min=1e-6)).clamp(max=1.0)
+
+
+def points_between(points: Tensor, neighbours: Neighbours, longest: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Find points that close what is left open between neighbours: at the rim, a dome over a map is steep.
+
+    Args:
+        points: ``[B, 3]``.
+        neighbours: Of the points on their map.
+        longest: Distance to be left between two of them.
+
+    Returns:
+        Indices ``[Q]`` of the first and of the second end of each, and how near it is to the second.
+    """
+    ends = []
+    for other in (neighbours.right, neighbours.down):
+        first = torch.arange(len(points))
+        count = ((points[other] - points).norm(dim=1) / longest).long().clamp(max=MOST_BETWEEN)  # [B]
+        first = first.repeat_interleave(count)  # [Q]
+        place = torch.arange(len(first)) - (count.cumsum(0) - count).repeat_interleave(count)  # [Q] 0 .. count - 1
+        ends.append((first, other[first], (place + 1.0) / (count[first] + 1.0)))
+    return tuple(torch.cat(parts) for parts in zip(*ends))  # type: ignore[return-value]
+
+
+def open_region(inside: Tensor, radius: int) -> Tensor:
+    """Keep of a region ``[H, W]`` (bool) what discs of a radius inside it cover, as if it went on beyond the map."""
+    if not bool(inside.any()) or bool(inside.all()):
+        return inside
+    core = ndimage.distance_transform_edt(inside.numpy()) > radius
+    if not core.any():
+        return inside
+    return inside & torch.from_numpy(ndimage.distance_transform_edt(~core) <= radius + 1)
 
 
 def largest_part(inside: Tensor) -> Tensor:

@@ -31,6 +31,14 @@ NECK_ROWS = (0.05, 0.1, 0.15, 0.2, 0.25)
 WIDEST_NECK = 1.2
 """Width of a neck over that of the jaw, at most: what is wider is hair or shoulders, and tells nothing."""
 
+LOOSE, STRAND, THIN = 0.23, 0.32, 0.056
+"""Face heights below the rim down to which what hangs beside the jaw and stands on nothing may reach: ear lobes, which
+end between .03 and .22, and anything of half the width :data:`THIN` at most, strands and earrings. What is wider and
+reaches lower is hair, which would be missed behind the jaw, or a hand."""
+
+SOFT = 0.02
+"""Width of the soft edge of such parts, face heights."""
+
 LEAST_REACH, LEAST_BLUR = 0.34, 0.042
 """Least reach, and blur, of that fall-off over the side of the picture. A small face may move by many of its own
 heights: on a steeper fall-off the neck would fold over when the head moves by 15 % of the frame."""
@@ -154,6 +162,33 @@ def standing(matte: np.ndarray, floor: int) -> np.ndarray:
     return np.concatenate([above, matte[floor + 1 :]])
 
 
+def loose_parts(
+    matte: np.ndarray, stands: np.ndarray, depth: np.ndarray, face: np.ndarray, height: float
+) -> np.ndarray:
+    """Find what hangs from the head beside the jaw without reaching the body: the torso must not keep it.
+
+    Args:
+        matte: Person alpha ``[S, S]``.
+        stands: What of it stands on the row of the chin, see :func:`standing`.
+        depth: Face heights below the rim ``[S, S]``.
+        face: ``[S, S]`` in [0, 1].
+        height: Of the face, pixels.
+
+    Returns:
+        ``[S, S]`` bool.
+    """
+    apart = (matte > 0.05) & (stands < 0.5 * matte) & (depth > -0.1) & (face < 0.5)
+    solid = apart & (matte > 0.5)  # a halo of the matte is no ear
+    labels, count = ndimage.label(solid, np.ones((3, 3)))
+    if not count:
+        return solid
+    lowest = ndimage.maximum(depth, labels, np.arange(count + 1))
+    width = ndimage.maximum(ndimage.distance_transform_edt(solid), labels, np.arange(count + 1)) / height
+    loose = lowest < np.where(width < THIN, STRAND, LOOSE)
+    loose[0] = False
+    return apart & ndimage.binary_dilation(loose[labels], np.ones((3, 3)), max(1, round(SOFT * height)))
+
+
 def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
     """Split the person into head and torso.
 
@@ -182,8 +217,9 @@ def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
     column = 1.0 - smoothstep(np.abs(x - under), 0.67 * neck, neck)  # where a neck can be hidden by the jaw
     hidden = column * smoothstep(depth, -0.42, -0.30) * smoothstep(y, -0.1, 0.0)  # and not above the ears
     long_hair = standing(matte, chin_row)
-    head = matte * np.maximum(1.0 - smoothstep(depth, 0.0, 0.10), face)
-    torso = matte * np.maximum(smoothstep(depth, -0.04, -0.01), hidden)
+    loose = loose_parts(matte, long_hair, depth, face, axes.height)
+    head = matte * np.maximum(1.0 - smoothstep(depth, 0.0, 0.10) * ~loose, face)
+    torso = matte * np.maximum(smoothstep(depth, -0.04, -0.01) * ~loose, hidden)
     beside = smoothstep(np.abs(x - middle), 0.95 * half, 1.05 * half) * smoothstep(depth, -0.2, -0.06)
     behind = np.maximum(between(torso * long_hair), beside * long_hair)
     torso = np.maximum(torso, matte * behind)

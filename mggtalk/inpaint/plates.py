@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
 from mggtalk.face.masks import HeadMasks
 from mggtalk.inpaint.fill_background import fill_background
-from mggtalk.nets.maps import dilate, fill
+from mggtalk.nets.maps import dilate, fill, step
 
 SHOULDER = 1.0
 """Slope at which a torso goes on beside the picture, down over out: mirrored at the border, and falling like shoulders
@@ -28,6 +29,16 @@ picture."""
 
 KNOWN = 0.9
 """Share of a pixel that must show the torso alone for its colour to be known."""
+
+SHADED, GUESS = 0.75, 0.02
+"""Brightness of a neck that no skin below the jaw tells of, over that of the cheeks, and weight of that guess."""
+
+COLLAR = (0.05, 0.12)
+"""How far behind the jaw, over the side of the picture, what is seen below it goes on, and from where on it is skin."""
+
+LIKE_SKIN, LIGHTS = 0.12, (0.45, 1.6)
+"""Difference of colour by which what counts as skin falls to 1 / e, and how much light may fall on it, over that on the
+cheeks."""
 
 MOST = 0.998
 """Share of the picture that a hole may have and still be filled from around it."""
@@ -81,13 +92,21 @@ def raise_neck(colour: Tensor, hidden: Tensor) -> Tensor:
     return torch.where(hidden, there, colour)
 
 
-def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor) -> Plates:
+def like_skin(portrait: Tensor, skin: Tensor) -> Tensor:
+    """Measure how much pixels ``[3, S, S]`` look like a skin ``[3]`` in some light: ``[S, S]`` in [0, 1]."""
+    light = torch.einsum("chw,c->hw", portrait, skin) / skin.square().sum().clamp(min=1e-4)
+    apart = (portrait - light.clamp(*LIGHTS) * skin[:, None, None]).norm(dim=0)  # [S, S]
+    return torch.exp(-((apart / LIKE_SKIN) ** 2))
+
+
+def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor, skin: Tensor) -> Plates:
     """Split a portrait into the layers behind its head.
 
     Args:
         portrait: ``[3, S, S]`` RGB in [0, 1].
         masks: Soft weights of the same square.
         matte: Person ``[S, S]`` before its edges were sharpened: wherever it sees one, there may be some hair.
+        skin: Colour of the face ``[3]``.
 
     Returns:
         The plates.
@@ -100,6 +119,13 @@ def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor) -> Plates:
     colour = portrait
     if float(known.sum()) > 0:
         colour = fill(portrait[None], known.clamp(max=1.0))[0]
+        # Behind the jaw skin goes on, not the collar beside it.
+        guess, naked = GUESS * neck, known[0, 0] * like_skin(portrait, skin)  # [S, S]
+        sure = guess + naked
+        seen = (naked * portrait + guess * SHADED * skin[:, None, None]) / sure.clamp(min=1e-6)
+        goes_on = fill(seen[None], sure.clamp(max=1.0)[None, None])[0]
+        away = ndimage.distance_transform_edt((known[0, 0] < KNOWN).numpy()) / portrait.shape[-1]
+        colour = torch.lerp(colour, goes_on, neck * step(torch.from_numpy(away).float(), *COLLAR))
         if bool((hanging > 0.5).any()):  # else all around is neck and collar, which go on smoothly
             hidden = known[0, 0] < KNOWN  # [S, S]
             colour = torch.lerp(colour, raise_neck(colour, hidden & (neck > SEEN)), neck * hidden)

@@ -80,6 +80,11 @@ def part_hair(image: Tensor, masks: HeadMasks, landmarks: np.ndarray) -> HeadMas
     )
 
 
+def hanging_share(hair: Tensor, rim: Tensor) -> Tensor:
+    """Share ``[H, W]`` of the way to the plane of the torso that hair is brought, see :func:`hang_hair`."""
+    return step(rim, -HANGING, 0.0) * (hair > 0.5)
+
+
 def hang_hair(cloud: Tensor, hair: Tensor, rim: Tensor, rotation: Tensor, translation: Tensor) -> Tensor:
     """Bring hair beside the jaw to the plane of the torso.
 
@@ -93,7 +98,7 @@ def hang_hair(cloud: Tensor, hair: Tensor, rim: Tensor, rotation: Tensor, transl
     Returns:
         ``[3, H, W]``.
     """
-    share = step(rim, -HANGING, 0.0) * (hair > 0.5)  # [H, W]
+    share = hanging_share(hair, rim)  # [H, W]
     in_camera = head_to_camera(cloud.flatten(1).T, rotation, translation)  # [H * W, 3]
     plane = translation[2] + PIVOT_DEPTH
     in_camera = in_camera * (1.0 + share.view(-1, 1) * (plane / in_camera[:, 2:].clamp(min=1.0) - 1.0))

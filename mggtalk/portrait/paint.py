@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -10,8 +12,9 @@ from mggtalk.avatar.folds import Folds
 from mggtalk.avatar.mouth_sheet import COLUMNS, ROWS, MouthSheet
 from mggtalk.avatar.neighbours import Neighbours
 from mggtalk.avatar.turning import soft_opacity
-from mggtalk.dsgr.back import STRIDE, back_cloud, keep_under
+from mggtalk.dsgr.back import STRIDE, back_cloud, keep_under, points_between
 from mggtalk.geometry import camera_to_head, head_to_camera, unproject
+from mggtalk.inpaint.plates import like_skin
 from mggtalk.nets.maps import dilate, step
 from mggtalk.portrait.find_folds import MapView, find_folds
 from mggtalk.portrait.paint_eyes import paint_eyes
@@ -29,8 +32,15 @@ EYE_LEVEL = -0.12
 NAPE_LEVEL = 0.22
 """Face heights from the middle of the face down to where the back of the head becomes neck."""
 
+SKIN, LEAST_HAIR = 0.75, 0.2
+"""Likeness from which on the crown is skin, and part of it that is not where there is hair, which then colours the back
+of the head alone."""
+
 NAPE = (0.06, 0.2)
 """Face heights above the rim of the jaw over which the back of the head begins, and the second over its lower end."""
+
+SPREAD = 0.8
+"""Standard deviation of a Gaussian of the back over the distance to its neighbour."""
 
 IN_FACE = 0.9
 """Share of the face model's motion from which on a point is in the face."""
@@ -45,7 +55,9 @@ def paint_back(view: PortraitView, shape: HeadShape) -> Gaussians:
     face = torch.from_numpy(view.raster.triangle >= 0)
     ring = view.camera.map_size // 16
     outside = dilate(1.0 - view.head[None, None], ring)[0, 0]
-    crown = ~face & (view.height < EYE_LEVEL) & (outside > 0.5)
+    crown = ~face & (view.height < EYE_LEVEL) & (outside > 0.5)  # [H, W]
+    hair = crown & (like_skin(shape.colour, view.skin) < SKIN) & (view.head > 0.9)
+    crown = hair if float(hair.sum()) > LEAST_HAIR * float(crown.sum()) else crown
     above = (view.rim < -NAPE[0]) & (view.height < NAPE_LEVEL)
     silhouette = float(view.skull[2])
     depth, spread, keep = back_cloud(front, shape.colour, view.head, crown, above, silhouette)
@@ -55,14 +67,22 @@ def paint_back(view: PortraitView, shape: HeadShape) -> Gaussians:
     face = shape.cloud[:, shape.mask].T[shape.binding.weights.sum(-1) > IN_FACE]
     cover = torch.cat([face, shape.half.points])  # the rim of a dome behind a profile is in front of the far half
     points = keep_under(points, cover, camera_to_head(view.skull[None], view.rotation, view.translation)[0])
-    surface = footprint(points, Neighbours.of(keep), STRIDE * view.pixel_size, most=3.0)
-    log_scales, quaternions = scales_and_rotation(surface, spread=0.8)
+    spacing, neighbours = STRIDE * view.pixel_size, Neighbours.of(keep)
+    surface = footprint(points, neighbours, spacing, most=3.0)
+    log_scales, quaternions = scales_and_rotation(surface, spread=SPREAD)
     # No edge where hair and neck go on.
     end = step(-view.rim, *NAPE) * step(NAPE_LEVEL - view.height, 0.0, NAPE[1])  # [H, W]
     end = end[::STRIDE, ::STRIDE][keep]  # [B]
     logits = torch.logit(soft_opacity(end), eps=1e-3)
     harmonics = harmonics_from_colour(spread[:, keep].T)
-    back = GaussianParameters(log_scales, quaternions, harmonics, logits).activate(points)
+    dome = GaussianParameters(log_scales, quaternions, harmonics, logits)
+    # Where neighbours are far apart, at the rim, round ones between them.
+    first, second, share = points_between(points, neighbours, 2.0 * spacing)
+    share = share[:, None]
+    points = torch.cat([points, torch.lerp(points[first], points[second], share)])
+    flat = torch.lerp(dome.flatten()[first], dome.flatten()[second], share)
+    flat[:, :3] = math.log(SPREAD * spacing)
+    back = dome.followed_by(GaussianParameters.of(flat)).activate(points)
     eyes = paint_eyes(view)
     return back if eyes is None else concatenate([back, eyes])
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.avatar.binding import Part
@@ -18,13 +19,22 @@ from mggtalk.avatar.window import MovingWindow
 from mggtalk.config import DSGRConfig
 from mggtalk.depth.estimator import DepthEstimator
 from mggtalk.dsgr.refine import RefineUNet
+from mggtalk.dsgr.trust import facing, purity
 from mggtalk.geometry import camera_to_head, head_to_camera
 from mggtalk.inpaint.plates import make_plates
-from mggtalk.nets.maps import to_colour_map
+from mggtalk.nets.maps import step, to_colour_map
+from mggtalk.portrait.hair import hanging_share
 from mggtalk.portrait.paint import paint_back, paint_folds, paint_mouth
-from mggtalk.portrait.shape import shape
+from mggtalk.portrait.shape import HeadShape, shape
 from mggtalk.portrait.view import PortraitView
 from mggtalk.runtime.progress import Progress
+
+STEEP, AROUND = (0.25, 0.45), 5
+"""Cosines between normal and ray under which a point beside the face is of no use from the side, and over which it is
+shown, where a pixel is stretched four times and twice; and side of the neighbourhood that has one share, pixels."""
+
+HUNG = (0.1, 0.4)
+"""Shares of the way to the torso's plane from which hair is beside its place when it is looked at from the side."""
 
 EYE_SETBACK, MOUTH_SETBACK = 0.03, 0.06
 """Decimetres that eyeballs and the seen inside of the mouth lie behind the lids and lips."""
@@ -46,11 +56,12 @@ def build_avatar(
     head = shape(view, estimator, refine, config, on_progress)
     binding = head.binding
     own = head.colour[:, head.mask].T.contiguous()  # [N, 3]
-    step = view.camera.side / view.camera.map_size / 2
-    child = to_colour_map(view.foreground, view.grid[head.mask] + step, view.size)  # [N, 3]
+    half = view.camera.side / view.camera.map_size / 2
+    child = to_colour_map(view.foreground, view.grid[head.mask] + half, view.size)  # [N, 3]
     on_progress("avatar", 3, 3)
     parted = view.sample(torch.from_numpy(view.masks.parted)[None])[0][head.mask]  # [N]
-    turning = Turning(head.half.replaced, head.half.replacing, parted)
+    grazed = find_grazed(view, head)  # [N]
+    turning = Turning(head.half.replaced, head.half.replacing, parted, grazed, grazed[head.mirrored])
     return Avatar(
         identity=view.fit.identity,
         expression=view.expression,
@@ -73,10 +84,20 @@ def build_avatar(
         folds=paint_folds(view, head, binding.part == Part.SKIN),
         head_image=torch.cat([head.colour * view.head, view.head[None]])[None],  # [1, 4, H, W]
         window=MovingWindow.of(head.mask, binding.weights.sum(-1)),
-        plates=make_plates(view.image, view.masks, view.matte),
+        plates=make_plates(view.image, view.masks, view.matte, view.skin),
         pixel_size=torch.tensor(view.pixel_size),
         turning=turning if any(bool(share.any()) for share in turning) else None,
     )
+
+
+def find_grazed(view: PortraitView, head: HeadShape) -> Tensor:
+    """Find what was seen too badly to be looked at from the side ``[N]``: soft edges, steep slopes, hair that hangs."""
+    in_camera = head_to_camera(head.cloud.flatten(1).T, view.rotation, view.translation).T.view_as(head.cloud)
+    face = torch.from_numpy(view.raster.triangle >= 0)  # [H, W] whose depth is the face model's
+    seen = step(facing(in_camera), *STEEP) * purity(view.head)  # [H, W]
+    seen = torch.minimum(seen, 1.0 - step(hanging_share(view.hair, view.rim), *HUNG))
+    seen = F.avg_pool2d(seen[None], AROUND, stride=1, padding=AROUND // 2)[0]
+    return torch.where(face, 0.0, 1.0 - seen)[head.mask]
 
 
 def set_back(view: PortraitView, points: Tensor, part: Tensor) -> Tensor:

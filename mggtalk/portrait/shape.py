@@ -72,8 +72,7 @@ def shape(
         eye = camera_to_head(torch.zeros(1, 3), *pose)[0].to(device)
         head_image = (colour * view.head)[None].to(device)  # [1, 3, H, W]
         cloud = refine((coarse * mask)[None].to(device), head_image, eye)[0].cpu()
-    hair = view.sample(torch.from_numpy(view.masks.hanging)[None])[0]  # [H, W]
-    cloud = hang_hair(cloud, hair, view.rim, *pose)
+    cloud = hang_hair(cloud, view.hair, view.rim, *pose)
     on_progress("symmetry", 2, 3)
     binding = bind_points(view, mask, colour)
     turned = math.degrees(abs(float(rotation_to_euler(view.rotation)[1]))) > TURNED

@@ -28,6 +28,9 @@ from mggtalk.scene import FaceTrack
 EARS = (234, 454)
 """Vertices in front of the ears."""
 
+CHEEKS = (50, 280, 205, 425, 199)
+"""Vertices whose colour is that of the skin: on the cheeks and the chin."""
+
 SKULL_OFFSET = (0.0, 0.3, -0.2)
 """Middle of the skull from the middle of the ears' vertices, decimetres."""
 
@@ -105,6 +108,16 @@ class PortraitView:
     def expression(self) -> Tensor:
         """Expression of the portrait, ``[K]``."""
         return self.fit.expression[0]
+
+    @property
+    def skin(self) -> Tensor:
+        """Colour of the face ``[3]``."""
+        return self.colours_at(self.vertices[list(CHEEKS)]).median(0).values
+
+    @property
+    def hair(self) -> Tensor:
+        """What hangs beside the face ``[H, W]`` in [0, 1]."""
+        return self.sample(torch.from_numpy(self.masks.hanging)[None])[0]
 
     def sample(self, image: Tensor) -> Tensor:
         """Sample ``[C, S, S]`` on the position map: ``[C, H, W]``."""

@@ -36,7 +36,9 @@ def test_opacities_of_points_and_children_change_places(avatar: Avatar, pipeline
     points, twins = len(avatar.points), len(avatar.mirrored)
     replaced = torch.zeros(points)
     replaced[: points // 4] = 1.0
-    turning = Turning(replaced, torch.ones(twins), torch.zeros(points))
+    grazed = torch.zeros(points)
+    grazed[-points // 4 :] = 1.0
+    turning = Turning(replaced, torch.ones(twins), torch.zeros(points), grazed, torch.zeros(twins))
     two_sided = avatar.with_(turning=turning)
     head = pipeline.head(two_sided, 512)
     with torch.inference_mode():
@@ -46,11 +48,12 @@ def test_opacities_of_points_and_children_change_places(avatar: Avatar, pipeline
     before, seen = plain.gaussians.opacities, own.gaussians.opacities
     assert torch.allclose(seen[:points], before[:points], atol=1e-2)
     assert bool((seen[points : points + twins] == 0).all())
-    shares = Shares(torch.ones(2), torch.zeros(2))  # of two frames
+    shares = Shares(torch.ones(2), torch.zeros(2), torch.ones(2))  # of two frames
     away = turn_opacities(plain.gaussians, turning, shares, 2).opacities  # [2, G]
     assert away.shape == (2, len(before))
     for start in (0, points + twins):
         assert bool((away[:, start : start + points // 4] == 0).all())
+        assert bool((away[:, start : start + points][:, -points // 4 :] == 0).all()), "seen at a grazing angle"
     assert torch.allclose(away[0, 2 * (points + twins) :], before[2 * (points + twins) :])
 
 
@@ -62,14 +65,23 @@ def test_hair_at_the_cheek_is_the_torsos_once_the_head_turns() -> None:
     assert float(turn_shares(source, turned(0.0, pitch=12.0)).torso) == 1.0
 
 
+def test_soft_and_steep_points_beside_the_face_go_when_it_turns(avatar: Avatar) -> None:
+    turning = avatar.turning
+    assert turning is not None
+    inside = avatar.binding.weights.sum(-1) > 0.99
+    assert float(turning.grazed[inside].mean()) < 0.03, "the face model knows these"
+    assert 0.02 < float(turning.grazed.mean()) < 0.4
+    assert float(turning.grazed[avatar.opacity < 0.05].mean()) > 0.7, "the matte's soft edge"
+
+
 def test_from_all_sides_twins_have_the_place(avatar: Avatar) -> None:
-    replaced = torch.linspace(0, 1, len(avatar.points))
-    fixed = avatar.with_(
-        turning=Turning(replaced, torch.ones(len(avatar.mirrored)), 0 * replaced)
-    ).seen_from_all_sides()
+    replaced, twins = torch.linspace(0, 1, len(avatar.points)), torch.ones(len(avatar.mirrored))
+    turning = Turning(replaced, twins, 0 * replaced, 0 * replaced, 0 * twins)
+    fixed = avatar.with_(turning=turning).seen_from_all_sides()
     assert fixed.turning is None and float(fixed.opacity[-1]) < 1e-6
     assert torch.allclose(fixed.opacity[:1], avatar.opacity[:1], atol=0.01)
-    assert avatar.seen_from_all_sides() is avatar
+    one_sided = avatar.with_(turning=None)
+    assert one_sided.seen_from_all_sides() is one_sided
 
 
 def test_several_half_opaque_points_cover_what_is_asked() -> None:

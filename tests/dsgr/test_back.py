@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from mggtalk.dsgr.back import FLATTENING, OVERLAP, SHADE, back_cloud, dome
+from mggtalk.avatar.neighbours import Neighbours
+from mggtalk.dsgr.back import FLATTENING, OVERLAP, SHADE, back_cloud, dome, points_between
 
 
 def scene() -> dict[str, torch.Tensor]:
@@ -83,3 +84,12 @@ def test_a_lock_of_hair_apart_from_the_head_has_no_back() -> None:
     colour = torch.nn.functional.pad(parts["colour"], (0, 20, 0, 0))
     _, _, keep = back_cloud(depth, colour, parts["head"], **wide, silhouette=10.0)
     assert keep[:, :16].any() and not keep[:, 16:].any()
+
+
+def test_steep_steps_of_the_back_are_closed_evenly() -> None:
+    points = torch.tensor([[0.0, 0.0, 0.0], [0.1, 0.0, 1.0], [0.0, 0.1, 0.0], [0.1, 0.1, 0.15]])  # two rows of two
+    first, second, share = points_between(points, Neighbours.of(torch.ones(2, 2, dtype=torch.bool)), 0.2)
+    assert first.tolist() == [0] * 5 + [1] * 4 and second.tolist() == [1] * 5 + [3] * 4
+    assert torch.allclose(share[:5], torch.arange(1.0, 6.0) / 6) and torch.allclose(
+        share[5:], torch.arange(1.0, 5.0) / 5
+    )

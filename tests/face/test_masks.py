@@ -100,6 +100,16 @@ def test_long_hair_goes_on_behind_the_jaw() -> None:
     assert long.torso[60, 100] == 0  # none behind the eyes
 
 
+def test_an_ear_lobe_is_no_torso_and_a_raised_hand_no_head() -> None:
+    y, x = np.mgrid[0:SIZE, 0:SIZE] + 0.5
+    lobe = (np.abs(x - 64) < 3) & (np.abs(y - 95) < 6)  # below the level of the mouth, beside the jaw
+    masks = head_masks(np.maximum(bust(), lobe), landmarks())
+    assert masks.torso[98, 63] == 0 and masks.head[98, 63] > 0.99
+    arm = (np.abs(x - 50) < 8) & (y > 95) & (y < 140) | (np.abs(x - 40) < 20) & (y > 132) & (y < 170)
+    raised = head_masks(np.maximum(bust(), arm), landmarks())
+    assert raised.torso[125, 48] > 0.99 and raised.head[125, 48] == 0
+
+
 def test_a_neck_as_wide_as_the_jaw_is_hidden_as_wide() -> None:
     y, x = np.mgrid[0:SIZE, 0:SIZE] + 0.5
     wide = (np.abs(x - 100) < 29) & (y > 100)

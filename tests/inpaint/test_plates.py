@@ -11,6 +11,7 @@ from mggtalk.face.masks import HeadMasks
 from mggtalk.inpaint.plates import RIM, background_plate, make_plates
 
 SIZE = 96
+SKIN = torch.tensor((1.0, 0.0, 0.0))
 
 
 def drawing() -> tuple[torch.Tensor, HeadMasks]:
@@ -52,7 +53,7 @@ def test_a_person_who_fills_the_picture_still_has_a_background() -> None:
 
 def test_torso_is_premultiplied_and_continues_under_the_head() -> None:
     image, masks = drawing()
-    plates = make_plates(image, masks, torch.from_numpy(masks.person))
+    plates = make_plates(image, masks, torch.from_numpy(masks.person), SKIN)
     alpha = plates.torso[3]
     assert torch.equal(alpha, torch.from_numpy(masks.torso))
     assert (plates.torso[:3] <= alpha + 1e-5).all()
@@ -62,10 +63,21 @@ def test_torso_is_premultiplied_and_continues_under_the_head() -> None:
     assert neck_under_the_jaw[0].max() < 0.05
 
 
+def test_a_bare_neck_goes_on_behind_the_jaw_and_its_collar_does_not() -> None:
+    image, masks = drawing()
+    y, x = np.mgrid[0:SIZE, 0:SIZE] + 0.5
+    masks = masks._replace(neck=((np.abs(x - 48) < 10) & (y > 20)).astype(np.float32))
+    neck, below = torch.from_numpy((np.abs(x - 48) < 6) & (y > 50)), image[2] > 0
+    image[:, below] = 1.0  # a collar
+    image[:, neck & below] = 0.8 * SKIN[:, None]
+    behind = make_plates(image, masks, torch.from_numpy(masks.person), SKIN).torso[:3, 45, 45:51]  # [3, 6]
+    assert torch.allclose(behind, (0.8 * SKIN)[:, None].expand_as(behind), atol=0.1)
+
+
 def test_unhidden_torso_keeps_its_pixels() -> None:
     image, masks = drawing()
     texture = image * (0.7 + 0.3 * torch.rand(1, SIZE, SIZE, generator=torch.Generator().manual_seed(1)))
-    plates = make_plates(texture, masks, torch.from_numpy(masks.person))
+    plates = make_plates(texture, masks, torch.from_numpy(masks.person), SKIN)
     bare = torch.from_numpy((masks.torso > 0.99) & (masks.head == 0))
     assert torch.allclose(plates.torso[:3, bare], texture[:, bare], atol=1e-5)
 
@@ -74,7 +86,7 @@ def test_unhidden_torso_keeps_its_pixels() -> None:
 def test_plates_of_an_empty_and_of_a_full_matte_are_finite(share: float) -> None:
     image, _ = drawing()
     full = np.full((SIZE, SIZE), share, np.float32)
-    for plate in make_plates(image, HeadMasks(*[full] * 6, 0 * full), torch.from_numpy(full)):
+    for plate in make_plates(image, HeadMasks(*[full] * 6, 0 * full), torch.from_numpy(full), SKIN):
         assert torch.isfinite(plate).all()
 
 
@@ -84,14 +96,14 @@ def test_a_veil_that_the_sharper_matte_left_out_stays_out_of_the_background() ->
     image[:, row, column] = torch.tensor((0.0, 0.0, 0.0))  # a dark hair above the head
     veil = torch.from_numpy(masks.person).clone()
     veil[row - 1 : row + 2, column - 1 : column + 2] = 0.5
-    clean = make_plates(image, masks, veil).background[:, row, column]
-    kept = make_plates(image, masks, torch.from_numpy(masks.person)).background[:, row, column]
+    clean = make_plates(image, masks, veil, SKIN).background[:, row, column]
+    kept = make_plates(image, masks, torch.from_numpy(masks.person), SKIN).background[:, row, column]
     assert kept.max() < 0.01 and clean.max() > 0.5
 
 
 def test_the_background_goes_on_under_the_shoulders():
     image, masks = drawing()
-    background = make_plates(image, masks, torch.from_numpy(masks.person)).background
+    background = make_plates(image, masks, torch.from_numpy(masks.person), SKIN).background
     assert background[1, torch.from_numpy(masks.torso > 0.999)].min() > 0.9, (
         "the green wall, not the dark of a division"
     )
