@@ -35,7 +35,8 @@ PARTING = (math.radians(4.0), math.radians(10.0))
 """Angles between two views from which on the hair beside the cheek begins to be the torso's, and is."""
 
 GRAZED = (math.radians(16.0), math.radians(36.0))
-"""Angles between two views from which on points that the first one saw at a grazing angle begin to go, and are gone."""
+"""Azimuths from one view to another from which on points of the side that comes to be seen, which the first one saw at
+a grazing angle, begin to go, and are gone."""
 
 LAYERS = 5
 """Number of splats that lie over each other on the map: parents, children and their neighbours."""
@@ -47,7 +48,7 @@ class Turning(NamedTuple):
     replaced: Tensor  # [N] of each visible point that gives way to twins
     replacing: Tensor  # [M] of each mirrored point that stands where a visible one gives way
     parted: Tensor  # [N] of each visible point that is hair which the torso has as well
-    grazed: Tensor  # [N] of each visible point that was seen too badly to be looked at from the side
+    grazed: Tensor  # [N] of each visible point seen too badly to be looked at from the side; with the sign of its x
     grazed_twins: Tensor  # [M] the same of the twins
 
 
@@ -56,7 +57,7 @@ class Shares(NamedTuple):
 
     twins: Tensor  # [...] 0 where the portrait was taken, 1 from the front and beyond
     torso: Tensor  # [...] 0 where the portrait was taken
-    side: Tensor  # [...] the same, for larger turns
+    side: Tensor  # [...] the same, for larger turns; with the sign of the x that more is seen of, in [-1, 1]
 
 
 def turn_shares(source: MotionFrame, frame: MotionFrame) -> Shares:
@@ -65,7 +66,9 @@ def turn_shares(source: MotionFrame, frame: MotionFrame) -> Shares:
     start, end = (torch.atan2(eye[..., 0], eye[..., 2]) for eye in (own, now))
     start = torch.where(start.abs() < 1e-3, 1e-3, start)
     angle = torch.atan2(torch.linalg.cross(own.expand_as(now), now).norm(dim=-1), (own * now).sum(-1))  # [...]
-    return Shares(step(1.0 - end / start, NEAR, FAR), step(angle, *PARTING), step(angle, *GRAZED))
+    aside = end - start  # [...]
+    side = step(aside.abs(), *GRAZED) * aside.sign()
+    return Shares(step(1.0 - end / start, NEAR, FAR), step(angle, *PARTING), side)
 
 
 def _camera(frame: MotionFrame) -> Tensor:
@@ -91,8 +94,8 @@ def turn_opacities(gaussians: Gaussians, turning: Turning | None, shares: Shares
             return gaussians
     twins, torso, side = (share[..., None] for share in shares)  # [..., 1]
     visible = (1.0 - twins * turning.replaced) * (1.0 - torso * turning.parted)  # [..., N]
-    visible = visible * (1.0 - side * turning.grazed)  # [..., N]
-    mirrored = (1.0 - (1.0 - twins) * turning.replacing) * (1.0 - side * turning.grazed_twins)  # [..., M]
+    visible = visible * (1.0 - (side * turning.grazed).clamp(min=0.0))  # [..., N]
+    mirrored = (1.0 - (1.0 - twins) * turning.replacing) * (1.0 - (side * turning.grazed_twins).clamp(min=0.0))
     shown = torch.cat([soft_opacity(torch.cat([visible, mirrored], dim=-1))] * sets, dim=-1)  # [..., sets (N + M)]
     shown = F.pad(shown, (0, gaussians.opacities.shape[-1] - shown.shape[-1]), value=1.0)  # [..., G]
     return gaussians._replace(opacities=gaussians.opacities * shown)

@@ -61,7 +61,9 @@ def build_avatar(
     on_progress("avatar", 3, 3)
     parted = view.sample(torch.from_numpy(view.masks.parted)[None])[0][head.mask]  # [N]
     grazed = find_grazed(view, head)  # [N]
-    turning = Turning(head.half.replaced, head.half.replacing, parted, grazed, grazed[head.mirrored])
+    signs = head.cloud[0, head.mask].sign(), head.half.points[:, 0].sign()  # [N], [M]
+    grazed, twins = signs[0] * grazed, signs[1] * grazed[head.mirrored]
+    turning = Turning(head.half.replaced, head.half.replacing, parted, grazed, twins)
     return Avatar(
         identity=view.fit.identity,
         expression=view.expression,

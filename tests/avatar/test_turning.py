@@ -8,7 +8,7 @@ import torch
 
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.avatar.turning import Shares, Turning, soft_opacity, turn_opacities, turn_shares
-from mggtalk.geometry import euler_to_rotation
+from mggtalk.geometry import camera_to_head, euler_to_rotation
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.scene import MotionFrame
 
@@ -69,9 +69,21 @@ def test_soft_and_steep_points_beside_the_face_go_when_it_turns(avatar: Avatar) 
     turning = avatar.turning
     assert turning is not None
     inside = avatar.binding.weights.sum(-1) > 0.99
-    assert float(turning.grazed[inside].mean()) < 0.03, "the face model knows these"
-    assert 0.02 < float(turning.grazed.mean()) < 0.4
-    assert float(turning.grazed[avatar.opacity < 0.05].mean()) > 0.7, "the matte's soft edge"
+    grazed = turning.grazed.abs()
+    assert float(grazed[inside].mean()) < 0.03, "the face model knows these"
+    assert 0.02 < float(grazed.mean()) < 0.4
+    assert float(grazed[avatar.opacity < 0.05].mean()) > 0.7, "the matte's soft edge"
+    gone = []
+    for eye in (-1.0, 1.0):  # the camera goes to the side of negative, of positive x
+        frame = avatar.source._replace(
+            rotation=avatar.rotation @ euler_to_rotation(torch.tensor([0.0, 0.7 * eye, 0.0]))
+        )
+        share = turn_shares(avatar.source, frame).side
+        camera = camera_to_head(torch.zeros(1, 3), frame.rotation, frame.translation)[0]
+        assert float(camera[0] * share) > 0.0
+        gone.append((share * turning.grazed).clamp(min=0.0) > 0.5)
+        assert bool((avatar.points[gone[-1], 0].sign() == share.sign()).all()), "only what comes to be seen goes"
+    assert bool(gone[0].any()) and bool(gone[1].any())
 
 
 def test_from_all_sides_twins_have_the_place(avatar: Avatar) -> None:
