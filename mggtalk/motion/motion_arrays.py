@@ -69,7 +69,7 @@ SCALARS = ("version", "fps", "face_model", "focal_ratio")
 
 @dataclass(frozen=True)
 class MotionArrays:
-    """A motion as a file holds it; shapes as in the table above. Its fields are those of a motion."""
+    """A motion as a file holds it; shapes as in the table above. Its fields are those of a motion, without the cuts."""
 
     expression: np.ndarray
     rotation: np.ndarray

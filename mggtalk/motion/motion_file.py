@@ -99,8 +99,8 @@ def _tensor(value: Any) -> Any:
 
 
 def _arrays(motion: Motion) -> MotionArrays:
-    """The arrays of a motion, in its own types."""
-    values: dict[str, Any] = {entry.name: getattr(motion, entry.name) for entry in fields(motion)}
+    """The arrays of a motion that a file keeps, in its own types."""
+    values: dict[str, Any] = {entry.name: getattr(motion, entry.name) for entry in fields(MotionArrays)}
     tensors = {name: value.detach().cpu().numpy() for name, value in values.items() if isinstance(value, Tensor)}
     return MotionArrays(**{**values, **tensors})
 
