@@ -88,10 +88,6 @@ def turn_opacities(gaussians: Gaussians, turning: Turning | None, shares: Shares
     """
     if turning is None:
         return gaussians
-    if gaussians.opacities.device.type == "cpu":  # a GPU would have to wait for the answer
-        turned = shares.torso.any() or shares.side.any() or turning.replacing.any() or turning.replaced.any()
-        if not turned:  # a portrait that shows both halves, near its own pose
-            return gaussians
     twins, torso, side = (share[..., None] for share in shares)  # [..., 1]
     visible = (1.0 - twins * turning.replaced) * (1.0 - torso * turning.parted)  # [..., N]
     visible = visible * (1.0 - (side * turning.grazed).clamp(min=0.0))  # [..., N]

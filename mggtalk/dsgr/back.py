@@ -12,6 +12,8 @@ bald skin), never from the face.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from scipy import ndimage, sparse
@@ -20,7 +22,6 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 from torch.nn import functional as F
 
-from mggtalk.avatar.neighbours import Neighbours
 from mggtalk.nets.maps import erode, fill
 
 INSET = 3
@@ -111,19 +112,19 @@ def keep_under(points: Tensor, surface: Tensor, centre: Tensor) -> Tensor:
     return centre + out * ((lowest - CLEARANCE).clamp(min=0.0) / length.clamp(min=1e-6)).clamp(max=1.0)
 
 
-def points_between(points: Tensor, neighbours: Neighbours, longest: float) -> tuple[Tensor, Tensor, Tensor]:
+def points_between(points: Tensor, others: Sequence[Tensor], longest: float) -> tuple[Tensor, Tensor, Tensor]:
     """Find points that close what is left open between neighbours: at the rim, a dome over a map is steep.
 
     Args:
         points: ``[B, 3]``.
-        neighbours: Of the points on their map.
+        others: Indices ``[B]`` of the points beside them on their map, in one direction each.
         longest: Distance to be left between two of them.
 
     Returns:
         Indices ``[Q]`` of the first and of the second end of each, and how near it is to the second.
     """
     ends = []
-    for other in (neighbours.right, neighbours.down):
+    for other in others:
         first = torch.arange(len(points))
         count = ((points[other] - points).norm(dim=1) / longest).long().clamp(max=MOST_BETWEEN)  # [B]
         first = first.repeat_interleave(count)  # [Q]

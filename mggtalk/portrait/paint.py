@@ -77,7 +77,7 @@ def paint_back(view: PortraitView, shape: HeadShape) -> Gaussians:
     harmonics = harmonics_from_colour(spread[:, keep].T)
     dome = GaussianParameters(log_scales, quaternions, harmonics, logits)
     # Where neighbours are far apart, at the rim, round ones between them.
-    first, second, share = points_between(points, neighbours, 2.0 * spacing)
+    first, second, share = points_between(points, (neighbours.right, neighbours.down), 2.0 * spacing)
     share = share[:, None]
     points = torch.cat([points, torch.lerp(points[first], points[second], share)])
     flat = torch.lerp(dome.flatten()[first], dome.flatten()[second], share)

@@ -88,7 +88,8 @@ def test_a_lock_of_hair_apart_from_the_head_has_no_back() -> None:
 
 def test_steep_steps_of_the_back_are_closed_evenly() -> None:
     points = torch.tensor([[0.0, 0.0, 0.0], [0.1, 0.0, 1.0], [0.0, 0.1, 0.0], [0.1, 0.1, 0.15]])  # two rows of two
-    first, second, share = points_between(points, Neighbours.of(torch.ones(2, 2, dtype=torch.bool)), 0.2)
+    beside = Neighbours.of(torch.ones(2, 2, dtype=torch.bool))
+    first, second, share = points_between(points, (beside.right, beside.down), 0.2)
     assert first.tolist() == [0] * 5 + [1] * 4 and second.tolist() == [1] * 5 + [3] * 4
     assert torch.allclose(share[:5], torch.arange(1.0, 6.0) / 6) and torch.allclose(
         share[5:], torch.arange(1.0, 5.0) / 5
