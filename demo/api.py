@@ -376,8 +376,8 @@ def add_api(studio: Studio) -> None:
     inputs: list[Any] = [portrait, driving, motion, consent, *strengths, face, driver_face, size, regions, camera]
     inputs += [background, whole]
     button.click(endpoints.reenact, inputs, made, api_name="reenact", **heavy)
-    inputs = [portrait, speech, consent, language, mouth, head, blinks, donor, seed, face, size, background, whole]
-    inputs.append(listener)
+    inputs = [portrait, speech, consent, language, mouth, head, blinks, donor, seed, face, size]
+    inputs += [background, whole, listener]
     button.click(endpoints.talk, inputs, made, api_name="talk", **heavy)
     inputs = [portrait, driving, speech, motion, consent, view, path, low, high, fov, face, size, background]
     button.click(endpoints.free_view, inputs, made, api_name="free_view", **heavy)

@@ -270,7 +270,7 @@ class MGGTalkPipeline(Components):
         """
         manner = manner or self.config.speech
         rate = manner.sample_rate
-        prior, ears = self.lip_prior()
+        prior, ears = (None, None) if manner.listener else self.lip_prior()
         if isinstance(speech, Sound):
             sound = record(speech, ears)
         else:
@@ -279,7 +279,7 @@ class MGGTalkPipeline(Components):
         ratio = self.config.render.focal_ratio
         speaker = Speaker(prior, voice)
         motion = listen(sound, self.face_model, manner, seed, language, on_progress, ratio, speaker)
-        notes = () if ears is not None else encoder_notes(self.encoded_prior)
+        notes = () if ears is not None or manner.listener else encoder_notes(self.encoded_prior)
         return motion.with_(notes=(*notes, *motion.notes))
 
     def lip_prior(self) -> tuple[AudioPrior, Ears | None]:

@@ -24,7 +24,7 @@ from scipy.special import expit
 from mggtalk.errors import MediaError
 from mggtalk.media.sound import Sound, load_sound
 from mggtalk.speech.features import RATE, record
-from mggtalk.speech.music import MUSIC, average_evidence, describe_windows
+from mggtalk.speech.music import MUSIC, average_evidence, describe_windows, log_odds
 from mggtalk.speech.phones import recognise
 
 logger = logging.getLogger(__name__)
@@ -61,12 +61,9 @@ def main() -> None:
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     examples = [*examples_of(given.speech, given.music, np.random.default_rng(0))]
+    without = [fit([example for example in examples if example.fold != fold]) for fold in range(FOLDS)]
     for kind in sorted({example.kind for example in examples}):
-        shares = [
-            share_of_music(example, fit([other for other in examples if other.fold != example.fold]))
-            for example in examples
-            if example.kind == kind
-        ]
+        shares = [share_of_music(example, without[example.fold]) for example in examples if example.kind == kind]
         logger.info(
             "%s: %d held-out recordings, %.1f %% of their seconds are music", kind, len(shares), 100 * np.mean(shares)
         )
@@ -138,7 +135,7 @@ def share_of_music(example: Example, weights: np.ndarray) -> float:
     """Share of a recording's loud windows that :func:`~mggtalk.speech.music.find_music` would take for music."""
     if not example.loud.any():
         return 0.0
-    odds = np.where(example.loud, example.inputs @ weights[:-1] + weights[-1], 0.0)
+    odds = log_odds(example.inputs, example.loud, weights)
     return float((average_evidence(odds) < MUSIC)[example.loud].mean())
 
 

@@ -281,8 +281,7 @@ def drive(
         return from_video(pipe, options.driving, options.driver_face, on_progress)
     if options.motion is not None:
         return from_motion_file(pipe, options.motion)
-    manner = replace(pipe.config.speech, energy=options.energy, listener=options.listener)
-    return from_speech(pipe, options.audio, options.seed, options.language, on_progress, manner, own)
+    return _from_audio(pipe, options, on_progress, own)
 
 
 def speak(
@@ -290,12 +289,19 @@ def speak(
 ) -> Performance:
     """The performance of ``talk``, in a person's own voice where no other is named."""
     voice = own if options.voice is None else load_voice(options.voice, pipe.lip_prior()[0].config)
-    manner = replace(pipe.config.speech, energy=options.energy, listener=options.listener)
-    performance = from_speech(pipe, options.audio, options.seed, options.language, on_progress, manner, voice)
+    performance = _from_audio(pipe, options, on_progress, voice)
     if options.motion is None:
         return performance
     poses = read_motion(pipe, options.motion)
     return performance._replace(motion=with_head_of(performance.motion, poses))
+
+
+def _from_audio(
+    pipe: MGGTalkPipeline, options: argparse.Namespace, on_progress: Progress, voice: Voice | None
+) -> Performance:
+    """The performance of the recording that the options name."""
+    manner = replace(pipe.config.speech, energy=options.energy, listener=options.listener)
+    return from_speech(pipe, options.audio, options.seed, options.language, on_progress, manner, voice)
 
 
 def write_video(

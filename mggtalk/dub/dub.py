@@ -30,6 +30,7 @@ from mggtalk.face.crop import SquareCrop
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.fitting import fit_track
 from mggtalk.face.regions import mouth_mask
+from mggtalk.face.topology import LOWER_LIP_MIDDLES, UPPER_LIP_MIDDLES
 from mggtalk.media import VideoWriter, open_video
 from mggtalk.media.sound import Sound
 from mggtalk.motion.parts import OTHER_FACE
@@ -44,9 +45,6 @@ from mggtalk.sgp.mouth.decoder import INVENTED
 LEAST_FRAMES = 12
 """Frames with a usable face that a film must have."""
 
-
-LIPS_MIDDLES = (11, 12, 72, 38, 302, 268, 15, 16, 86, 85, 316, 315)
-"""Vertices between the inner and the outer edge of the lips, beside their middle."""
 
 TELLING = 0.03
 """Gap between a film's lips, over the face's height, from which its inside tells its colours: in a narrower one most
@@ -293,7 +291,7 @@ def compare_mouths(pipe: MGGTalkPipeline, study: Study, avatar: Avatar) -> tuple
             inside = outline_mask(landmarks, side, side) > 0.9
             insides.append((made[inside].astype(float), real[inside]))
     made_inside, real_inside = (np.concatenate(parts) for parts in zip(*insides))  # [n, 3]
-    lips = np.median(study.colours[study.trials][:, list(LIPS_MIDDLES)], axis=(0, 1))  # [3]
+    lips = np.median(study.colours[study.trials][:, [*UPPER_LIP_MIDDLES, *LOWER_LIP_MIDDLES]], axis=(0, 1))  # [3]
     teeth = 255.0 * avatar.mouth.teeth.numpy() * np.array(INVENTED)  # [3] in the light of the whites of the eyes
     return float(np.mean(errors)), Tone.of(made_inside, real_inside, lips, teeth)
 

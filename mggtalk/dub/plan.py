@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt, gaussian_filter1d, median_filter
+from scipy.ndimage import distance_transform_edt, median_filter
 from torch import Tensor
 
 from mggtalk.avatar.avatar import Avatar
-from mggtalk.dub.study import Study
+from mggtalk.dub.study import Study, average_shots
+from mggtalk.face.cuts import shots
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.fitting import FaceFit, fit_track
 from mggtalk.face.topology import FACE_OVAL, LIPS, triangles
@@ -112,8 +113,7 @@ def stretches(good: np.ndarray, cuts: tuple[int, ...]) -> tuple[np.ndarray, np.n
         Strength and weight ``[T]`` float32 in [0, 1]: both 0 where ``good`` is not.
     """
     strength, weight = np.zeros(len(good), np.float32), np.zeros(len(good), np.float32)
-    edges = [0, *cuts, len(good)]
-    for start, end in zip(edges, edges[1:]):
+    for start, end in shots(cuts, len(good)):
         usable = _long_ones(good[start:end])
         if not usable.any():
             continue
@@ -165,13 +165,14 @@ def make_plan(
     model = place_vertices(study, fit, fit.expression, avatar.identity, face_model, focal_ratio)
     full = place_vertices(study, fit, fit.expression + change, avatar.identity, face_model, focal_ratio)
     before = track.landmarks[..., :2].astype(np.float32)  # [T, V, 2]
-    settled = _settle(track, before - model)
+    width = SETTLE_SECONDS * track.fps
+    settled = average_shots(track, before - model, width)
     mask = lower_mask(face_model).numpy()[:, None]  # [V, 1]
     after = before + weight[:, None, None] * mask * (full + settled - before)
     drawn = model + weight[:, None, None] * (full - model)
     around = np.setdiff1d(np.flatnonzero(lower_mask(face_model).numpy() > 0.5), [*LIPS, *FACE_OVAL])
     light = np.median(study.colours[:, around], axis=1) + 8.0  # [T, 3]
-    gains = _settle(track, light) / light[study.trials].mean(0)
+    gains = average_shots(track, light, width) / light[study.trials].mean(0)
     return DubPlan(
         motion=own.with_(expression=expression),
         before=before,
@@ -201,11 +202,3 @@ def place_vertices(
     corners = np.array([[window.x0, window.y0] for window in study.windows])  # [T, 2]
     sides = np.array([window.side for window in study.windows])  # [T]
     return pixels * (sides / size)[:, None, None] + corners[:, None]
-
-
-def _settle(track: FaceTrack, values: np.ndarray) -> np.ndarray:
-    """Average values ``[T, ...]`` over time, shot by shot."""
-    edges = [0, *track.cuts, len(track)]
-    width = SETTLE_SECONDS * track.fps
-    parts = [gaussian_filter1d(values[a:b], width, axis=0, mode="nearest") for a, b in zip(edges, edges[1:]) if b > a]
-    return np.concatenate(parts)

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from mggtalk.face.crop import SquareCrop
+from mggtalk.face.cuts import shots
 from mggtalk.face.lips import lip_gap
 from mggtalk.face.masks import face_axes
 from mggtalk.face.topology import VERTICES
@@ -82,7 +83,7 @@ def follow_face(track: FaceTrack) -> list[SquareCrop]:
     most = float(min(track.width, track.height))
     heights = np.array([max(axis.height, np.ptp(points[:, 0])) for axis, points in zip(axes, track.landmarks)])
     sides = np.minimum(FACE_HEIGHTS * heights, most)
-    sides = _by_shots(track, sides, STEADY_SECONDS * track.fps)
+    sides = average_shots(track, sides, STEADY_SECONDS * track.fps)
     windows = []
     for axis, side in zip(axes, sides):
         x0 = float(np.clip(axis.centre[0] - side / 2, 0, track.width - side))
@@ -91,10 +92,10 @@ def follow_face(track: FaceTrack) -> list[SquareCrop]:
     return windows
 
 
-def _by_shots(track: FaceTrack, values: np.ndarray, width: float) -> np.ndarray:
-    """Average values over time, shot by shot."""
-    edges = [0, *track.cuts, len(track)]
-    parts = [gaussian_filter1d(values[a:b], width, axis=0, mode="nearest") for a, b in zip(edges, edges[1:]) if b > a]
+def average_shots(track: FaceTrack, values: np.ndarray, width: float) -> np.ndarray:
+    """Average values ``[T, ...]`` over time, shot by shot; ``width`` is the standard deviation in frames."""
+    spans = shots(track.cuts, len(track))
+    parts = [gaussian_filter1d(values[start:end], width, axis=0, mode="nearest") for start, end in spans]
     return np.concatenate(parts)
 
 

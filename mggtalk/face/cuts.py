@@ -35,3 +35,9 @@ def find_cuts(changes: np.ndarray, landmarks: np.ndarray) -> tuple[int, ...]:
     way = np.linalg.norm(np.diff(landmarks[..., :2], axis=0), axis=-1).mean(-1)  # [T - 1]
     jump = np.insert(way / np.maximum(np.minimum(width[1:], width[:-1]), 1e-6), 0, 0.0)  # [T]
     return tuple(int(at) for at in np.flatnonzero((changes > CHANGE) & (changes > TIMES * around) & (jump > JUMP)))
+
+
+def shots(cuts: tuple[int, ...], count: int) -> list[tuple[int, int]]:
+    """First frame of each shot and the one behind its last, for the cuts in a video of some frames."""
+    edges = [0, *cuts, count]
+    return [(start, end) for start, end in zip(edges, edges[1:]) if end > start]

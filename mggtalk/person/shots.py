@@ -8,6 +8,7 @@ import numpy as np
 
 from mggtalk.errors import OptionError
 from mggtalk.face.crop import choose_crop
+from mggtalk.face.cuts import shots
 from mggtalk.media import open_video
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.portrait.look import PORTRAIT_SIZE
@@ -33,9 +34,8 @@ def own_shots(pipe: MGGTalkPipeline, path: str | Path, motion: Motion) -> tuple[
     if not motion.cuts:
         return own, ()
     assert motion.found is not None
-    edges = [0, *motion.cuts, len(motion)]
     found = motion.found.numpy()
-    spans = sorted(zip(edges, edges[1:]), key=lambda span: -int(found[slice(*span)].sum()))
+    spans = sorted(shots(motion.cuts, len(motion)), key=lambda span: -int(found[slice(*span)].sum()))
     spans = [span for span in spans if found[slice(*span)].any()]
     typical = [_typical_frame(motion, *span) for span in spans]
     group = _agree(pipe, _looks(pipe, path, motion, typical))

@@ -9,8 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-LOWER_LIP = (15, 16, 85, 86, 315, 316)
-"""Vertices of the face model in the middle of the lower lip."""
+from mggtalk.face.topology import LOWER_LIP_MIDDLES
 
 REACH = 0.07
 """How far the lip may begin above or below the tracked rim, over the mouth's width; two pixels at least."""
@@ -67,7 +66,7 @@ def inside_pixels(image: np.ndarray, opening: np.ndarray, pixels: np.ndarray) ->
 
 def _tooth_likeness(image: np.ndarray, opening: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     """How much more like a tooth than like the lower lip each pixel is, ``[H, W]`` in [-1, 1]; 0 in the dark."""
-    column, row = (pixels[list(LOWER_LIP)].T - 0.5).round().astype(int)
+    column, row = (pixels[list(LOWER_LIP_MIDDLES)].T - 0.5).round().astype(int)
     lip = np.median(image[row.clip(0, len(image) - 1), column.clip(0, image.shape[1] - 1)], axis=0)  # [3]
     white, bright = image.min(-1), image.mean(-1)  # [H, W]
     teeth = float(np.percentile(white[opening], 85))

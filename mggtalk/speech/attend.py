@@ -14,11 +14,10 @@ import torch
 from mggtalk.config import RenderConfig, SpeechConfig
 from mggtalk.face.blendshapes import INDEX
 from mggtalk.face.face_model import FaceModel
-from mggtalk.geometry import rotation_to_euler
 from mggtalk.scene import Motion
-from mggtalk.speech.blinks import eyes_and_brows
 from mggtalk.speech.features import Recording, SpeechFeatures
-from mggtalk.speech.head_motion import add_bump, head_motion
+from mggtalk.speech.head_motion import add_bump
+from mggtalk.speech.life import live
 from mggtalk.speech.speech_inputs import phrases
 
 NOTE = "The head listens to the recording; its lips do not speak it."
@@ -73,28 +72,16 @@ def attend(
     """
     frames = max(1, round(recording.seconds * config.fps))
     times = np.arange(frames) / config.fps  # [T]
-    head_chance, eye_chance, chance = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3))
+    *_, stream = np.random.SeedSequence(seed).spawn(3)  # the first two are those of the head's own life
     heard, silent = recording.features, recording.features.without(recording.features.active)
-    pitch, smile = answers(heard, times, chance)
-    strength = config.energy * config.head_motion
-    rotation, translation = head_motion(silent, frames, config.fps, head_chance, strength, pitch)
-    degrees = np.degrees(rotation_to_euler(rotation)[:, :2].numpy())  # [T, 2]
-    weights = eyes_and_brows(
-        silent, frames, config.fps, eye_chance, config.blinks_per_minute, degrees, config.energy
-    )  # [T, 52]
+    pitch, smile = answers(heard, times, np.random.default_rng(stream))
+    life = live(silent, frames, config, seed, pitch)
+    weights = life.weights
     for side in ("Left", "Right"):
         weights[:, INDEX[f"mouthSmile{side}"]] = config.energy * smile
         weights[:, INDEX[f"cheekSquint{side}"]] = 0.5 * config.energy * smile
     expression = face_model.from_blendshapes(torch.from_numpy(weights).to(face_model.mean)).float().cpu()
-    return Motion(
-        expression=expression,
-        rotation=rotation,
-        translation=translation,
-        fps=config.fps,
-        face_model=face_model.version,
-        focal_ratio=focal_ratio,
-        notes=(NOTE,),
-    )
+    return life.motion(expression, face_model, config, focal_ratio, (NOTE,))
 
 
 def answers(features: SpeechFeatures, times: np.ndarray, chance: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

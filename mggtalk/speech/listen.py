@@ -18,17 +18,15 @@ from mggtalk.config import MOST_ENERGY, RenderConfig, SpeechConfig
 from mggtalk.errors import OptionError
 from mggtalk.face.blendshapes import INDEX, NAMES
 from mggtalk.face.face_model import FaceModel
-from mggtalk.geometry import rotation_to_euler
 from mggtalk.media.sound import Sound
 from mggtalk.runtime.progress import Progress, no_progress
 from mggtalk.scene import Motion
 from mggtalk.speech.attend import attend
 from mggtalk.speech.audio_prior import AudioPrior, Voice, blend
-from mggtalk.speech.blinks import eyes_and_brows
 from mggtalk.speech.contact import meet_lips
 from mggtalk.speech.features import FRAMES_PER_SECOND, Recording, record
-from mggtalk.speech.head_motion import head_motion
 from mggtalk.speech.hearing import GOOD_FIT, MARGIN, Speech, rule_curves, understand
+from mggtalk.speech.life import live
 from mggtalk.speech.speech_inputs import breaths, speech_inputs
 from mggtalk.speech.visemes import BILABIALS, LEAD, closures, lip_contact, mouth_at
 
@@ -106,19 +104,13 @@ def listen(
     if seed < 0:
         raise OptionError(f"The seed is {seed}.", "Choose 0 or more.")
     _check(config, language)
-    prior = None if speaker.prior is None or speaker.prior.untrained else speaker.prior
+    prior = None if speaker.prior is None or speaker.prior.untrained or config.listener else speaker.prior
     recording = sound if isinstance(sound, Recording) else record(sound, None if prior is None else prior.ears())
     if config.listener:
         return attend(recording, face_model, config, seed, focal_ratio)
     speech = understand(recording, language, on_progress)
     frames = max(1, round(recording.seconds * config.fps))
-    head_chance, eye_chance = (np.random.default_rng(stream) for stream in np.random.SeedSequence(seed).spawn(2))
-    strength = config.energy * config.head_motion
-    rotation, translation = head_motion(speech.features, frames, config.fps, head_chance, strength)
-    head_degrees = np.degrees(rotation_to_euler(rotation)[:, :2].numpy())  # [T, 2]
-    eyes = eyes_and_brows(
-        speech.features, frames, config.fps, eye_chance, config.blinks_per_minute, head_degrees, config.energy
-    )  # [T, 52]
+    life = live(speech.features, frames, config, seed)
     learned = prior if speech.trust > 0.0 else None  # music has no phones
     speaker = speaker._replace(prior=learned)
     expression = torch.empty(frames, face_model.expression_basis.shape[0])  # [T, K]
@@ -126,19 +118,11 @@ def listen(
     for low in range(0, frames, block):
         high = min(low + block, frames)
         above = (
-            face_model.from_blendshapes(torch.from_numpy(eyes[low:high]).to(face_model.mean)).float().cpu()
+            face_model.from_blendshapes(torch.from_numpy(life.weights[low:high]).to(face_model.mean)).float().cpu()
         )  # [t, K]
         expression[low:high] = above + lips(speech, low, high, face_model, config, speaker)
         on_progress("listen", high, frames)
-    return Motion(
-        expression=expression,
-        rotation=rotation,
-        translation=translation,
-        fps=config.fps,
-        face_model=face_model.version,
-        focal_ratio=focal_ratio,
-        notes=_notes(speech, language, learned),
-    )
+    return life.motion(expression, face_model, config, focal_ratio, _notes(speech, language, learned))
 
 
 def lips(

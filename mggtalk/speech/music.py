@@ -83,9 +83,12 @@ def voice_evidence(likely: np.ndarray, active: np.ndarray) -> np.ndarray:
     inputs, loud = describe_windows(likely, active)
     if not len(inputs):
         return np.zeros(0, np.float32)
-    weights = _weights()
-    odds = np.where(loud, inputs @ weights[:-1] + weights[-1], 0.0)  # [W]
-    return average_evidence(odds).astype(np.float32)
+    return average_evidence(log_odds(inputs, loud, _weights())).astype(np.float32)
+
+
+def log_odds(inputs: np.ndarray, loud: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Log odds of a voice in each window ``[W]``, 0 in quiet ones, for weights and constant ``[P + 4]``."""
+    return np.where(loud, inputs @ weights[:-1] + weights[-1], 0.0)
 
 
 def average_evidence(odds: np.ndarray) -> np.ndarray:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mggtalk.portrait.mouth_pixels import LOWER_LIP, MIXED, inside_pixels
+from mggtalk.face.topology import LOWER_LIP_MIDDLES
+from mggtalk.portrait.mouth_pixels import MIXED, inside_pixels
 
 SIDE, TOP, LIP = 64, 20, (0.7, 0.35, 0.35)
 TEETH, DARKNESS = (0.9, 0.88, 0.8), (0.12, 0.06, 0.06)
@@ -17,7 +18,7 @@ def mouth(edge: np.ndarray, inside: tuple[float, float, float]) -> tuple[np.ndar
     rows = np.arange(SIDE)[:, None]
     image[(rows >= TOP) & (rows < edge)] = inside
     pixels = np.zeros((478, 2))
-    pixels[list(LOWER_LIP)] = (SIDE / 2, 40.0)
+    pixels[list(LOWER_LIP_MIDDLES)] = (SIDE / 2, 40.0)
     return image, pixels
 
 
