@@ -16,6 +16,7 @@ from mggtalk.face.lips import lip_heights
 from mggtalk.geometry import head_to_camera, rotation_to_euler
 from mggtalk.media import Sound, load_sound
 from mggtalk.scene import Motion
+from mggtalk.speech.attend import NOTE
 from mggtalk.speech.features import FRAMES_PER_SECOND, analyse
 
 SAFE_YAW = 35.0
@@ -63,7 +64,7 @@ def measure(motion: Motion, avatar: Avatar, face_model: FaceModel, sound: str | 
         motion: As it is rendered, T frames (see :func:`mggtalk.motion.retarget.retarget`).
         avatar: The portrait.
         face_model: Theirs.
-        sound: What is heard with it.
+        sound: What is heard with it; lips of a listener are not compared with it.
 
     Returns:
         Figures, and advice in plain words.
@@ -78,7 +79,9 @@ def measure(motion: Motion, avatar: Avatar, face_model: FaceModel, sound: str | 
         yaw=(float(yaw.min()), float(yaw.max())),
         out_of_range=beyond,
         lost=lost,
-        sync=None if sound is None else sync(mouth_opening(vertices).numpy(), motion.fps, sound),
+        sync=None
+        if sound is None or NOTE in motion.notes
+        else sync(mouth_opening(vertices).numpy(), motion.fps, sound),
         advice=(),
     )
     return quality._replace(advice=_advice(quality, len(motion)))

@@ -5,6 +5,7 @@ import torch
 from mggtalk.evaluation.quality import SAFE_YAW, measure, mouth_opening, sync
 from mggtalk.geometry import euler_to_rotation
 from mggtalk.media import Sound
+from mggtalk.speech.attend import NOTE
 
 
 @pytest.fixture
@@ -57,6 +58,11 @@ def test_a_known_lag_of_the_lips_is_found(late):
     found = sync(opening, 25.0, sound)
     assert found is not None and found.correlation > 0.5
     assert found.lag == pytest.approx(late, abs=0.05)
+
+
+def test_a_listeners_lips_are_not_compared_with_the_sound(still, avatar, pipeline, hello):
+    assert measure(still, avatar, pipeline.face_model, hello).sync is not None
+    assert measure(still.with_(notes=(NOTE,)), avatar, pipeline.face_model, hello).sync is None
 
 
 def test_silence_has_no_sync():
