@@ -37,7 +37,7 @@ from mggtalk.portrait.view import see
 from mggtalk.runtime.progress import Progress, no_progress
 from mggtalk.scene import Camera, FaceTrack, Gaussians, Motion, MotionFrame, check_square
 from mggtalk.speech.audio_prior import AudioPrior, Voice
-from mggtalk.speech.features import measure, record
+from mggtalk.speech.features import Recording, measure, record
 from mggtalk.speech.listen import Speaker, listen
 from mggtalk.speech.live import LiveSpeech, idle_motion
 from mggtalk.speech.prior_choice import choose_prior, encoder_notes
@@ -269,18 +269,28 @@ class MGGTalkPipeline(Components):
             MediaError: If the recording cannot be read or is silent.
         """
         manner = manner or self.config.speech
-        rate = manner.sample_rate
         prior, ears = (None, None) if manner.listener else self.lip_prior()
-        if isinstance(speech, Sound):
-            sound = record(speech, ears)
-        else:
-            sound = measure(read_sound(speech, rate, self.config.media), ears)
-        check_speech(sound)
-        ratio = self.config.render.focal_ratio
-        speaker = Speaker(prior, voice)
-        motion = listen(sound, self.face_model, manner, seed, language, on_progress, ratio, speaker)
+        motion = listen(
+            self._record(speech, manner.sample_rate, ears),  # without a name, so that it goes when it is understood
+            self.face_model,
+            manner,
+            seed,
+            language,
+            on_progress,
+            self.config.render.focal_ratio,
+            Speaker(prior, voice),
+        )
         notes = () if ears is not None or manner.listener else encoder_notes(self.encoded_prior)
         return motion.with_(notes=(*notes, *motion.notes))
+
+    def _record(self, speech: str | Path | Sound, rate: int, ears: Ears | None) -> Recording:
+        """What is kept of speech, which must not be silent."""
+        if isinstance(speech, Sound):
+            recording = record(speech, ears)
+        else:
+            recording = measure(read_sound(speech, rate, self.config.media), ears)
+        check_speech(recording)
+        return recording
 
     def lip_prior(self) -> tuple[AudioPrior, Ears | None]:
         """The audio prior that is used, and what hears for it: the one with a speech encoder where that can be had.

@@ -24,7 +24,7 @@ from scipy.special import expit
 from mggtalk.errors import MediaError
 from mggtalk.media.sound import Sound, load_sound
 from mggtalk.speech.features import RATE, record
-from mggtalk.speech.music import MUSIC, average_evidence, describe_windows, log_odds
+from mggtalk.speech.music import MUSIC, average_evidence, describe_windows, log_odds, sound_of_seconds
 from mggtalk.speech.phones import recognise
 
 logger = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ def describe(kind: str, fold: int, samples: np.ndarray) -> Example:
     """Hear the phones of a recording."""
     recording = record(Sound((0.8 * samples / np.abs(samples).max()).astype(np.float32), RATE))
     _, likely = recognise(recording.cepstra)
-    return Example(kind, fold, *describe_windows(likely, recording.features.active))
+    return Example(kind, fold, *describe_windows(sound_of_seconds(likely), recording.features.active))
 
 
 def fit(examples: list[Example]) -> np.ndarray:

@@ -10,7 +10,7 @@ import math
 from functools import lru_cache
 
 import numpy as np
-from scipy.fft import dct
+from scipy.fft import dct, rfft
 
 from mggtalk.runtime.kernels import helper, kernel
 from mggtalk.speech.acoustic_model import CEPSTRA, STATES, STREAMS, AcousticModel, acoustic_model
@@ -63,7 +63,8 @@ def cepstra(emphasised: np.ndarray) -> np.ndarray:
     """
     frames = np.lib.stride_tricks.sliding_window_view(emphasised, WINDOW)[::HOP]  # [C, 410], a view
     window = 32768.0 * np.hamming(WINDOW)
-    power = np.abs(np.fft.rfft(frames * window.astype(np.float32), 512)) ** 2  # [C, 257]
+    spectrum = rfft(frames * window.astype(np.float32), 512)  # [C, 257]
+    power = spectrum.real**2 + spectrum.imag**2
     bands = (power @ _filters().T).astype(np.float32)  # [C, 25]
     values = dct(np.log(np.maximum(bands, LEAST_POWER)), type=2, norm="ortho", axis=1)[:, :CEPSTRA]  # [C, 13]
     return (values * (1.0 + LIFTER / 2 * np.sin(np.pi * np.arange(CEPSTRA) / LIFTER))).astype(np.float32)

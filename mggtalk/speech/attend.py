@@ -76,7 +76,7 @@ def attend(
     heard, silent = recording.features, recording.features.without(recording.features.active)
     pitch, smile = answers(heard, times, np.random.default_rng(stream))
     life = live(silent, frames, config, seed, pitch)
-    weights = life.weights
+    weights = life.weights(0, frames)
     for side in ("Left", "Right"):
         weights[:, INDEX[f"mouthSmile{side}"]] = config.energy * smile
         weights[:, INDEX[f"cheekSquint{side}"]] = 0.5 * config.energy * smile

@@ -163,7 +163,7 @@ def eyes_and_brows(
     }  # fmt: skip
     for name, curve in curves.items():
         weights[:, INDEX[name]] = curve
-    return np.clip(weights, 0.0, 1.0)
+    return np.clip(weights, 0.0, 1.0, out=weights)
 
 
 def _gaze(frames: int, fps: float, generator: np.random.Generator) -> np.ndarray:

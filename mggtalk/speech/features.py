@@ -10,10 +10,12 @@ from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
 import numpy as np
+from scipy.fft import rfft
 from scipy.ndimage import binary_closing, binary_opening, gaussian_filter1d
 
 from mggtalk.errors import MediaError
 from mggtalk.media.sound import Sound
+from mggtalk.runtime.rows import Rows
 from mggtalk.speech import acoustic
 from mggtalk.speech.speech_encoder import Ears, Hearing
 
@@ -134,12 +136,13 @@ def measure(blocks: Iterable[np.ndarray], ears: Ears | None = None) -> Recording
                 hearing.feed(block)
             yield block
 
-    levels, values = [], []
+    levels, values = [Rows() for _ in _Bands._fields], Rows()
     edge = CONTEXT - acoustic.WINDOW // 2
     for raw, emphasised in _pieces(counted()):
-        levels.append(_band_levels(raw))
-        values.append(acoustic.cepstra(emphasised[edge : len(emphasised) - edge]))
-    bands = _Bands(*(np.concatenate(parts) for parts in zip(*levels)))
+        for level, band in zip(levels, _band_levels(raw)):
+            level.add(band)
+        values.add(acoustic.cepstra(emphasised[edge : len(emphasised) - edge]))
+    bands = _Bands(*(level.take() for level in levels))
     loudness, active = loudness_and_activity(bands.speech)
     voiced = bands.middle[active] if active.any() else bands.middle
     ceiling = float(np.percentile(voiced, 95))
@@ -154,7 +157,7 @@ def measure(blocks: Iterable[np.ndarray], ears: Ears | None = None) -> Recording
         frication=bands.frication.astype(np.float32),
         music=np.zeros(len(active), bool),
     )
-    return Recording(features, np.concatenate(values), count, peak, None if hearing is None else hearing.finish())
+    return Recording(features, values.take(), count, peak, None if hearing is None else hearing.finish())
 
 
 def loudness_and_activity(level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -192,13 +195,13 @@ class _Bands(NamedTuple):
 
 def _band_levels(piece: np.ndarray) -> _Bands:
     """Energies of frequency bands of a piece with its context."""
-    power = _magnitudes(piece) ** 2  # [f, 401]
+    power = _powers(piece)  # [f, 401]
     bins = np.fft.rfftfreq(N_FFT, 1.0 / RATE)  # [401]
 
     def energy(low: float, high: float) -> np.ndarray:
-        return power[:, (bins >= low) & (bins < high)].sum(1) + 1e-9
+        return power[:, slice(*np.searchsorted(bins, (low, high)))].sum(1) + 1e-9
 
-    vowel = (bins >= 200.0) & (bins < 4000.0)
+    vowel = slice(*np.searchsorted(bins, (200.0, 4000.0)))
     mels = hertz_to_mel(bins[vowel])
     amplitude = np.sqrt(power[:, vowel])
     centre = (amplitude @ mels + 1e-6 * mels.mean()) / (amplitude.sum(1) + 1e-6)  # [F]
@@ -212,11 +215,12 @@ def _band_levels(piece: np.ndarray) -> _Bands:
     )
 
 
-def _magnitudes(piece: np.ndarray) -> np.ndarray:
-    """Magnitudes of Hann windows in a piece with its context ``[400 + n + 400]``: ``[n // 200 + 1, 401]`` float32."""
+def _powers(piece: np.ndarray) -> np.ndarray:
+    """Powers of Hann windows in a piece with its context ``[400 + n + 400]``: ``[n // 200 + 1, 401]`` float32."""
     window = (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(N_FFT) / N_FFT)).astype(np.float32)
     frames = np.lib.stride_tricks.sliding_window_view(piece, N_FFT)[::HOP]  # [f, 800], a view
-    return np.abs(np.fft.rfft(frames * window, axis=1)).astype(np.float32, copy=False)
+    spectrum = rfft(frames * window, axis=1)
+    return spectrum.real**2 + spectrum.imag**2
 
 
 def _pieces(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:

@@ -9,11 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from mggtalk.runtime.progress import Progress, no_progress
+from mggtalk.runtime.rows import Rows
 from mggtalk.speech.acoustic import CLOCK as PHONE_CLOCK
 from mggtalk.speech.acoustic_model import acoustic_model
 from mggtalk.speech.features import FRAMES_PER_SECOND, Recording, SpeechFeatures
-from mggtalk.speech.music import find_music
-from mggtalk.speech.phones import SILENCE, Phone, PhoneTrack, recognise
+from mggtalk.speech.music import Seconds, find_music
+from mggtalk.speech.phones import SILENCE, Phone, PhoneTrack, decode
 from mggtalk.speech.speech_encoder import CLOCK as SOUND_CLOCK
 from mggtalk.speech.visemes import BILABIALS, LABIODENTALS, centroid_range, mouth_from_phones, mouth_from_spectrum
 
@@ -48,7 +49,7 @@ class Speech(NamedTuple):
     """A recording, or a part of one."""
 
     features: SpeechFeatures
-    likely: np.ndarray  # [C, P] float16, see :func:`mggtalk.speech.phones.recognise`
+    likely: np.ndarray | None  # [C, P] float16, see :func:`mggtalk.speech.phones.recognise`; None beside sounds
     said: tuple[Phone, ...]  # phones that agree with what is measured, without silence
     trust: float  # share of the phones in the lips
     seconds: float  # length
@@ -70,7 +71,7 @@ class Speech(NamedTuple):
         last = bisect_left(self.said, end, key=lambda phone: phone.start)
         return self._replace(
             features=SpeechFeatures(*features),
-            likely=self.likely[start * int(PHONE_CLOCK) : int(end * PHONE_CLOCK) + 1],
+            likely=None if self.likely is None else self.likely[start * int(PHONE_CLOCK) : int(end * PHONE_CLOCK) + 1],
             said=tuple(Phone(phone.name, phone.start - start, phone.end - start) for phone in self.said[first:last]),
             seconds=min(end, self.seconds) - start,
             sounds=None if self.sounds is None else self.sounds[start * SOUND_CLOCK : int(end * SOUND_CLOCK) + 1],
@@ -85,24 +86,41 @@ def understand(recording: Recording, language: str | None = None, on_progress: P
         language: A code settles how far the phones, which are English, are trusted.
         on_progress: Called with ``"phones"``, pieces done and pieces in all.
     """
-    track, likely = recognise(recording.cepstra, lambda done, total: on_progress("phones", done, total))
-    recording = recording._replace(features=recording.features.without(find_music(likely, recording.features.active)))
+    seconds, closing, likely = Seconds(), Rows(), Rows()
+
+    def keep(piece: np.ndarray) -> None:
+        seconds.add(piece)
+        closing.add(closing_share(piece))
+        if recording.sounds is None:
+            likely.add(piece)
+
+    track = decode(recording.cepstra, keep, lambda done, total: on_progress("phones", done, total))
+    music = find_music(seconds.take(), recording.features.active)
+    recording = recording._replace(features=recording.features.without(music))
     spoken = bool(recording.features.active.any())
     return speech_of(
         recording,
-        likely,
-        heard(track.phones, recording.features, likely) if spoken else (),
+        likely.take() if recording.sounds is None else None,
+        heard(track.phones, recording.features, closing.take()) if spoken else (),
         phone_trust(track.fit, language) if spoken else 0.0,
         track if spoken else None,
     )
 
 
 def speech_of(
-    recording: Recording, likely: np.ndarray, said: tuple[Phone, ...], trust: float, track: PhoneTrack | None = None
+    recording: Recording,
+    likely: np.ndarray | None,
+    said: tuple[Phone, ...],
+    trust: float,
+    track: PhoneTrack | None = None,
 ) -> Speech:
     """Put together what is known of a recording; see :class:`Speech`."""
     features, sounds = recording.features, recording.sounds
-    heard_as, clock = (np.sqrt(likely), PHONE_CLOCK) if sounds is None else (sounds, float(SOUND_CLOCK))
+    if sounds is not None:
+        heard_as, clock = sounds, float(SOUND_CLOCK)
+    else:
+        assert likely is not None
+        heard_as, clock = np.sqrt(likely), PHONE_CLOCK
     place = np.arange(len(heard_as)) / clock * FRAMES_PER_SECOND
     speaks = features.active[np.minimum(place.round().astype(int), len(features.active) - 1)]
     return Speech(
@@ -114,7 +132,7 @@ def speech_of(
         centroid=centroid_range(features),
         track=track,
         sounds=sounds,
-        usual=(heard_as[speaks] if speaks.any() else heard_as).mean(0, dtype=np.float64).astype(np.float32),
+        usual=heard_as.mean(0, np.float64, where=speaks[:, None] if speaks.any() else True).astype(np.float32),
         spoken=float(features.active.sum()) / FRAMES_PER_SECOND,
     )
 
@@ -148,7 +166,13 @@ def phone_trust(fit: float, language: str | None = None) -> float:
     return LEAST_TRUST + (1.0 - LEAST_TRUST) * min(max((fit - BAD_FIT) / (GOOD_FIT - BAD_FIT), 0.0), 1.0)
 
 
-def heard(phones: tuple[Phone, ...], features: SpeechFeatures, likely: np.ndarray | None = None) -> tuple[Phone, ...]:
+def closing_share(likely: np.ndarray) -> np.ndarray:
+    """How likely lips meet each other or the teeth: M, B, P, F and V together, ``[C]`` float32 of ``[C, P]``."""
+    closing = [place for place, name in enumerate(acoustic_model().phones) if name in BILABIALS | LABIODENTALS]
+    return likely[:, closing].sum(1, dtype=np.float32)
+
+
+def heard(phones: tuple[Phone, ...], features: SpeechFeatures, closing: np.ndarray | None = None) -> tuple[Phone, ...]:
     """Leave out silence, and phones that contradict what is measured.
 
     More than half of a phone must lie in speech, and lips that meet cannot let through the mid frequencies of an open
@@ -157,10 +181,9 @@ def heard(phones: tuple[Phone, ...], features: SpeechFeatures, likely: np.ndarra
     Args:
         phones: What was decoded.
         features: Of the recording.
-        likely: How likely each phone is, ``[C, P]``, see :func:`mggtalk.speech.phones.recognise`; not asked without it.
+        closing: How likely lips meet, ``[C]``, see :func:`closing_share`; not asked without it.
     """
     kept = []
-    closing = [place for place, name in enumerate(acoustic_model().phones) if name in BILABIALS | LABIODENTALS]
     for phone in phones:
         low = int(phone.start * FRAMES_PER_SECOND)
         high = max(low + 1, math.ceil(phone.end * FRAMES_PER_SECOND))
@@ -170,10 +193,8 @@ def heard(phones: tuple[Phone, ...], features: SpeechFeatures, likely: np.ndarra
         if phone.name in BILABIALS | LABIODENTALS:
             if features.openness[low:high].min() > LOUDEST_CLOSURE or phone.end - phone.start < SHORTEST_CLOSURE:
                 continue
-            share = (
-                None if likely is None else likely[int(phone.start * PHONE_CLOCK) : int(phone.end * PHONE_CLOCK) + 1]
-            )
-            if share is not None and share[:, closing].sum(1, dtype=np.float32).mean() < LEAST_SHARE:
+            span = slice(int(phone.start * PHONE_CLOCK), int(phone.end * PHONE_CLOCK) + 1)
+            if closing is not None and closing[span].mean() < LEAST_SHARE:
                 continue
         kept.append(phone)
     return tuple(kept)

@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from mggtalk.config import SpeechConfig
+from mggtalk.face.blendshapes import NAMES
 from mggtalk.face.face_model import FaceModel
 from mggtalk.geometry import rotation_to_euler
 from mggtalk.scene import Motion
@@ -19,9 +20,16 @@ from mggtalk.speech.head_motion import head_motion
 class Life(NamedTuple):
     """Pose, eyes and brows over T frames."""
 
-    weights: np.ndarray  # [T, 52] float32 blendshape weights of eyes and brows
+    moving: np.ndarray  # [B] places of the blendshapes of eyes and brows that move
+    curves: np.ndarray  # [T, B] float32, their weights
     rotation: Tensor  # [T, 3, 3]
     translation: Tensor  # [T, 3] decimetres, camera frame
+
+    def weights(self, low: int, high: int) -> np.ndarray:
+        """Blendshape weights ``[t, 52]`` float32 of the frames from ``low`` up to ``high``."""
+        weights = np.zeros((high - low, len(NAMES)), np.float32)
+        weights[:, self.moving] = self.curves[low:high]
+        return weights
 
     def motion(
         self,
@@ -62,4 +70,5 @@ def live(
     weights = eyes_and_brows(
         features, frames, config.fps, eye_chance, config.blinks_per_minute, head_degrees, config.energy
     )  # [T, 52]
-    return Life(weights, rotation, translation)
+    moving = np.flatnonzero(weights.any(0))
+    return Life(moving, weights[:, moving], rotation, translation)

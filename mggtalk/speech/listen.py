@@ -109,7 +109,8 @@ def listen(
     if config.listener:
         return attend(recording, face_model, config, seed, focal_ratio)
     speech = understand(recording, language, on_progress)
-    frames = max(1, round(recording.seconds * config.fps))
+    del sound, recording  # its cepstra have been read: 20 MB an hour
+    frames = max(1, round(speech.seconds * config.fps))
     life = live(speech.features, frames, config, seed)
     learned = prior if speech.trust > 0.0 else None  # music has no phones
     speaker = speaker._replace(prior=learned)
@@ -118,7 +119,7 @@ def listen(
     for low in range(0, frames, block):
         high = min(low + block, frames)
         above = (
-            face_model.from_blendshapes(torch.from_numpy(life.weights[low:high]).to(face_model.mean)).float().cpu()
+            face_model.from_blendshapes(torch.from_numpy(life.weights(low, high)).to(face_model.mean)).float().cpu()
         )  # [t, K]
         expression[low:high] = above + lips(speech, low, high, face_model, config, speaker)
         on_progress("listen", high, frames)

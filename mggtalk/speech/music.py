@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 from scipy.ndimage import gaussian_filter1d
 
 from mggtalk.runtime.cache import EMBEDDED
+from mggtalk.runtime.rows import Rows
 from mggtalk.speech.acoustic import CLOCK
 from mggtalk.speech.features import FRAMES_PER_SECOND
 
@@ -54,33 +55,51 @@ def sound_of_seconds(likely: np.ndarray) -> np.ndarray:
     return described
 
 
-def describe_windows(likely: np.ndarray, active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+class Seconds:
+    """:func:`sound_of_seconds` of likely phones that come piece by piece."""
+
+    def __init__(self) -> None:
+        self._described = Rows()
+        self._rest: np.ndarray | None = None  # [n, P] of a second that is not whole yet
+
+    def add(self, likely: np.ndarray) -> None:
+        """Describe the next frames ``[n, P]``."""
+        held = likely if self._rest is None else np.concatenate([self._rest, likely])
+        whole = len(held) // int(CLOCK) * int(CLOCK)
+        self._described.add(sound_of_seconds(held[:whole]))
+        self._rest = held[whole:].copy()
+
+    def take(self) -> np.ndarray:
+        """All of them, ``[S, P + 3]``."""
+        return self._described.take()
+
+
+def describe_windows(described: np.ndarray, active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Inputs of the regression for each window of two seconds.
 
     Args:
-        likely: ``[C, P]``, as for :func:`sound_of_seconds`.
+        described: ``[S, P + 3]``, see :func:`sound_of_seconds`.
         active: ``[A]`` bool, 80 frames a second: it is loud.
 
     Returns:
         ``[W, P + 3]`` float32 (roots of the mean likelihoods first), and ``[W]`` bool: loud enough to tell.
     """
-    described = sound_of_seconds(likely)
     count = max(len(described) - WINDOW + 1, 0)
     inputs = np.mean([described[start : start + count] for start in range(WINDOW)], axis=0)  # [W, P + 3]
-    inputs[:, : likely.shape[1]] **= 0.5
+    inputs[:, :-3] **= 0.5
     rate = int(FRAMES_PER_SECOND)
     loud = np.array([active[first * rate : (first + WINDOW) * rate].mean() > ACTIVE for first in range(count)], bool)
     return inputs, loud
 
 
-def voice_evidence(likely: np.ndarray, active: np.ndarray) -> np.ndarray:
+def voice_evidence(described: np.ndarray, active: np.ndarray) -> np.ndarray:
     """Log odds that somebody speaks, ``[W]`` float32 for windows of two seconds, a second apart; 0 says nothing.
 
     Args:
-        likely: ``[C, P]``, as for :func:`sound_of_seconds`.
+        described: ``[S, P + 3]``, see :func:`sound_of_seconds`.
         active: ``[A]`` bool, 80 frames a second: it is loud.
     """
-    inputs, loud = describe_windows(likely, active)
+    inputs, loud = describe_windows(described, active)
     if not len(inputs):
         return np.zeros(0, np.float32)
     return average_evidence(log_odds(inputs, loud, _weights())).astype(np.float32)
@@ -96,17 +115,17 @@ def average_evidence(odds: np.ndarray) -> np.ndarray:
     return len(odds) / (len(odds) + DOUBT) * gaussian_filter1d(odds, SPREAD, mode="nearest")
 
 
-def find_music(likely: np.ndarray, active: np.ndarray) -> np.ndarray:
+def find_music(described: np.ndarray, active: np.ndarray) -> np.ndarray:
     """Tell where a recording is music, or some other sound that is no voice.
 
     Args:
-        likely: ``[C, P]``, as for :func:`sound_of_seconds`.
+        described: ``[S, P + 3]``, see :func:`sound_of_seconds`.
         active: ``[A]`` bool, 80 frames a second: it is loud.
 
     Returns:
         ``[A]`` bool; nowhere in a recording under two seconds.
     """
-    evidence = voice_evidence(likely, active)
+    evidence = voice_evidence(described, active)
     if not len(evidence):
         return np.zeros(len(active), bool)
     moments = np.arange(len(active)) / FRAMES_PER_SECOND

@@ -14,7 +14,8 @@ import numpy as np
 
 from mggtalk.media.sound import Sound
 from mggtalk.runtime.kernels import kernel
-from mggtalk.speech.acoustic import CLOCK, posteriors, state_scores
+from mggtalk.runtime.rows import Rows
+from mggtalk.speech.acoustic import CLOCK, CONTEXT, posteriors, state_scores
 from mggtalk.speech.acoustic_model import AcousticModel, acoustic_model
 from mggtalk.speech.features import record
 
@@ -75,36 +76,53 @@ def decode_phones(sound: Sound, on_progress: Callable[[int, int], None] | None =
 def recognise(
     values: np.ndarray, on_progress: Callable[[int, int], None] | None = None
 ) -> tuple[PhoneTrack, np.ndarray]:
-    """Find the phones of a recording.
+    """Find the phones of a recording; see :func:`decode`.
+
+    Returns:
+        Phones that cover the recording, and how likely each phone of the acoustic model is in each frame, ``[C, P]``
+        float16, sums are 1.
+    """
+    likely = Rows()
+    return decode(values, likely.add, on_progress), likely.take()
+
+
+def decode(
+    values: np.ndarray,
+    keep: Callable[[np.ndarray], None],
+    on_progress: Callable[[int, int], None] | None = None,
+) -> PhoneTrack:
+    """Find the phones of a recording piece by piece.
 
     Args:
         values: Its cepstra, ``[C, 13]``; their mean is taken as the voice and the microphone.
+        keep: Called for each piece, in order, with how likely each phone of the acoustic model is in its frames:
+            ``[n, P]`` float16, sums are 1.
         on_progress: Called with pieces done and pieces in all.
 
     Returns:
-        Phones that cover the recording; ``fit`` is -inf without any speech. And how likely each phone of the acoustic
-        model is in each frame, ``[C, P]`` float16, sums are 1.
+        Phones that cover the recording; ``fit`` is -inf without any speech.
     """
     model = acoustic_model()
     sounding = values[:, 0] > DIGITAL_SILENCE
-    centred = values - (values[sounding] if sounding.any() else values).mean(0)
+    mean = values.mean(0, where=sounding[:, None]) if sounding.any() else values.mean(0)  # [13]
     cuts = _cuts(values[:, 0])
-    likely = np.empty((len(values), len(model.phones)), np.float16)
     phones: list[Phone] = []
     score, frames = 0.0, 0
     for index, (low, high) in enumerate(zip(cuts[:-1], cuts[1:])):
-        scores = state_scores(centred, low, high, model)  # [n, P, 3]
-        likely[low:high] = posteriors(scores)
+        first = max(low - CONTEXT, 0)
+        near = values[first : high + CONTEXT] - mean  # [n + 6, 13]
+        scores = state_scores(near, low - first, high - first, model)  # [n, P, 3]
+        keep(posteriors(scores).astype(np.float16))
         best = scores.max((1, 2))  # [n]
-        for phone, first, last, reached in best_path(scores - best[:, None, None], model):
+        for phone, start, end, reached in best_path(scores - best[:, None, None], model):
             name = model.phones[phone]
             name = SILENCE if name in _NOISES else name
-            phones.append(Phone(name, max(low + first - 0.5, 0.0) / CLOCK, (low + last - 0.5) / CLOCK))
+            phones.append(Phone(name, max(low + start - 0.5, 0.0) / CLOCK, (low + end - 0.5) / CLOCK))
             if name != SILENCE:
-                score, frames = score + reached, frames + last - first
+                score, frames = score + reached, frames + end - start
         if on_progress is not None:
             on_progress(index + 1, len(cuts) - 1)
-    return PhoneTrack(tuple(phones), score / frames if frames else -math.inf), likely
+    return PhoneTrack(tuple(phones), score / frames if frames else -math.inf)
 
 
 def best_path(scores: np.ndarray, model: AcousticModel) -> list[tuple[int, int, int, float]]:

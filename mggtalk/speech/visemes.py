@@ -9,6 +9,7 @@ lips, W the other way round, H for nothing, so neighbours shine through (co-arti
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +39,9 @@ LONGEST_CLOSURE = 0.11
 
 MIN_SIGMA = 0.035
 """Least standard deviation in seconds of a phone's influence."""
+
+FAR = 1e-3
+"""Dominance of a closed mouth, so that it is closed far from all phones."""
 
 BILABIALS = frozenset("MBP")
 """Phones for which the lips meet."""
@@ -121,10 +125,8 @@ def mouth_from_phones(phones: tuple[Phone, ...], features: SpeechFeatures) -> np
         ``[C, 52]`` float32, 100 frames a second.
     """
     times = _times(features)
-    sums = np.zeros((len(times), len(NAMES)), np.float32)  # [C, 52]
-    jaw_mass = np.full(len(times), 1e-3, np.float32)  # [C]; a little, so that far from all phones the mouth is closed
-    lip_mass = np.full(len(times), 1e-3, np.float32)
-    jaw = INDEX["jawOpen"]
+    shapes = {name: place for place, name in enumerate(VISEMES)}
+    near = np.zeros((len(shapes), len(times)), np.float32)  # [S, C] how much of each shape there is
     for phone in phones:
         if phone.name == SILENCE:
             continue
@@ -133,17 +135,14 @@ def mouth_from_phones(phones: tuple[Phone, ...], features: SpeechFeatures) -> np
         sigma = max(MIN_SIGMA, 0.45 * length)
         for number, name in enumerate(parts):
             centre = phone.start + (number + 0.5) * length
-            low, high = np.searchsorted(times, (centre - 3 * sigma, centre + 3 * sigma))
-            kernel = np.exp(-0.5 * ((times[low:high] - centre) / sigma) ** 2).astype(np.float32)  # [window]
-            shape = VISEMES[name]
-            target = viseme_vector(name)
-            gain = np.full(len(NAMES), shape.lips, np.float32)
-            gain[jaw] = shape.jaw
-            sums[low:high] += kernel[:, None] * (gain * target)
-            jaw_mass[low:high] += shape.jaw * kernel
-            lip_mass[low:high] += shape.lips * kernel
-    curves = sums / lip_mass[:, None]
-    curves[:, jaw] = sums[:, jaw] / jaw_mass
+            low, high = (max(math.ceil((centre + reach) * CLOCK), 0) for reach in (-3 * sigma, 3 * sigma))
+            near[shapes[name], low:high] += np.exp(-0.5 * ((times[low:high] - centre) / sigma) ** 2)
+    targets = np.stack([viseme_vector(name) for name in VISEMES])  # [S, 52]
+    pull = np.array([shape.lips for shape in VISEMES.values()], np.float32)  # [S] dominance
+    jaw_pull = np.array([shape.jaw for shape in VISEMES.values()], np.float32)  # [S]
+    curves = near.T @ (pull[:, None] * targets) / (pull @ near + FAR)[:, None]  # [C, 52]
+    jaw = INDEX["jawOpen"]
+    curves[:, jaw] = (jaw_pull * targets[:, jaw]) @ near / (jaw_pull @ near + FAR)
     openness = _on_clock(features.openness, times)
     curves[:, jaw] *= np.clip(0.35 + 0.75 * gaussian_filter1d(openness, 0.03 * CLOCK), 0.0, 1.1)
     return curves * _effort(features, times)[:, None]

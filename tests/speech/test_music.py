@@ -12,7 +12,7 @@ from mggtalk.media.sound import Sound
 from mggtalk.speech.features import FRAMES_PER_SECOND, RATE, record
 from mggtalk.speech.hearing import understand
 from mggtalk.speech.listen import listen
-from mggtalk.speech.music import average_evidence, find_music, sound_of_seconds
+from mggtalk.speech.music import Seconds, average_evidence, find_music, sound_of_seconds
 from mggtalk.speech.phones import recognise
 
 SECONDS = 8
@@ -38,9 +38,9 @@ def tune() -> np.ndarray:
 
 def test_speech_is_no_music_and_music_is(hello: Sound, tune: np.ndarray) -> None:
     recording = record(hello)
-    assert not find_music(recognise(recording.cepstra)[1], recording.features.active).any()
+    assert not find_music(sound_of_seconds(recognise(recording.cepstra)[1]), recording.features.active).any()
     recording = record(Sound(tune, RATE))
-    found = find_music(recognise(recording.cepstra)[1], recording.features.active)
+    found = find_music(sound_of_seconds(recognise(recording.cepstra)[1]), recording.features.active)
     assert found[recording.features.active].mean() > 0.95
 
 
@@ -59,12 +59,16 @@ def test_lips_rest_while_only_music_plays(hello: Sound, tune: np.ndarray, face_m
 
 def test_a_short_recording_is_never_music(tune: np.ndarray) -> None:
     recording = record(Sound(tune[: int(1.5 * RATE)], RATE))
-    assert not find_music(recognise(recording.cepstra)[1], recording.features.active).any()
+    assert not find_music(sound_of_seconds(recognise(recording.cepstra)[1]), recording.features.active).any()
 
 
 def test_seconds_are_described_one_by_one_and_few_windows_are_doubted() -> None:
     likely = np.random.default_rng(0).dirichlet(np.full(42, 0.1), 350).astype(np.float16)
     described = sound_of_seconds(likely)
     assert described.shape == (3, 45)
+    seconds = Seconds()
+    for start, end in ((0, 30), (30, 230), (230, 350)):
+        seconds.add(likely[start:end])
+    np.testing.assert_array_equal(seconds.take(), described)
     np.testing.assert_allclose(described[1, :42], likely[100:200].astype(float).mean(0), atol=1e-3)
     assert abs(average_evidence(np.array([-3.0]))[0] + 1.0) < 1e-6 and average_evidence(np.full(98, -3.0))[50] < -2.9

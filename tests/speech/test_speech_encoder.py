@@ -27,7 +27,7 @@ from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.speech.audio_prior import AudioPrior, mouth_region
 from mggtalk.speech.features import record
 from mggtalk.speech.listen import LEARNED_NOTE, Speaker, listen
-from mggtalk.speech.speech_encoder import CLOCK, HOP, RATE, Ears, Hearing, SpeechEncoder, encoder_folder
+from mggtalk.speech.speech_encoder import CLOCK, FIRST, HOP, RATE, Ears, Hearing, SpeechEncoder, encoder_folder
 from mggtalk.training.speech.listening import SPREAD, fit_ears
 
 WIDTH = 16
@@ -108,6 +108,15 @@ def test_windows_fade_into_each_other(folders: dict[str, Path], noise: np.ndarra
     overlaps = np.concatenate([np.arange(125, 175) + 150 * number for number in range(3)])  # of windows of 4 s
     inside = np.setdiff1d(np.arange(len(change)), overlaps)
     assert change[overlaps].max() < 1.2 * change[inside].max()
+
+
+@pytest.mark.parametrize("kind", ("whisper", "hubert"))
+def test_wanted_directions_alone_are_computed(kind: str, folders: dict[str, Path], noise: np.ndarray) -> None:
+    encoder = SpeechEncoder(folders[kind], 2)
+    basis = torch.randn(WIDTH, 3, generator=torch.Generator().manual_seed(0))
+    window = noise[: encoder.window + 2 * FIRST]
+    torch.testing.assert_close(encoder.into(basis)(window), encoder(window) @ basis, atol=1e-4, rtol=1e-4)
+    assert encoder(window).shape == (encoder.places, WIDTH)  # the encoder itself stays whole
 
 
 def test_deeper_layers_are_left_out(folders: dict[str, Path], noise: np.ndarray) -> None:

@@ -14,7 +14,7 @@ from mggtalk.speech.audio_prior import AudioPrior, mouth_region
 from mggtalk.speech.blinks import MIN_GAP, blink_curve, blink_times
 from mggtalk.speech.features import SpeechFeatures, analyse, record
 from mggtalk.speech.head_motion import DISTANCE, accents, head_motion
-from mggtalk.speech.hearing import LEAST_TRUST, heard, phone_trust, understand
+from mggtalk.speech.hearing import LEAST_TRUST, closing_share, heard, phone_trust, understand
 from mggtalk.speech.listen import RULES_NOTE, Speaker, listen, mouth_curves
 from mggtalk.speech.phones import PHONES, SILENCE, Phone, decode_phones
 from mggtalk.speech.visemes import (
@@ -102,9 +102,9 @@ def test_closures_that_contradict_the_sound_are_dropped():
     assert len(heard((Phone("M", 0.2, 0.3),), quiet)) == 1
     assert heard((Phone("M", 0.2, 0.23),), quiet) == ()  # hardly there
     likely = np.full((101, 42), 0.02, np.float16)  # 0.1 for the five together
-    assert heard((Phone("M", 0.2, 0.3),), quiet, likely) == ()
+    assert heard((Phone("M", 0.2, 0.3),), quiet, closing_share(likely)) == ()
     likely[:, acoustic_model().phones.index("B")] = 0.2
-    assert len(heard((Phone("M", 0.2, 0.3),), quiet, likely)) == 1
+    assert len(heard((Phone("M", 0.2, 0.3),), quiet, closing_share(likely))) == 1
 
 
 # visemes

@@ -24,7 +24,7 @@ from mggtalk.motion.retarget import close_lips
 from mggtalk.runtime.progress import Progress, no_progress
 from mggtalk.speech.audio_prior import CHIN
 from mggtalk.speech.features import record
-from mggtalk.speech.hearing import heard, rule_curves, speech_of, understand
+from mggtalk.speech.hearing import closing_share, heard, rule_curves, speech_of, understand
 from mggtalk.speech.phones import Phone, recognise
 from mggtalk.speech.speech_encoder import Ears
 from mggtalk.speech.speech_inputs import SpeechInputs, speech_inputs
@@ -159,7 +159,7 @@ def _hear(clip: SpeechClip, sound: Sound, speed: float, face_model: FaceModel, e
     recording = record(sound, ears)
     phones = tuple(Phone(name, start / speed, end / speed) for name, start, end in clip.phones)
     _, likely = recognise(recording.cepstra)
-    speech = speech_of(recording, likely, heard(phones, recording.features, likely), clip.trust)
+    speech = speech_of(recording, likely, heard(phones, recording.features, closing_share(likely)), clip.trust)
     rules = rule_curves(speech)  # [C, 52]
     moments = clip.moments(speed) + LEAD
     weights = mouth_at(rules, speech.said, moments, clip.fps)  # [T, 52]
