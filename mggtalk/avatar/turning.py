@@ -6,6 +6,9 @@ azimuth ``a`` of the camera in the head frame, 0 in front of the face, ::
 
     share of the twins = step((a_s - a) / a_s, NEAR, FAR),        a_s that of the portrait's camera
 
+The twins come first, a little behind the strip (:data:`mggtalk.dsgr.seam.BEHIND`), then the strip goes: two halves that
+faded together would let the back of the head show through.
+
 What was seen at a grazing angle, beside the face, is drawn out when it is looked at from the side, and shows the
 background through its soft edges: such points, and their twins, go as the head turns, and the back of the head
 (:mod:`mggtalk.dsgr.back`) stands there.
@@ -89,9 +92,10 @@ def turn_opacities(gaussians: Gaussians, turning: Turning | None, shares: Shares
     if turning is None:
         return gaussians
     twins, torso, side = (share[..., None] for share in shares)  # [..., 1]
-    visible = (1.0 - twins * turning.replaced) * (1.0 - torso * turning.parted)  # [..., N]
+    going, coming = (2.0 * twins - 1.0).clamp(min=0.0), (2.0 * twins).clamp(max=1.0)  # [..., 1]
+    visible = (1.0 - going * turning.replaced) * (1.0 - torso * turning.parted)  # [..., N]
     visible = visible * (1.0 - (side * turning.grazed).clamp(min=0.0))  # [..., N]
-    mirrored = (1.0 - (1.0 - twins) * turning.replacing) * (1.0 - (side * turning.grazed_twins).clamp(min=0.0))
+    mirrored = (1.0 - (1.0 - coming) * turning.replacing) * (1.0 - (side * turning.grazed_twins).clamp(min=0.0))
     shown = torch.cat([soft_opacity(torch.cat([visible, mirrored], dim=-1))] * sets, dim=-1)  # [..., sets (N + M)]
     shown = F.pad(shown, (0, gaussians.opacities.shape[-1] - shown.shape[-1]), value=1.0)  # [..., G]
     return gaussians._replace(opacities=gaussians.opacities * shown)

@@ -146,7 +146,7 @@ def _lay_seam(original: Tensor, mirrored: Tensor, usable: Tensor, side: Tensor, 
     colour = head.colour[:, head.mask].T  # [N, 3]
     own = Half(original, colour, head.trust, head.eye).select((head.weight > 0.9)[head.mask])
     twins = Half(mirrored, colour * side.exp(), head.trust, head.eye).select(usable)
-    return find_seam(own, twins, head.axis, -1.0 if float(eye[0]) > 0 else 1.0)
+    return find_seam(own, twins, head.axis, math.atan2(float(eye[0]), float(eye[2])))
 
 
 def _scatter(values: Tensor, mask: Tensor) -> Tensor:

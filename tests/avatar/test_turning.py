@@ -10,7 +10,7 @@ from mggtalk.avatar.avatar import Avatar
 from mggtalk.avatar.turning import Shares, Turning, soft_opacity, turn_opacities, turn_shares
 from mggtalk.geometry import camera_to_head, euler_to_rotation
 from mggtalk.pipeline import MGGTalkPipeline
-from mggtalk.scene import MotionFrame
+from mggtalk.scene import Gaussians, MotionFrame
 
 
 def turned(yaw: float, pitch: float = 0.0, roll: float = 0.0) -> MotionFrame:
@@ -55,6 +55,15 @@ def test_opacities_of_points_and_children_change_places(avatar: Avatar, pipeline
         assert bool((away[:, start : start + points // 4] == 0).all())
         assert bool((away[:, start : start + points][:, -points // 4 :] == 0).all()), "seen at a grazing angle"
     assert torch.allclose(away[0, 2 * (points + twins) :], before[2 * (points + twins) :])
+
+
+def test_between_two_halves_nothing_behind_them_shows() -> None:
+    ones = torch.ones(2)
+    pair = Gaussians(torch.zeros(2, 3), torch.ones(2, 3), torch.eye(4)[[0, 0]], ones, torch.zeros(2, 1, 3))
+    turning = Turning(*(torch.tensor([value]) for value in (1.0, 1.0, 0.0, 0.0, 0.0)))
+    for share in (0.0, 0.3, 0.5, 0.7, 1.0):
+        shares = Shares(*(torch.tensor(value) for value in (share, 0.0, 0.0)))
+        assert float(turn_opacities(pair, turning, shares, 1).opacities.max()) > 0.99
 
 
 def test_hair_at_the_cheek_is_the_torsos_once_the_head_turns() -> None:

@@ -12,6 +12,9 @@ from mggtalk.dsgr.seam import BLEND, COLUMNS, ROWS, Half, Seam, find_seam, unrol
 
 RADIUS = 0.8
 
+WIDE, SLIGHT = math.radians(-40.0), math.radians(-13.0)
+"""Azimuths of the portrait's camera, which sees the other side."""
+
 
 def cylinder(start: float, end: float, radius: float = RADIUS, grey: float = 0.5) -> Half:
     """Points of an upright cylinder between two angles in degrees; trusted fully."""
@@ -34,14 +37,14 @@ def angles(seam: Seam) -> Tensor:
 
 
 def test_where_both_halves_are_seen_alike_the_portrait_stays() -> None:
-    seam = find_seam(cylinder(-90, 70), cylinder(10, 120), 0.0, 1.0)
+    seam = find_seam(cylinder(-90, 70), cylinder(10, 120), 0.0, WIDE)
     assert (angles(seam) - 70).abs().max() < 7  # as far as anything of it is seen
 
 
 def test_what_was_not_seen_well_is_left_to_the_twins() -> None:
     own = cylinder(-90, 70)
     own = own._replace(trust=(degrees(own) < 40).float())
-    seam = find_seam(own, cylinder(10, 120), 0.0, 1.0)
+    seam = find_seam(own, cylinder(10, 120), 0.0, WIDE)
     assert (angles(seam) - 40).abs().max() < 7
 
 
@@ -50,9 +53,20 @@ def test_the_seam_goes_around_an_eye() -> None:
     own = own._replace(trust=(degrees(own) < 40).float())
     eye = (degrees(own) > 30) & (degrees(own) < 46) & (own.points[:, 1].abs() < 0.15)
     own = own._replace(whole=eye, trust=torch.where(eye, 0.45, own.trust))
-    seam = find_seam(own, cylinder(10, 120), 0.0, 1.0)
+    seam = find_seam(own, cylinder(10, 120), 0.0, WIDE)
     cut = seam.behind(own.points[eye])  # either all of it is before the seam, or all behind it
     assert (cut < BLEND / 2).float().mean() > 0.9 or (cut > -BLEND / 2).float().mean() > 0.9
+
+
+def test_what_a_slightly_turned_portrait_shows_well_is_not_hidden() -> None:
+    """In the middle of the face the halves always agree; here they differ a little everywhere else."""
+    own, twins = cylinder(-90, 75), cylinder(-10, 120)
+    own = own._replace(trust=torch.where(degrees(own) < 55, 0.9, 0.3))
+    grey = torch.where(degrees(twins) < 3, 0.5, 0.8)
+    twins = twins._replace(colour=grey[:, None].expand(-1, 3))
+    slight, wide = (find_seam(own, twins, 0.0, azimuth) for azimuth in (SLIGHT, WIDE))
+    assert angles(slight).min() > 48
+    assert angles(wide).max() < 10
 
 
 @pytest.mark.parametrize("far", [-1.0, 1.0])
@@ -62,7 +76,7 @@ def test_halves_meet_where_they_differ_in_place_and_light(far: float) -> None:
     own = own._replace(points=own.points * flip, trust=(degrees(own) < 45).float() * 0.8 + 0.2)
     twins = cylinder(10, 150, radius=RADIUS - 0.1, grey=0.4)
     twins = twins._replace(points=twins.points * flip)
-    seam = find_seam(own, twins, 0.0, far)
+    seam = find_seam(own, twins, 0.0, far * WIDE)
     joined, gain = seam.join(twins.points)
     behind = seam.behind(twins.points)
     meets, back = (behind > BLEND) & (behind < 1.2 * BLEND), behind > math.radians(55)
@@ -73,7 +87,7 @@ def test_halves_meet_where_they_differ_in_place_and_light(far: float) -> None:
 
 def test_a_gap_is_closed() -> None:
     own, twins = cylinder(-120, -4), cylinder(4, 120)
-    seam = find_seam(own, twins, 0.0, 1.0)
+    seam = find_seam(own, twins, 0.0, WIDE)
     joined, _ = seam.join(twins.points)
     first = unroll(joined, 0.0, 1.0)[0].rad2deg().min()
     assert -6.5 < float(first) < -2  # where the portrait's own points end, at -5 degrees
@@ -84,7 +98,7 @@ def test_every_place_is_covered_once() -> None:
     generator = torch.Generator().manual_seed(0)
     own = own._replace(trust=torch.rand(len(own.trust), generator=generator))
     twins = cylinder(10, 120)
-    seam = find_seam(own, twins, 0.0, 1.0)
+    seam = find_seam(own, twins, 0.0, WIDE)
     stays, takes = seam.behind(own.points) < BLEND, seam.behind(twins.points) > 0
     cells = torch.zeros(ROWS, COLUMNS)
     for points, chosen in ((own.points, stays), (twins.points, takes)):
