@@ -24,17 +24,17 @@ from torch.nn import functional as F
 
 from mggtalk.nets.maps import erode, fill
 
-INSET = 3
+INSET = 4
 """Pixels that the back stays inside the outline: its splats are large, and must not widen the head."""
 
 CLEARANCE = 0.1
 """Decimetres that the back stays behind the front."""
 
-ROUND = 8
-"""Half width in points of the back below which a part of the head has none of its own: ears, locks of hair."""
+ROUND = 16
+"""Half width in pixels below which a part of the head has no back of its own: ears, locks of hair."""
 
-STRIDE = 2
-"""Only every second row and column makes a point: the back is seen at its edges only."""
+STRIDE = 3
+"""Only every third row and column makes a point: the back is one soft colour, and its edges alone are seen."""
 
 SHADE = 0.85
 """Brightness of the back over that of the crown: less light falls on it."""
@@ -59,7 +59,7 @@ HIGHEST = 0.95
 def back_cloud(
     depth: Tensor, colour: Tensor, head: Tensor, crown: Tensor, above: Tensor, silhouette: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Depth and colour of the back of the head, on every second pixel of the crop.
+    """Depth and colour of the back of the head, on every s-th pixel of the crop, s the :data:`STRIDE`.
 
     Args:
         depth: Camera depth of the front ``[H, W]``, decimetres.
@@ -70,16 +70,16 @@ def back_cloud(
         silhouette: Camera depth where the surface turns away, decimetres.
 
     Returns:
-        Depth ``[H/2, W/2]``, colour ``[3, H/2, W/2]`` and mask ``[H/2, W/2]`` (bool).
+        Depth ``[H/s, W/s]``, colour ``[3, H/s, W/s]`` and mask ``[H/s, W/s]`` (bool).
     """
     step = slice(None, None, STRIDE)
     inside = erode(head[None, None], INSET)[0, 0]  # [H, W] eroded
-    keep = largest_part(open_region(((inside > 0.6) & above)[step, step], ROUND))  # [H/2, W/2] no ears, no locks
+    keep = largest_part(open_region(((inside > 0.6) & above)[step, step], ROUND / STRIDE))  # no ears, no locks
     heights = (silhouette - depth[step, step])[keep]
     height = float(heights.quantile(HIGHEST)) if len(heights) else 0.0
     if height <= 0.0:
         keep = torch.zeros_like(keep)
-    rounded = dome(keep)  # [H/2, W/2]
+    rounded = dome(keep)  # [H/s, W/s]
     behind = silhouette + max(height, 0.0) * (FLATTENING * rounded - OVERLAP * (1.0 - rounded))
     behind = torch.maximum(behind, depth[step, step] + CLEARANCE)
     solid = erode(head[None, None], 2)  # [1, 1, H, W]: no background colour
@@ -133,7 +133,7 @@ def points_between(points: Tensor, others: Sequence[Tensor], longest: float) -> 
     return tuple(torch.cat(parts) for parts in zip(*ends))  # type: ignore[return-value]
 
 
-def open_region(inside: Tensor, radius: int) -> Tensor:
+def open_region(inside: Tensor, radius: float) -> Tensor:
     """Keep of a region ``[H, W]`` (bool) what discs of a radius inside it cover, as if it went on beyond the map."""
     if not bool(inside.any()) or bool(inside.all()):
         return inside

@@ -5,12 +5,13 @@ from __future__ import annotations
 import torch
 
 from mggtalk.avatar.neighbours import Neighbours
-from mggtalk.dsgr.back import FLATTENING, OVERLAP, SHADE, back_cloud, dome, points_between
+from mggtalk.dsgr.back import FLATTENING, OVERLAP, SHADE, STRIDE, back_cloud, dome, points_between
 
 
-def scene() -> dict[str, torch.Tensor]:
-    """A round head in a 32-pixel crop: brown hair above, pale face below, green background."""
-    y, x = torch.meshgrid(torch.arange(32) + 0.5, torch.arange(32) + 0.5, indexing="ij")
+def scene(size: int = 32) -> dict[str, torch.Tensor]:
+    """A round head in a crop of 32 units: brown hair above, pale face below, green background."""
+    places = (torch.arange(size) + 0.5) * 32 / size
+    y, x = torch.meshgrid(places, places, indexing="ij")
     radius = ((x - 16).square() + (y - 16).square()).sqrt()
     head = (radius < 12).float()
     depth = 10.0 - (1 - (radius / 12).square()).clamp(min=0).sqrt()
@@ -24,14 +25,15 @@ def scene() -> dict[str, torch.Tensor]:
 def test_back_lies_behind_the_silhouette_inside_the_outline() -> None:
     parts = scene()
     depth, colour, keep = back_cloud(**parts, silhouette=10.0)
-    assert depth.shape == keep.shape == (16, 16) and colour.shape == (3, 16, 16)
-    assert keep.any() and not (keep & ~(parts["head"][::2, ::2] > 0)).any()
-    assert not keep[12:].any()  # rows 24 and below are not above the rim
-    front = parts["depth"][::2, ::2]
+    side = len(range(0, 32, STRIDE))
+    assert depth.shape == keep.shape == (side, side) and colour.shape == (3, side, side)
+    assert keep.any() and not (keep & ~(parts["head"][::STRIDE, ::STRIDE] > 0)).any()
+    assert not keep[24 // STRIDE :].any()  # rows 24 and below are not above the rim
+    front = parts["depth"][::STRIDE, ::STRIDE]
     assert (depth - front)[keep].min() > 0.09  # never before the front
     assert (depth[keep] >= 10.0 - OVERLAP).all()
     middle = 10.0 + FLATTENING  # the front is one decimetre before the silhouette there
-    assert abs(float(depth[8, 8]) - middle) < 0.03
+    assert abs(float(depth[16 // STRIDE, 16 // STRIDE]) - middle) < 0.03
 
 
 def test_back_has_the_colour_of_the_crown() -> None:
@@ -63,10 +65,10 @@ def test_the_dome_over_an_ellipse_is_half_an_ellipsoid() -> None:
 
 
 def test_a_nose_in_front_makes_no_dent_in_the_back() -> None:
-    parts = scene()
+    parts = scene(96)
     plain, _, _ = back_cloud(**parts, silhouette=10.0)
     parts["depth"] = parts["depth"].clone()
-    parts["depth"][15:17, 15:17] -= 0.5
+    parts["depth"][45:51, 45:51] -= 0.5
     nosed, _, _ = back_cloud(**parts, silhouette=10.0)
     assert (nosed - plain).abs().max() < 0.02
 

@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage
 
 from mggtalk.face.masks import HeadMasks
-from mggtalk.inpaint.plates import RIM, background_plate, make_plates
+from mggtalk.inpaint.plates import RIM, SHADED, background_plate, make_plates
 
 SIZE = 96
 SKIN = torch.tensor((1.0, 0.0, 0.0))
@@ -63,7 +63,7 @@ def test_torso_is_premultiplied_and_continues_under_the_head() -> None:
     assert neck_under_the_jaw[0].max() < 0.05
 
 
-def test_a_bare_neck_goes_on_behind_the_jaw_and_its_collar_does_not() -> None:
+def test_a_bare_neck_goes_on_in_the_shadow_of_the_jaw_and_its_collar_does_not() -> None:
     image, masks = drawing()
     y, x = np.mgrid[0:SIZE, 0:SIZE] + 0.5
     masks = masks._replace(neck=((np.abs(x - 48) < 10) & (y > 20)).astype(np.float32))
@@ -71,7 +71,7 @@ def test_a_bare_neck_goes_on_behind_the_jaw_and_its_collar_does_not() -> None:
     image[:, below] = 1.0  # a collar
     image[:, neck & below] = 0.8 * SKIN[:, None]
     behind = make_plates(image, masks, torch.from_numpy(masks.person), SKIN).torso[:3, 45, 45:51]  # [3, 6]
-    assert torch.allclose(behind, (0.8 * SKIN)[:, None].expand_as(behind), atol=0.1)
+    assert torch.allclose(behind, (SHADED * 0.8 * SKIN)[:, None].expand_as(behind), atol=0.1)
 
 
 def test_unhidden_torso_keeps_its_pixels() -> None:
