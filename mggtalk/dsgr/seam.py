@@ -4,7 +4,7 @@ Both halves are unrolled about the vertical axis of the head: rows are heights, 
 face to the back. A seam runs from the crown to the jaw, one column in each row. It costs what is lost by it, ::
 
     sum before it (1 - trust of the portrait's own points)
-        + sum behind it (1 - trust of the twins + BIAS + loss * trust of the portrait's own points there)
+        + sum behind it (1 - trust of the twins + BIAS + loss where the portrait's own points are sure)
         + mismatch of colour and radius where it runs
 
 and more where there is a hole. The cheapest one is found row by row (Viterbi), no steeper than
@@ -30,7 +30,10 @@ ROWS, COLUMNS = 96, 60
 
 BIAS, LOSS, HOLE = 0.15, 0.5, 2.0
 """By how much more a twin must be trusted, as what the portrait shows is true and its twin a guess; the cost of hiding
-what the portrait shows well, and that of nothing at all."""
+what the portrait shows as well as can be, and that of nothing at all."""
+
+SURE = (0.9, 1.0)
+"""Trust from which on that cost begins, and is full: less trusted points tear when they are looked at from their side."""
 
 WIDE = (math.radians(20.0), math.radians(30.0))
 """Azimuths of the portrait's camera between which :data:`LOSS` goes: the far side of a head that is turned more is
@@ -149,7 +152,10 @@ def find_seam(own: Half, twins: Half, axis: float, azimuth: float) -> Seam:
     height = max(top - bottom, 1e-3) / ROWS
     seen, back = (_average(half, axis, far, bottom, height) for half in (own, twins))
     keep = torch.where(seen.there, 1.0 - seen.trust, HOLE * back.there)  # [ROWS, COLUMNS]
-    take = torch.where(back.there, 1.0 - back.trust + BIAS, HOLE * seen.there) + loss * seen.trust * seen.there
+    take = (
+        torch.where(back.there, 1.0 - back.trust + BIAS, HOLE * seen.there)
+        + loss * step(seen.trust, *SURE) * seen.there
+    )
     both = seen.there & back.there
     unlike = (seen.colour - back.colour).abs().amax(-1) / UNLIKE + (seen.radius - back.radius).abs() / MOST_SHIFT
     cost = MISMATCH * (
