@@ -33,7 +33,7 @@ BIAS, LOSS, HOLE = 0.15, 0.5, 2.0
 what the portrait shows as well as can be, and that of nothing at all."""
 
 SURE = (0.9, 1.0)
-"""Trust from which on that cost begins, and is full: less trusted points tear when they are looked at from their side."""
+"""Trust from which on that cost begins, and is full: less trusted points tear when looked at from their side."""
 
 WIDE = (math.radians(20.0), math.radians(30.0))
 """Azimuths of the portrait's camera between which :data:`LOSS` goes: the far side of a head that is turned more is
