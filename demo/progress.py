@@ -18,6 +18,7 @@ STAGES = {
     "render": "Rendering",
     "frames": "Reading the film",
     "voice": "Learning how the lips move",
+    "drift": "Learning where things are",
     "light": "Learning how light falls",
     "adapt": "Learning",
     "static": "Learning what stays",

@@ -347,7 +347,8 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         default=(),
         metavar="PART",
         help="measure without a part as well: refine, symmetry, filter, trust, points, sym-decoder, sym-twin, "
-        "densify, or all in turn; in mode person: colour (with the colour MLP), motion, face-mouth, incremental",
+        "densify, or all in turn; in mode person: colour (with the colour MLP), drift, light, rig, motion, face-mouth, "
+        "incremental",
     )
     parser.add_argument(
         "--noise",

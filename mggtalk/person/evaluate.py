@@ -78,6 +78,7 @@ METHODS: dict[str, Change] = {
 
 ABLATIONS: dict[str, Change] = {
     "colour": _talking("colour", wanted=True),
+    "drift": _talking("drift"),
     "light": _talking("light"),
     "rig": _talking("rig"),
     "motion": _talking("motion"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from typing import NamedTuple
 
@@ -117,10 +118,17 @@ class Lessons:
         kept: int = KEPT,
     ) -> None:
         self.pipe, self.avatar, self.footage, self.kept = pipe, avatar, footage, kept
+        self.around = AROUND
         self.animator, self.head = pipe.animator(avatar, SIDE), pipe.head(avatar, SIDE)
         self.motion = footage.driving(avatar, pipe)
         self._weights = LossConfig(mouth=mouth, eyes=eyes)
         self._lessons: dict[int, Lesson] = {}
+
+    def wider(self, around: tuple[float, float, float], kept: int) -> Lessons:
+        """The same with another margin of the windows, as :data:`AROUND`, and none made yet."""
+        others = copy.copy(self)
+        others.around, others.kept, others._lessons = around, kept, {}
+        return others
 
     def __len__(self) -> int:
         return len(self.motion)
@@ -161,7 +169,7 @@ class Lessons:
     @torch.no_grad()
     def _make(self, index: int) -> Lesson:
         landmarks = self.footage.landmarks[index]  # [V, 2]
-        beside, above, below = AROUND
+        beside, above, below = self.around
         width, height = landmarks.max(0) - landmarks.min(0)
         low = _whole(landmarks.min(0) - (beside * width + MARGIN, above * height + MARGIN), up=False)
         high = _whole(landmarks.max(0) + (beside * width + MARGIN, below * height + MARGIN), up=True)

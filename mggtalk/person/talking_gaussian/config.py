@@ -51,6 +51,7 @@ class FieldConfig:
     mouth_hidden: int = 32  # and of the mouth's
     rig: bool = True  # off: the driven face model stays as it is, not this person's
     light: bool = True  # off: colours follow neither expression nor pose, as published
+    drift: bool = True  # off: places follow expression and pose by eq. 9, the rig and the learned motion alone
     motion: bool = True  # off: no learned motion, only that of eq. 9
     face_mouth: bool = True  # off: no branch of its own for the inside of the mouth (ablation "w/o face-mouth")
     colour: bool = False  # GGTalker's colour MLP: the motion changes colours and opacities as well
@@ -68,6 +69,7 @@ class FieldConfig:
             TypeError: If it has other fields.
         """
         values: dict[str, Any] = json.loads(text)
+        values.setdefault("drift", False)  # files from before there was one
         grids = {name: GridConfig(**values.pop(name, {})) for name in ("face_grid", "mouth_grid")}
         config = FieldConfig(**{**values, **grids})
         for name, most in LIMITS.items():
@@ -107,7 +109,8 @@ class LearnConfig:
     steps: int = 6000  # and most steps; the rates fall to a tenth with whichever comes first
     static: float = 0.15  # first stage: persistent parameters alone
     fusion: float = 0.15  # last stage: colours and opacities alone
-    light_frames: int = 48  # frames by which the light is found
+    drift_frames: int = 24  # frames by which the drift is found
+    light_frames: int = 48  # and by which the light is
     open_frames: int = 64  # and of open mouths, by which that inside the mouth is
     incremental: bool = True  # off: all frames are equally likely (ablation "w/o incremental sampling")
     window_every: int = 3  # while incremental, each so many-th step takes a frame of the window

@@ -25,7 +25,9 @@ from mggtalk.config import EXPRESSION_COMPONENTS
 from mggtalk.person.talking_gaussian.colour import ColourMLP
 from mggtalk.person.talking_gaussian.conditions import Conditions
 from mggtalk.person.talking_gaussian.config import FieldConfig
+from mggtalk.person.talking_gaussian.drift import Drift
 from mggtalk.person.talking_gaussian.light import Light
+from mggtalk.person.talking_gaussian.linear_map import LinearMap
 from mggtalk.person.talking_gaussian.motion import FaceMotion, FaceMove
 from mggtalk.person.talking_gaussian.mouth import MouthBranch
 from mggtalk.person.talking_gaussian.rig import Rig
@@ -111,6 +113,7 @@ class TalkingGaussian(nn.Module):
         self.rig = Rig(components) if config.rig else None
         self.face = PersistentField(bounds)
         self.light = Light(self.face.size, config.axes) if config.light else None
+        self.drift = Drift(self.face.size, config.axes) if config.drift else None
         self.planes = TriPlane(config.face_grid)
         self.motion = FaceMotion(config)
         self.colour = ColourMLP(config) if config.colour else None
@@ -220,7 +223,9 @@ class FieldTouches:
         lips, upper = field.conditions(frame.expression)
         places = self._found or self._places()
         pose = field.conditions.pose(frame.rotation)  # [3]
-        features = Light.features(pose, lips, upper)
+        features = LinearMap.features(pose, lips, upper)
+        if field.drift is not None:
+            points = points + field.drift(features, self.cells)
         if field.light is not None:
             colour = colour + field.light(features, self.cells)
         if field.config.motion and moving:

@@ -2,7 +2,7 @@
 
 ::
 
-    light    colours by expression and pose         least squares
+    drift, light    places and colours by expression and pose    least squares, by turns
     static   persistent parameters                  L1 + 0.2 (1 - SSIM),  and the mouth's branch alone inside the lips
     motion   all                                    the same + LPIPS + 1e-5 |delta|
     fusion   colours and opacities                  the same
@@ -21,19 +21,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from mggtalk.avatar.adapter import Touch
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.inpaint.shrink import shrink
-from mggtalk.nets.maps import erode
 from mggtalk.person.footage import Footage
-from mggtalk.person.lessons import RIM, Lesson, Lessons, Terms, compare, never, perceptual
+from mggtalk.person.lessons import Lesson, Lessons, Terms, compare, never, perceptual
 from mggtalk.person.talking_gaussian.checkpoint import Checkpoint, key_of
+from mggtalk.person.talking_gaussian.closed_form import ClosedForm
 from mggtalk.person.talking_gaussian.config import LearnConfig
 from mggtalk.person.talking_gaussian.field import FieldTouches, TalkingGaussian
 from mggtalk.person.talking_gaussian.learning_head import LearningHead
-from mggtalk.person.talking_gaussian.light import Seen
 from mggtalk.person.talking_gaussian.sampling import Sampling, blinks, lip_openings
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.runtime.progress import Progress, no_progress
@@ -49,18 +47,6 @@ PATCH = 96
 
 LEAST_INSIDE = 20
 """Pixels between the lips, at least, of a frame that the mouth's branch learns from."""
-
-LIGHT_SHARE = 0.5
-"""Of the time, at most, for the light."""
-
-PASSES = 2
-"""Times that the light is solved for: the second finds what the first has left."""
-
-FOREIGN = 0.15
-"""Difference from what is seen, RGB, at which a pixel counts half for the light: hands, captions and walls are none."""
-
-ROUND = 6
-"""Pixels around the inside of a mouth that are looked at with it."""
 
 SLOW_FUSION = 0.1
 """Share of their rate that opacities have in the last stage."""
@@ -97,8 +83,9 @@ class Learner:
         self.motion = self.lessons.motion
         self.head = LearningHead(self.lessons.head)
         self.lpips = perceptual() if config.lpips else None
-        self.openings = openings = lip_openings(pipe.face_model, self.motion)
+        openings = lip_openings(pipe.face_model, self.motion)
         every = config.window_every if config.incremental else 0
+        self.closed_form = ClosedForm(self.lessons, self.head, openings, config)
         self.sampling = Sampling(openings, blinks(pipe.face_model, self.motion), every, config.seed)
 
     def learn(
@@ -138,7 +125,7 @@ class Learner:
             return loss
 
         if not first:
-            self.find_light(touches, on_progress, lambda: done.seconds / (60.0 * config.minutes))
+            self.closed_form.solve(touches, on_progress, lambda: done.seconds / (60.0 * config.minutes))
         loop = Loop(optimizer, [rate_of(group["kind"]) for group in optimizer.param_groups])
         loop.step = first
         stage = stage_at(done(first), config)
@@ -172,63 +159,6 @@ class Learner:
         if config.still and stage == Stage.MOTION and move is not None:
             total = total + config.still * sum(part.abs().mean() for part in move)
         return total
-
-    @torch.no_grad()
-    def find_light(
-        self,
-        touches: FieldTouches,
-        on_progress: Progress = no_progress,
-        spent: Callable[[], float] = lambda: 0.0,
-    ) -> None:
-        """Find how colours follow expression and pose, in :data:`PASSES` passes; nothing without such a part.
-
-        Args:
-            touches: Of the field.
-            on_progress: Called with the stage, steps done and steps in all.
-            spent: Share of the time to learn that has passed; fewer frames are looked at where it is short.
-        """
-        light, conditions = touches.field.light, touches.field.conditions
-        if light is None:
-            return
-        mouth = touches.field.mouth
-
-        def look(lesson: Lesson) -> tuple[Seen, Seen]:
-            frame, camera = lesson.frame, self.lessons.camera(lesson)
-            touch = touches.moved(frame, moving=False)[0]
-            image, alpha = self.lessons.compose(lesson, self.head.splats(frame, touch, camera))
-            counts = torch.maximum(lesson.face, erode(alpha, RIM))  # [1, 1, h, w]
-            missed = lesson.truth - image  # [1, 3, h, w]
-            counts = counts / (1.0 + (missed / FOREIGN).square().sum(1, keepdim=True))
-            missing = torch.cat([counts * missed, counts], dim=1)  # [1, 4, h, w]
-            block = self.lessons.animator.oversampling
-            fine = F.interpolate(missing, scale_factor=block)[0].permute(1, 2, 0)  # [H, W, 4]
-            features = light.features(conditions.pose(frame.rotation), *conditions(frame.expression))
-            painted = self.head.painted(frame, touch, camera, fine.contiguous())
-            face, inside = (Seen(features, part[:, 3], part[:, :3]) for part in painted)
-            return face, inside
-
-        frames = self.light_frames()
-        total = PASSES * len(frames)
-        for turn in range(PASSES):
-            seen = []
-            for done, (index, mouth_alone) in enumerate(frames):
-                lesson = self.lessons[index]
-                seen.append(look(_around_mouth(lesson) if mouth_alone else lesson))
-                on_progress("light", turn * len(frames) + done + 1, total)
-                if spent() > LIGHT_SHARE * (turn + 1) / PASSES:
-                    break
-            light.add([face for face, _ in seen], touches.cells)
-            if mouth is not None and mouth.light is not None:
-                mouth.light.add([inside for _, inside in seen], torch.arange(len(mouth.colour)))
-
-    def light_frames(self) -> list[tuple[int, bool]]:
-        """Frames by which the light is found: some of all, and the mouths of those in which it is open, shuffled."""
-        count, config = len(self.motion), self.config
-        every = np.linspace(0, count - 1, min(config.light_frames, count)).round().astype(int)
-        order = np.argsort(self.openings)[count // 2 :]  # the more open half
-        opened = order[np.linspace(0, len(order) - 1, min(config.open_frames, len(order))).round().astype(int)]
-        found = [(int(index), False) for index in every] + [(int(index), True) for index in opened]
-        return [found[place] for place in np.random.default_rng(config.seed).permutation(len(found))]
 
     def patch(self, lesson: Lesson, step: int) -> Lesson:
         """A patch ``PATCH`` wide around a random pixel: of the face, as often as it weighs, or anywhere by turns."""
@@ -264,17 +194,6 @@ class Learner:
             kinds["grid"] += mouth.planes.parameters()
             kinds["network"] += mouth.motion.parameters()
         return [{"params": params, "lr": getattr(rates, kind), "kind": kind} for kind, params in kinds.items()]
-
-
-def _around_mouth(lesson: Lesson) -> Lesson:
-    """The part of a lesson around the inside of the mouth; all of it where none is in sight."""
-    rows, columns = (lesson.inside[0, 0].amax(axis).nonzero().squeeze(-1) for axis in (1, 0))
-    if not len(rows):
-        return lesson
-    height, width = lesson.truth.shape[-2:]
-    down = slice(max(int(rows[0]) - ROUND, 0), min(int(rows[-1]) + ROUND + 1, height))
-    along = slice(max(int(columns[0]) - ROUND, 0), min(int(columns[-1]) + ROUND + 1, width))
-    return lesson.cut(down, along)
 
 
 def stage_at(done: float, config: LearnConfig) -> Stage:

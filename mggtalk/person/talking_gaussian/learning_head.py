@@ -12,6 +12,8 @@ A child has the touch of its parent, a mirrored point that of its twin, mirrored
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -33,6 +35,14 @@ LEAST_DEPTH = 0.5
 
 OPAQUE = 1e-4
 """Distance of opacities from 0 and 1, at least, where logits are needed."""
+
+
+class Painted(NamedTuple):
+    """What is summed over the pixels of a window that each Gaussian paints, by how much of them it paints."""
+
+    points: Tensor  # [N, C] of each visible point and its child
+    mouth: Tensor  # [Q, C] of each Gaussian inside the mouth
+    places: Tensor  # [N, 3] of the visible points, head frame
 
 
 class LearningHead:
@@ -59,7 +69,7 @@ class LearningHead:
             touch: What a head that learns adds to it.
             camera: Its window decides which are made.
         """
-        parts = self._values(frame, touch)
+        parts = self.values(frame, touch)
         seen = in_window(parts.gaussians, camera)  # [S]
         made = len(self._points)
         moved = seen[seen < (2 if parts.children else 1) * made]  # [P] of parents and children
@@ -80,31 +90,26 @@ class LearningHead:
         back = Gaussians(*(field[rest] for field in parts.gaussians))
         return Gaussians(*(torch.cat(fields) for fields in zip(changed, back, mouth)))
 
-    def painted(self, frame: MotionFrame, touch: Touch, camera: Camera, missing: Tensor) -> tuple[Tensor, Tensor]:
-        """How much of a window each visible point and each Gaussian inside the mouth paints, and what is missing there.
+    def painted(self, parts: SplatParts, camera: Camera, values: Tensor) -> Painted:
+        """Sum values ``[H, W, C]`` of a window over what each visible point and each Gaussian of the mouth paints.
 
         Args:
-            frame: The frame.
-            touch: What a head adds to it.
+            parts: Of :meth:`values`.
             camera: Sees the window.
-            missing: ``[H, W, 4]`` RGB that is missing in each pixel, times how much the pixel counts, and that.
-
-        Returns:
-            Pixels ``[N, 4]``: RGB summed over them, and their number; the same for the mouth ``[Q, 4]``.
+            values: Of each pixel.
         """
-        parts = self._values(frame, touch)
-        channels = torch.zeros(len(parts.gaussians.means), 4, requires_grad=True)
+        channels = torch.zeros(len(parts.gaussians.means), values.shape[-1], requires_grad=True)
         with torch.enable_grad():
             drawn = rasterize(Gaussians(*(field.clone() for field in parts.gaussians)), camera, features=channels)
-            shares = torch.autograd.grad((drawn.image * missing).sum(), channels)[0]
+            shares = torch.autograd.grad((drawn.image * values).sum(), channels)[0]
         found = shares[: parts.visible]
         if parts.children:
             start = parts.visible + parts.mirrored
             found = found + shares[start : start + parts.visible]
-        return found, shares[len(shares) - parts.mouth :]
+        return Painted(found, shares[len(shares) - parts.mouth :], parts.gaussians.means[: parts.visible])
 
     @torch.no_grad()
-    def _values(self, frame: MotionFrame, touch: Touch) -> SplatParts:
+    def values(self, frame: MotionFrame, touch: Touch) -> SplatParts:
         """All Gaussians of a frame without gradients, by the compiled head where there is one."""
         fixed = Touch(*(part.detach() for part in touch))
         head = self._head

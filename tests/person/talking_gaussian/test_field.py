@@ -11,7 +11,7 @@ from mggtalk.animate.head import SplatParts
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.person.talking_gaussian.config import FieldConfig
 from mggtalk.person.talking_gaussian.field import TalkingGaussian
-from mggtalk.person.talking_gaussian.light import Light
+from mggtalk.person.talking_gaussian.linear_map import LinearMap
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.render import rasterize
 from mggtalk.scene import Camera, Gaussians, MotionFrame
@@ -111,7 +111,7 @@ def test_lower_teeth_go_with_the_jaw_and_upper_ones_stay(
     field = faces[0]
     jaw = pipeline.face_model.from_blendshapes(torch.zeros(52).index_fill(0, torch.tensor([25]), 1.0))
     lips = torch.zeros(field.config.axes)
-    features = Light.features(torch.zeros(3), lips, torch.zeros(6))
+    features = LinearMap.features(torch.zeros(3), lips, torch.zeros(6))
     made = [field.mouth(field.mouth.code(), share * jaw, lips, features) for share in (0.2, 0.8)]
     moved = (made[1] - made[0])[:, 1]
     upper, lower = moved[field.mouth.held < 0.01], moved[field.mouth.held > 0.99]

@@ -24,7 +24,9 @@ from mggtalk.person.talking_gaussian.start import fresh_field
 from mggtalk.pipeline import MGGTalkPipeline
 from tests.person.talking_gaussian.conftest import SMALL
 
-LEARN = LearnConfig(minutes=600.0, steps=20, light_frames=3, open_frames=2, lpips=0.0, rates=Rates(colour=2e-2))
+LEARN = LearnConfig(
+    minutes=600.0, steps=20, drift_frames=2, light_frames=3, open_frames=2, lpips=0.0, rates=Rates(colour=2e-2)
+)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +65,7 @@ def test_stopped_learning_goes_on_as_if_it_had_not_been(
     path = tmp_path / "a.checkpoint"
 
     def fresh() -> TalkingGaussian:
-        return fresh_field(pipeline, avatar, footage, learner.motion, SMALL)
+        return fresh_field(pipeline, avatar, footage, learner.motion, replace(SMALL, drift=False))
 
     whole = learner.learn(fresh())
     asked: list[int] = []
@@ -75,13 +77,15 @@ def test_stopped_learning_goes_on_as_if_it_had_not_been(
     torch.testing.assert_close(rest.field.face.colour, whole.field.face.colour, atol=1e-3, rtol=1e-2)
 
 
-def test_light_looks_at_fewer_frames_where_time_is_short(pipeline: MGGTalkPipeline, adaptation: Adaptation) -> None:
+def test_less_is_looked_at_where_time_is_short(pipeline: MGGTalkPipeline, adaptation: Adaptation) -> None:
     avatar, footage = adaptation.avatar.with_(adapter=None), adaptation.clip.learned
     learner = Learner(pipeline, avatar, footage, LEARN)
     field = fresh_field(pipeline, avatar, footage, learner.motion, SMALL).requires_grad_(False)
-    looks: list[int] = []
-    learner.find_light(field.touches(avatar), lambda _stage, done, _total: looks.append(done), spent=lambda: 1.0)
-    assert len(looks) == 2 and field.light is not None and field.light.weights.any(), "one frame in each pass"
+    looks: list[str] = []
+    learner.closed_form.solve(field.touches(avatar), lambda stage, _done, _total: looks.append(stage), lambda: 1.0)
+    assert looks == ["drift", "light"] * 2, "one frame in each turn"
+    assert field.light is not None and field.light.weights.any()
+    assert field.drift is not None and field.drift.weights.any() and field.drift.weights.isfinite().all()
 
 
 def test_checkpoint_of_another_clip_is_not_used(
@@ -92,7 +96,7 @@ def test_checkpoint_of_another_clip_is_not_used(
     for parts, taken in ((footage, 2), (footage.some(12), 2)):
         learner = Learner(pipeline, avatar, parts, replace(LEARN, steps=4))
         asked: list[int] = []
-        start = fresh_field(pipeline, avatar, parts, learner.motion, SMALL)
+        start = fresh_field(pipeline, avatar, parts, learner.motion, replace(SMALL, light=False, drift=False))
         assert len(learner.learn(start, stop=lambda: asked.append(1) or len(asked) > 2, resume=path).losses) == taken  # noqa: B023
 
 

@@ -66,9 +66,10 @@ def test_what_a_point_paints_is_what_changes_with_its_colour(
     camera = Camera.from_pose(frame.rotation, frame.translation, SIDE, pipeline.config.render.focal_ratio)
     touch = faces[0].touches(avatar)(frame)
     missing = torch.ones(SIDE, SIDE, 4) * torch.tensor((0.5, 0.0, -0.25, 1.0))
-    found, inside = LearningHead(head).painted(frame, touch, camera, missing)
+    learning = LearningHead(head)
+    found, inside, places = learning.painted(learning.values(frame, touch), camera, missing)
     pixels, summed = found[:, 3], found[:, :3]
-    assert len(inside) == len(touch.mouth)
+    assert len(inside) == len(touch.mouth) and places.shape == (len(found), 3)
     splats = head.splats(frame).gaussians
     alpha = rasterize(splats, camera).alpha.sum()
     assert pixels.min() >= 0 and 0.5 * alpha < pixels.sum() <= 1.01 * alpha
