@@ -104,6 +104,8 @@ class _Painter:
         driven, splats = self.draw(avatar)
         openings = find_openings(photo)
         seen = weigh_sight(avatar, driven, photo, openings, self.first_colours())
+        if avatar.turning is not None:  # what gives way to its twin is not drawn: no correction would ever end
+            seen = seen * (1.0 - avatar.turning.replaced)
         layers.doubt[1:, 1 + index] = doubt_parts(seen, layers.regions[1:], avatar)
         wide = self.open_wider(driven.vertices)
         layers.seen[index] = seen = seen * torch.where(avatar.binding.part >= Part.UPPER_MOUTH, wide, 1.0)
