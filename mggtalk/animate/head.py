@@ -117,8 +117,8 @@ class PortraitHead:
 
     def turn(self, gaussians: Gaussians, frame: MotionFrame) -> Gaussians:
         """Show what belongs to the pose of a frame, or of B frames."""
-        sets = 2 if self.dense and self.sgp.densify.enabled else 1
-        return turn_opacities(gaussians, self.avatar.turning, turn_shares(self.avatar.source, frame), sets)
+        sets, turning = 2 if self.dense and self.sgp.densify.enabled else 1, self.avatar.turning
+        return turn_opacities(gaussians, turning, turn_shares(self.avatar.source, frame, turning), sets)
 
     def vertices(self, expression: Tensor) -> Tensor:
         """Driven face model ``[..., V, 3]``, without the adapter's part."""

@@ -24,7 +24,7 @@ from mggtalk.media.files import PathLike, check_readable, check_writable
 from mggtalk.media.provenance import mark_text
 from mggtalk.runtime.files import whole_file
 
-FORMAT = "mggtalk-avatar-8"
+FORMAT = "mggtalk-avatar-9"
 
 SUFFIX = ".safetensors"
 
@@ -93,6 +93,8 @@ SHAPES = {
     "turning.parted": "N",
     "turning.grazed": "N",
     "turning.grazed_twins": "M",
+    "turning.lip_line": "N",
+    "turning.opening": "K",
     "portrait": "S S 3",
     "fine": "T T 3",
 }

@@ -41,6 +41,10 @@ GRAZED = (math.radians(16.0), math.radians(36.0))
 """Azimuths from one view to another from which on points of the side that comes to be seen, which the first one saw at
 a grazing angle, begin to go, and are gone."""
 
+OPENED = (0.01, 0.04)
+"""Decimetres by which the lips open beyond the portrait's from which on the line before the lower lip goes, and is
+gone."""
+
 LAYERS = 5
 """Number of splats that lie over each other on the map: parents, children and their neighbours."""
 
@@ -53,6 +57,8 @@ class Turning(NamedTuple):
     parted: Tensor  # [N] of each visible point that is hair which the torso has as well
     grazed: Tensor  # [N] of each visible point seen too badly to be looked at from the side; with the sign of its x
     grazed_twins: Tensor  # [M] the same of the twins
+    lip_line: Tensor  # [N] of each visible point that is the line between teeth and lower lip
+    opening: Tensor  # [K] by how much the lips open with the expression, decimetres per unit
 
 
 class Shares(NamedTuple):
@@ -61,17 +67,21 @@ class Shares(NamedTuple):
     twins: Tensor  # [...] 0 where the portrait was taken, 1 from the front and beyond
     torso: Tensor  # [...] 0 where the portrait was taken
     side: Tensor  # [...] the same, for larger turns; with the sign of the x that more is seen of, in [-1, 1]
+    opened: Tensor  # [...] 0 with lips as in the portrait or closer, 1 well open
 
 
-def turn_shares(source: MotionFrame, frame: MotionFrame) -> Shares:
-    """Compare the poses of the portrait and of a frame, or of B frames."""
+def turn_shares(source: MotionFrame, frame: MotionFrame, turning: Turning | None = None) -> Shares:
+    """Compare the portrait with a frame, or with B frames; without ``turning`` the poses alone."""
     own, now = _camera(source), _camera(frame)  # [3], [..., 3]
     start, end = (torch.atan2(eye[..., 0], eye[..., 2]) for eye in (own, now))
     start = torch.where(start.abs() < 1e-3, 1e-3, start)
     angle = torch.atan2(torch.linalg.cross(own.expand_as(now), now).norm(dim=-1), (own * now).sum(-1))  # [...]
     aside = end - start  # [...]
     side = step(aside.abs(), *GRAZED) * aside.sign()
-    return Shares(step(1.0 - end / start, NEAR, FAR), step(angle, *PARTING), side)
+    opened = torch.zeros_like(angle)
+    if turning is not None:
+        opened = step((frame.expression - source.expression) @ turning.opening, *OPENED)
+    return Shares(step(1.0 - end / start, NEAR, FAR), step(angle, *PARTING), side, opened)
 
 
 def _camera(frame: MotionFrame) -> Tensor:
@@ -91,10 +101,10 @@ def turn_opacities(gaussians: Gaussians, turning: Turning | None, shares: Shares
     """
     if turning is None:
         return gaussians
-    twins, torso, side = (share[..., None] for share in shares)  # [..., 1]
+    twins, torso, side, opened = (share[..., None] for share in shares)  # [..., 1]
     going, coming = (2.0 * twins - 1.0).clamp(min=0.0), (2.0 * twins).clamp(max=1.0)  # [..., 1]
     visible = (1.0 - going * turning.replaced) * (1.0 - torso * turning.parted)  # [..., N]
-    visible = visible * (1.0 - (side * turning.grazed).clamp(min=0.0))  # [..., N]
+    visible = visible * (1.0 - (side * turning.grazed).clamp(min=0.0)) * (1.0 - opened * turning.lip_line)  # [..., N]
     mirrored = (1.0 - (1.0 - coming) * turning.replacing) * (1.0 - (side * turning.grazed_twins).clamp(min=0.0))
     shown = torch.cat([soft_opacity(torch.cat([visible, mirrored], dim=-1))] * sets, dim=-1)  # [..., sets (N + M)]
     shown = F.pad(shown, (0, gaussians.opacities.shape[-1] - shown.shape[-1]), value=1.0)  # [..., G]

@@ -23,6 +23,15 @@ DARK = 0.6
 MIXED = 1.0
 """Rows below the edge whose pixels are a mixture of both: on the lip they would be a dotted line."""
 
+LINE = 2
+"""Pixels of the position map above and below the edge of the lower lip that the line before it may be thick."""
+
+BESIDE = 6
+"""Columns beside bright teeth in which there are darker ones."""
+
+TEETH = 0.7
+"""Brightness of teeth over that of the lip from which on there are any, and of a tooth over that of bright ones."""
+
 SMOOTHING = 1.0
 """Standard deviation of the edge's smoothing along the mouth, columns."""
 
@@ -64,10 +73,41 @@ def inside_pixels(image: np.ndarray, opening: np.ndarray, pixels: np.ndarray) ->
     return inside, reached
 
 
+def lip_line(image: np.ndarray, inside: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Tell which pixels are the line between the teeth of a smile and the lower lip.
+
+    It is a pixel or two of darkness, shadow and lip. Neither teeth nor lip keep it when the mouth opens further.
+
+    Args:
+        image: RGB ``[H, W, 3]`` in [0, 1].
+        inside: ``[H, W]`` bool, of :func:`inside_pixels`.
+        pixels: ``[V, 2]`` vertices of the face model.
+
+    Returns:
+        ``[H, W]`` bool; none where no teeth are seen.
+    """
+    lip, white, bright = _lower_lip(image, pixels), image.min(-1), image.mean(-1)  # [3], [H, W], [H, W]
+    if not inside.any() or np.percentile(bright[inside], 85) < TEETH * lip.mean():
+        return np.zeros_like(inside)
+    tooth = inside & (white > TEETH * np.percentile(white[inside], 85))
+    reach = np.ones((2 * LINE + 1, 1), bool)
+    edge = inside & ~ndimage.binary_erosion(inside, [[0], [1], [1]])  # [H, W] the last row of each column
+    toothed = ndimage.maximum_filter1d(np.cumsum(tooth, axis=0), 2 * BESIDE + 1, axis=1) > 0  # [H, W] teeth above
+    near = ndimage.binary_dilation(edge, reach) & toothed
+    line: np.ndarray = near & ~tooth & (inside | (bright < DARK * lip.mean()))
+    return line
+
+
+def _lower_lip(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Colour ``[3]`` of the lower lip."""
+    column, row = (pixels[list(LOWER_LIP_MIDDLES)].T - 0.5).round().astype(int)
+    colour: np.ndarray = np.median(image[row.clip(0, len(image) - 1), column.clip(0, image.shape[1] - 1)], axis=0)
+    return colour
+
+
 def _tooth_likeness(image: np.ndarray, opening: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     """How much more like a tooth than like the lower lip each pixel is, ``[H, W]`` in [-1, 1]; 0 in the dark."""
-    column, row = (pixels[list(LOWER_LIP_MIDDLES)].T - 0.5).round().astype(int)
-    lip = np.median(image[row.clip(0, len(image) - 1), column.clip(0, image.shape[1] - 1)], axis=0)  # [3]
+    lip = _lower_lip(image, pixels)  # [3]
     white, bright = image.min(-1), image.mean(-1)  # [H, W]
     teeth = float(np.percentile(white[opening], 85))
     tooth = (white - lip.min()) / (teeth - lip.min()) if teeth > lip.min() + WHITER else np.zeros_like(white)

@@ -20,10 +20,13 @@ from mggtalk.config import DSGRConfig
 from mggtalk.depth.estimator import DepthEstimator
 from mggtalk.dsgr.refine import RefineUNet
 from mggtalk.dsgr.trust import facing, purity
+from mggtalk.face.face_model import FaceModel
+from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER
 from mggtalk.geometry import camera_to_head, head_to_camera
 from mggtalk.inpaint.plates import make_plates
 from mggtalk.nets.maps import step, to_colour_map
 from mggtalk.portrait.hair import hanging_share
+from mggtalk.portrait.mouth_pixels import lip_line
 from mggtalk.portrait.paint import paint_back, paint_folds, paint_mouth
 from mggtalk.portrait.shape import HeadShape, shape
 from mggtalk.portrait.view import PortraitView
@@ -63,7 +66,8 @@ def build_avatar(
     grazed = find_grazed(view, head)  # [N]
     signs = head.cloud[0, head.mask].sign(), head.half.points[:, 0].sign()  # [N], [M]
     grazed, twins = signs[0] * grazed, signs[1] * grazed[head.mirrored]
-    turning = Turning(head.half.replaced, head.half.replacing, parted, grazed, twins)
+    mouth = find_lip_line(view, head), opening(view.face_model)  # [N], [K]
+    turning = Turning(head.half.replaced, head.half.replacing, parted, grazed, twins, *mouth)
     return Avatar(
         identity=view.fit.identity,
         expression=view.expression,
@@ -88,7 +92,7 @@ def build_avatar(
         window=MovingWindow.of(head.mask, binding.weights.sum(-1)),
         plates=make_plates(view.image, view.masks, view.matte, view.skin),
         pixel_size=torch.tensor(view.pixel_size),
-        turning=turning if any(bool(share.any()) for share in turning) else None,
+        turning=turning if any(bool(share.any()) for share in turning[:-1]) else None,
     )
 
 
@@ -100,6 +104,20 @@ def find_grazed(view: PortraitView, head: HeadShape) -> Tensor:
     seen = torch.minimum(seen, 1.0 - step(hanging_share(view.hair, view.rim), *HUNG))
     seen = F.avg_pool2d(seen[None], AROUND, stride=1, padding=AROUND // 2)[0]
     return torch.where(face, 0.0, 1.0 - seen)[head.mask]
+
+
+def find_lip_line(view: PortraitView, head: HeadShape) -> Tensor:
+    """Find the dark line between teeth and the lower lip ``[N]``, 1 where a point belongs to it."""
+    inside = torch.zeros_like(head.mask)
+    inside[head.mask] = head.binding.part >= Part.UPPER_MOUTH  # [H, W]
+    line = lip_line(head.colour.permute(1, 2, 0).numpy(), inside.numpy(), view.pixels)
+    return torch.from_numpy(line)[head.mask].float()
+
+
+def opening(face_model: FaceModel) -> Tensor:
+    """By how much the lips open with each component of the expression ``[K]``, decimetres per unit."""
+    upper, lower = LIPS_INNER_UPPER[5], LIPS_INNER_LOWER[5]
+    return face_model.expression_basis[:, upper, 1] - face_model.expression_basis[:, lower, 1]
 
 
 def set_back(view: PortraitView, points: Tensor, part: Tensor) -> Tensor:

@@ -7,7 +7,9 @@ import math
 import torch
 
 from mggtalk.avatar.avatar import Avatar
+from mggtalk.avatar.binding import Part
 from mggtalk.avatar.turning import Shares, Turning, soft_opacity, turn_opacities, turn_shares
+from mggtalk.face.blendshapes import INDEX
 from mggtalk.geometry import camera_to_head, euler_to_rotation
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.scene import Gaussians, MotionFrame
@@ -38,7 +40,8 @@ def test_opacities_of_points_and_children_change_places(avatar: Avatar, pipeline
     replaced[: points // 4] = 1.0
     grazed = torch.zeros(points)
     grazed[-points // 4 :] = 1.0
-    turning = Turning(replaced, torch.ones(twins), torch.zeros(points), grazed, torch.zeros(twins))
+    none, opening = torch.zeros(points), torch.zeros_like(avatar.expression)
+    turning = Turning(replaced, torch.ones(twins), none, grazed, torch.zeros(twins), none, opening)
     two_sided = avatar.with_(turning=turning)
     head = pipeline.head(two_sided, 512)
     with torch.inference_mode():
@@ -48,7 +51,7 @@ def test_opacities_of_points_and_children_change_places(avatar: Avatar, pipeline
     before, seen = plain.gaussians.opacities, own.gaussians.opacities
     assert torch.allclose(seen[:points], before[:points], atol=1e-2)
     assert bool((seen[points : points + twins] == 0).all())
-    shares = Shares(torch.ones(2), torch.zeros(2), torch.ones(2))  # of two frames
+    shares = Shares(torch.ones(2), torch.zeros(2), torch.ones(2), torch.zeros(2))  # of two frames
     away = turn_opacities(plain.gaussians, turning, shares, 2).opacities  # [2, G]
     assert away.shape == (2, len(before))
     for start in (0, points + twins):
@@ -60,9 +63,9 @@ def test_opacities_of_points_and_children_change_places(avatar: Avatar, pipeline
 def test_between_two_halves_nothing_behind_them_shows() -> None:
     ones = torch.ones(2)
     pair = Gaussians(torch.zeros(2, 3), torch.ones(2, 3), torch.eye(4)[[0, 0]], ones, torch.zeros(2, 1, 3))
-    turning = Turning(*(torch.tensor([value]) for value in (1.0, 1.0, 0.0, 0.0, 0.0)))
+    turning = Turning(*(torch.tensor([value]) for value in (1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0)))
     for share in (0.0, 0.3, 0.5, 0.7, 1.0):
-        shares = Shares(*(torch.tensor(value) for value in (share, 0.0, 0.0)))
+        shares = Shares(*(torch.tensor(value) for value in (share, 0.0, 0.0, 0.0)))
         assert float(turn_opacities(pair, turning, shares, 1).opacities.max()) > 0.99
 
 
@@ -95,9 +98,25 @@ def test_soft_and_steep_points_beside_the_face_go_when_it_turns(avatar: Avatar) 
     assert bool(gone[0].any()) and bool(gone[1].any())
 
 
+def test_the_line_before_the_lip_goes_as_a_smile_opens(avatar: Avatar, pipeline: MGGTalkPipeline) -> None:
+    """The astronaut smiles with her teeth."""
+    turning, source = avatar.turning, avatar.source
+    assert turning is not None
+    inside = avatar.binding.part >= Part.UPPER_MOUTH
+    assert 5 < int(turning.lip_line.sum()) < 0.4 * int(inside.sum())
+    wider = avatar.expression + pipeline.face_model.from_blendshapes(torch.eye(52)[INDEX["jawOpen"]] * 0.5)
+    expressions = source.expression, wider, 2 * source.expression - wider
+    opened = [float(turn_shares(source, source._replace(expression=e), turning).opened) for e in expressions]
+    assert opened == [0.0, 1.0, 0.0]
+    gaussians = pipeline.head(avatar, 512).splats(source._replace(expression=wider)).gaussians
+    line = torch.nonzero(turning.lip_line > 0)[:, 0]
+    assert float(gaussians.opacities[line].max()) == 0.0
+
+
 def test_from_all_sides_twins_have_the_place(avatar: Avatar) -> None:
     replaced, twins = torch.linspace(0, 1, len(avatar.points)), torch.ones(len(avatar.mirrored))
-    turning = Turning(replaced, twins, 0 * replaced, 0 * replaced, 0 * twins)
+    none, opening = torch.zeros_like(replaced), torch.zeros_like(avatar.expression)
+    turning = Turning(replaced, twins, none, none, 0 * twins, none, opening)
     fixed = avatar.with_(turning=turning).seen_from_all_sides()
     assert fixed.turning is None and float(fixed.opacity[-1]) < 1e-6
     assert torch.allclose(fixed.opacity[:1], avatar.opacity[:1], atol=0.01)

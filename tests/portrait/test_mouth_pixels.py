@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mggtalk.face.topology import LOWER_LIP_MIDDLES
-from mggtalk.portrait.mouth_pixels import MIXED, inside_pixels
+from mggtalk.portrait.mouth_pixels import LINE, MIXED, inside_pixels, lip_line
 
 SIDE, TOP, LIP = 64, 20, (0.7, 0.35, 0.35)
 TEETH, DARKNESS = (0.9, 0.88, 0.8), (0.12, 0.06, 0.06)
@@ -53,3 +53,16 @@ def test_without_teeth_the_rim_stays(inside: tuple[float, float, float]) -> None
     opening[TOP:32, 12:52] = True
     found, toothed = inside_pixels(image, opening, pixels)
     assert (found == opening).all() and not toothed.any()
+
+
+def test_the_line_between_teeth_and_lip_is_neither() -> None:
+    image, pixels = mouth(np.full(SIDE, 30), TEETH)
+    image[28:30, 10:54], image[30, 20:30] = DARKNESS, DARKNESS
+    inside = np.zeros((SIDE, SIDE), bool)
+    inside[TOP:30, 12:52] = True
+    line = lip_line(image, inside, pixels)
+    assert line[28:30, 12:52].all() and line[30, 20:30].all() and not line[: 30 - LINE, :].any()
+    assert not line[30:, 30:].any(), "lip is not darkness"
+    assert not lip_line(image, inside & False, pixels).any()
+    image[TOP:30, 10:54] = DARKNESS  # no teeth
+    assert not lip_line(image, inside, pixels).any()

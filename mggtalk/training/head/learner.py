@@ -79,7 +79,8 @@ class Learner(nn.Module):
         for target in targets:
             driven = drive(self.deformation, self.face_model, avatar, target.frame.expression)
             sets = self.sgp(avatar, driven, features)
-            shares, count = turn_shares(avatar.source, target.frame), 2 if self.sgp.densify.enabled else 1
+            shares = turn_shares(avatar.source, target.frame, avatar.turning)
+            count = 2 if self.sgp.densify.enabled else 1
             for pictures, splats, repeated in ((coarse, sets.coarse, 1), (dense, sets.dense, count)):
                 seen = turn_opacities(splats, avatar.turning, shares, repeated)
                 pictures.append(self._window(seen, target, background))
