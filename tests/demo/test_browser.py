@@ -266,10 +266,10 @@ def test_of_several_faces_one_is_clicked(visit, files):
         box = picture.bounding_box()  # on a busy machine the page may still be moving
         picture.click(position={"x": box["width"] * 0.75, "y": box["height"] * 0.4})
         tab.wait_for_timeout(2000)
-        return "one of 2" in tab.inner_text("#check")
+        return tab.locator("#face input[type=radio]").nth(1).is_checked()
 
     until(choose, "the face is chosen")
-    assert tab.locator("#face input[type=radio]").nth(1).is_checked()
+    until(lambda: "one of 2" in tab.inner_text("#check"), "the check is of one face")
     tab.wait_for_selector("#preview img")
 
 
