@@ -116,7 +116,7 @@ class LearningHead:
         if head.compiled is not None:
             return head.compiled.splats(frame, touch=fixed)[0]
         driven = drive(head.deformation, head.face_model, head.avatar, frame.expression, fixed)
-        return head.parts(head.predict(driven))
+        return head.parts(head.turn(head.predict(driven), frame))
 
 
 @torch.no_grad()

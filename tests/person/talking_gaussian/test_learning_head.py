@@ -31,7 +31,8 @@ def test_values_and_gradients_are_those_of_the_torch_path(
         if fast:
             splats = LearningHead(head).splats(frame, touch, camera)
         else:
-            splats = head.predict(drive(head.deformation, head.face_model, avatar, frame.expression, touch))
+            driven = drive(head.deformation, head.face_model, avatar, frame.expression, touch)
+            splats = head.turn(head.predict(driven), frame)
         drawn = rasterize(splats, camera)
         picture = torch.cat([drawn.image, drawn.alpha[..., None]], dim=-1)  # [150, 140, 4]
         learned = [touch.points, touch.colour, touch.logits, touch.parameters, touch.mouth]
