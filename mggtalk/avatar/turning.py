@@ -1,4 +1,4 @@
-"""What of a head depends on where it is seen from: opacities that change as it turns away from the portrait's pose.
+"""What of a head belongs to the portrait's view: opacities that change as it turns away, and as its lips open.
 
 Of the far side of a turned head the portrait shows a grazing strip, which is true from where the portrait was taken and
 worthless from the front, where the twins of the near side were seen better. Both are kept, and change places. With the
@@ -15,6 +15,9 @@ background through its soft edges: such points, and their twins, go as the head 
 
 Hair that borders on the cheek belongs to the head as long as it is seen as in the portrait, where the two have one
 surface, and is the torso's from an angle of :data:`PARTING` on.
+
+One thing depends on the expression instead: the dark line between the teeth of a smile and the lower lip, which neither of
+them keeps when the mouth opens further. It goes with the way that the lips open beyond the portrait's (:data:`OPENED`).
 """
 
 from __future__ import annotations
@@ -50,7 +53,7 @@ LAYERS = 5
 
 
 class Turning(NamedTuple):
-    """Shares in [0, 1] of N visible and M mirrored points."""
+    """Shares in [0, 1] of N visible and M mirrored points, and how the lips open."""
 
     replaced: Tensor  # [N] of each visible point that gives way to twins
     replacing: Tensor  # [M] of each mirrored point that stands where a visible one gives way
@@ -62,7 +65,7 @@ class Turning(NamedTuple):
 
 
 class Shares(NamedTuple):
-    """How far a head has turned away from its portrait, in [0, 1]."""
+    """How far a head has turned away from its portrait, and its lips have opened, in [0, 1]."""
 
     twins: Tensor  # [...] 0 where the portrait was taken, 1 from the front and beyond
     torso: Tensor  # [...] 0 where the portrait was taken
