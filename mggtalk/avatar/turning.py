@@ -16,8 +16,9 @@ background through its soft edges: such points, and their twins, go as the head 
 Hair that borders on the cheek belongs to the head as long as it is seen as in the portrait, where the two have one
 surface, and is the torso's from an angle of :data:`PARTING` on.
 
-One thing depends on the expression instead: the dark line between the teeth of a smile and the lower lip, which neither of
-them keeps when the mouth opens further. It goes with the way that the lips open beyond the portrait's (:data:`OPENED`).
+One thing depends on the expression instead: the dark line between the teeth of a smile and the lower lip, which neither
+of them keeps when the mouth opens further. It goes with the way that the lips open beyond the portrait's
+(:data:`OPENED`).
 """
 
 from __future__ import annotations
