@@ -26,6 +26,9 @@ MIXED = 1.0
 LINE = 2
 """Pixels of the position map above and below the edge of the lower lip that the line before it may be thick."""
 
+SHADOW = 0.75
+"""Brightness over that of the lip under which half of the line must be: else it is lip or gum."""
+
 BESIDE = 6
 """Columns beside bright teeth in which there are darker ones."""
 
@@ -76,7 +79,8 @@ def inside_pixels(image: np.ndarray, opening: np.ndarray, pixels: np.ndarray) ->
 def lip_line(image: np.ndarray, inside: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     """Tell which pixels are the line between the teeth of a smile and the lower lip.
 
-    It is a pixel or two of darkness, shadow and lip. Neither teeth nor lip keep it when the mouth opens further.
+    It is a pixel or two of darkness, shadow and lip. Neither teeth nor lip keep it when the mouth opens further. Where
+    it is mostly thicker, it is the dark inside of the mouth, which stays.
 
     Args:
         image: RGB ``[H, W, 3]`` in [0, 1].
@@ -84,7 +88,7 @@ def lip_line(image: np.ndarray, inside: np.ndarray, pixels: np.ndarray) -> np.nd
         pixels: ``[V, 2]`` vertices of the face model.
 
     Returns:
-        ``[H, W]`` bool; none where no teeth are seen.
+        ``[H, W]`` bool; none where no teeth are seen, or darkness below them.
     """
     lip, white, bright = _lower_lip(image, pixels), image.min(-1), image.mean(-1)  # [3], [H, W], [H, W]
     if not inside.any() or np.percentile(bright[inside], 85) < TEETH * lip.mean():
@@ -93,9 +97,13 @@ def lip_line(image: np.ndarray, inside: np.ndarray, pixels: np.ndarray) -> np.nd
     reach = np.ones((2 * LINE + 1, 1), bool)
     edge = inside & ~ndimage.binary_erosion(inside, [[0], [1], [1]])  # [H, W] the last row of each column
     toothed = ndimage.maximum_filter1d(np.cumsum(tooth, axis=0), 2 * BESIDE + 1, axis=1) > 0  # [H, W] teeth above
+    gap = (inside & ~tooth & toothed).sum(0)[tooth.any(0)]  # [C] pixels between teeth and lip
+    if np.median(gap) > LINE:
+        return np.zeros_like(inside)
     near = ndimage.binary_dilation(edge, reach) & toothed
     line: np.ndarray = near & ~tooth & (inside | (bright < DARK * lip.mean()))
-    return line
+    dark = line.any() and np.median(bright[line]) < SHADOW * lip.mean()
+    return line if dark else np.zeros_like(line)
 
 
 def _lower_lip(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:

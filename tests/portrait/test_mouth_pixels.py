@@ -64,5 +64,9 @@ def test_the_line_between_teeth_and_lip_is_neither() -> None:
     assert line[28:30, 12:52].all() and line[30, 20:30].all() and not line[: 30 - LINE, :].any()
     assert not line[30:, 30:].any(), "lip is not darkness"
     assert not lip_line(image, inside & False, pixels).any()
+    image[25:30, 10:54] = DARKNESS  # the inside of the mouth, which stays
+    assert not lip_line(image, inside, pixels).any()
+    image[25:28, 10:54], image[28:31, 10:54] = TEETH, LIP
+    assert not lip_line(image, inside, pixels).any(), "lip"
     image[TOP:30, 10:54] = DARKNESS  # no teeth
     assert not lip_line(image, inside, pixels).any()
