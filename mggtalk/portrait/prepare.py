@@ -21,7 +21,8 @@ from mggtalk.depth.estimator import DepthEstimator
 from mggtalk.dsgr.refine import RefineUNet
 from mggtalk.dsgr.trust import facing, purity
 from mggtalk.face.face_model import FaceModel
-from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER
+from mggtalk.face.lips import lip_heights
+from mggtalk.face.topology import LIPS_INNER_UPPER
 from mggtalk.geometry import camera_to_head, head_to_camera
 from mggtalk.inpaint.plates import make_plates
 from mggtalk.nets.maps import step, to_colour_map
@@ -116,8 +117,7 @@ def find_lip_line(view: PortraitView, head: HeadShape) -> Tensor:
 
 def opening(face_model: FaceModel) -> Tensor:
     """By how much the lips open with each component of the expression ``[K]``, decimetres per unit."""
-    upper, lower = LIPS_INNER_UPPER[5], LIPS_INNER_LOWER[5]
-    return face_model.expression_basis[:, upper, 1] - face_model.expression_basis[:, lower, 1]
+    return lip_heights(face_model.expression_basis)[:, len(LIPS_INNER_UPPER) // 2]  # of the middle
 
 
 def set_back(view: PortraitView, points: Tensor, part: Tensor) -> Tensor:

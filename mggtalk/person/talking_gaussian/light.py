@@ -39,15 +39,9 @@ class Seen(NamedTuple):
 
 
 class Light(LinearMap):
-    """Changes of RGB on the head's part of the position map; none before :meth:`add`.
+    """Changes of RGB on the head's part of the position map; none before :meth:`add`."""
 
-    Args:
-        size: Rows and columns of that part.
-        axes: E, length of the lips' condition.
-    """
-
-    def __init__(self, size: tuple[int, int], axes: int) -> None:
-        super().__init__(size, axes, SIDE)
+    side = SIDE
 
     @torch.no_grad()
     def add(self, frames: Iterable[Seen], cells: Tensor) -> None:

@@ -11,6 +11,8 @@ not told by its near side.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -30,16 +32,18 @@ class LinearMap(nn.Module):
     Args:
         size: Rows and columns of the head's part of the position map.
         axes: E, length of the lips' condition.
-        side: Of the squares.
     """
+
+    side: ClassVar[int]
+    """Of the squares, in cells of the position map."""
 
     weights: Tensor  # [F, 3, h, w]
     seen: Tensor  # [2, POSE, h, w] least and greatest pose that a square follows
 
-    def __init__(self, size: tuple[int, int], axes: int, side: int) -> None:
+    def __init__(self, size: tuple[int, int], axes: int) -> None:
         super().__init__()
-        self.size, self.side = size, side
-        small = [-(-edge // side) for edge in size]
+        self.size = size
+        small = [-(-edge // self.side) for edge in size]
         self.register_buffer("weights", torch.zeros(1 + POSE + axes + len(UPPER), 3, *small))
         self.register_buffer("seen", torch.zeros(2, POSE, *small))
 
