@@ -175,11 +175,17 @@ def _same_person(motion: Motion, avatar: Avatar, face_model: FaceModel) -> Motio
     )
     fit = fit_track(face_model, track, motion.focal_ratio, identity=avatar.identity)
     torso = motion.torso
+    motion = motion.with_(expression=fit.expression, rotation=fit.rotation, translation=fit.translation)
     if torso is not None:
-        turn = (fit.rotation - avatar.rotation).square().sum((-2, -1))  # [T] some two squared angles
-        way = (fit.translation - avatar.translation).square().sum(-1) / avatar.translation[2].square()  # [T]
-        torso = compose_similarities(torso, invert_similarity(torso[int((turn + WAY * way).argmin())]))  # [T, 2, 3]
-    return motion.with_(expression=fit.expression, rotation=fit.rotation, translation=fit.translation, torso=torso)
+        torso = compose_similarities(torso, invert_similarity(torso[most_alike(motion, avatar)]))  # [T, 2, 3]
+    return motion.with_(torso=torso)
+
+
+def most_alike(motion: Motion, avatar: Avatar) -> int:
+    """The frame of a motion that is posed most like an avatar."""
+    turn = (motion.rotation - avatar.rotation).square().sum((-2, -1))  # [T] some two squared angles
+    way = (motion.translation - avatar.translation).square().sum(-1) / avatar.translation[2].square()  # [T]
+    return int((turn + WAY * way).argmin())
 
 
 def orbit(motion: Motion, avatar: Avatar, yaw: tuple[float, float], seconds: float = 4.0, pitch: float = 0.0) -> Motion:

@@ -16,8 +16,9 @@ from mggtalk.avatar.avatar import Avatar
 from mggtalk.config import MediaConfig
 from mggtalk.errors import MediaError
 from mggtalk.face.crop import CropMode, SquareCrop, choose_crop
+from mggtalk.geometry import compose_similarities, invert_similarity
 from mggtalk.media import open_video
-from mggtalk.motion.retarget import retarget
+from mggtalk.motion.retarget import most_alike, retarget
 from mggtalk.person.shots import own_shots
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.portrait.look import PORTRAIT_SIZE
@@ -44,6 +45,7 @@ class Footage:
     frames: np.ndarray  # uint8 [T, SIDE, SIDE, 3]
     motion: Motion  # as tracked, landmarks in pixels of a window of side PORTRAIT_SIZE
     places: tuple[int, ...] = ()  # which frames of the clip they are
+    portraits: Motion | None = None  # of the frames that may be the portrait: shoulders are counted from them
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -58,11 +60,16 @@ class Footage:
         """Frames that are evenly spread, ``count`` at most."""
         index = np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(int)
         places = tuple(self.places[i] for i in index) if self.places else ()
-        return Footage(self.frames[index], select(self.motion, index.tolist(), self.motion.fps), places)
+        return Footage(self.frames[index], select(self.motion, index.tolist(), self.motion.fps), places, self.portraits)
 
     def driving(self, avatar: Avatar, pipe: MGGTalkPipeline) -> Motion:
         """The motion with the avatar's identity, absolute, without landmarks."""
-        return retarget(self.motion, avatar, "absolute", pipe.face_model).with_(landmarks=None)
+        motion = retarget(self.motion, avatar, "absolute", pipe.face_model).with_(landmarks=None)
+        if self.portraits is None or self.portraits.torso is None or self.motion.torso is None:
+            return motion
+        shown = most_alike(retarget(self.portraits, avatar, "absolute", pipe.face_model), avatar)
+        torso = compose_similarities(self.motion.torso, invert_similarity(self.portraits.torso[shown]))  # [T, 2, 3]
+        return motion.with_(torso=torso)
 
 
 class Candidate(NamedTuple):
@@ -134,8 +141,9 @@ def open_clip(
         raise MediaError(f"{str(path)!r} gave fewer frames when it was read again.", "Convert the video.")
     scaled = _in_window(motion, window)
     assert scaled.landmarks is not None
+    shown = select(scaled, portraits, motion.fps)
     footage = [
-        Footage(np.stack([kept[index] for index in part]), select(scaled, part, motion.fps), tuple(part))
+        Footage(np.stack([kept[index] for index in part]), select(scaled, part, motion.fps), tuple(part), shown)
         for part in parts
         if part
     ]
@@ -188,13 +196,20 @@ def _squares(
 
 
 def _in_window(motion: Motion, window: SquareCrop) -> Motion:
-    """A motion with its landmarks in pixels of a window of side ``PORTRAIT_SIZE``."""
-    assert motion.landmarks is not None
+    """A motion with its landmarks in pixels of a window of side ``PORTRAIT_SIZE``, shoulders in sides of the window."""
+    assert motion.landmarks is not None and motion.frame_size is not None
+    corner = torch.tensor((window.x0, window.y0))
     landmarks = motion.landmarks.float().clone()
-    landmarks[..., 0] -= window.x0
-    landmarks[..., 1] -= window.y0
+    landmarks[..., :2] -= corner
     landmarks *= PORTRAIT_SIZE / window.side
-    return replace(motion, landmarks=landmarks, frame_size=(PORTRAIT_SIZE, PORTRAIT_SIZE))
+    torso = motion.torso
+    if torso is not None:
+        frame = torch.tensor(motion.frame_size).float()  # [2]
+        side = frame.max()  # of the square that they are told in: the frame in the middle
+        shift = -((side - frame) / 2 + corner) / window.side
+        into = torch.cat([torch.eye(2) * (side / window.side), shift[:, None]], dim=1)  # [2, 3]
+        torso = compose_similarities(into, compose_similarities(torso, invert_similarity(into)))  # [T, 2, 3]
+    return replace(motion, landmarks=landmarks, torso=torso, frame_size=(PORTRAIT_SIZE, PORTRAIT_SIZE))
 
 
 def _small(square: np.ndarray) -> np.ndarray:

@@ -136,7 +136,7 @@ def inner_slopes(image: Tensor, missed: Tensor, weight: Tensor) -> Tensor:
 
 def outline_slopes(alpha: Tensor, missed: Tensor, weight: Tensor) -> Tensor:
     """The same of a head's alpha ``[1, 1, h, w]``, blurred, so that outlines meet that are pixels apart."""
-    alpha, missed = (F.avg_pool2d(value, BLUR, 1, BLUR // 2, count_include_pad=False) for value in (alpha, missed))
+    alpha, missed = (box_mean(value, BLUR) for value in (alpha, missed))
     return slopes(alpha, missed, OUTLINE * weight)
 
 
@@ -152,8 +152,15 @@ def jacobian(points: Tensor, camera: Camera) -> Tensor:
 
 def _low(value: Tensor, weight: Tensor) -> Tensor:
     """Low frequencies of ``[1, 3, h, w]`` where pixels count."""
-    mean = F.avg_pool2d(torch.cat([value * weight, weight], dim=1), SLOW, 1, SLOW // 2, count_include_pad=False)
+    mean = box_mean(torch.cat([value * weight, weight], dim=1), SLOW)
     return mean[:, :3] / (mean[:, 3:] + 1e-3)
+
+
+def box_mean(value: Tensor, side: int) -> Tensor:
+    """Mean of ``[1, C, h, w]`` over the part of a box of an odd side that is inside."""
+    for sides, pad in (((side, 1), (side // 2, 0)), ((1, side), (0, side // 2))):
+        value = F.avg_pool2d(value, sides, 1, pad, count_include_pad=False)
+    return value
 
 
 def _beside(values: Tensor) -> Tensor:

@@ -21,8 +21,8 @@ from torch.nn import functional as F
 from mggtalk.animate.head import PortraitHead, SplatParts
 from mggtalk.avatar.adapter import Touch
 from mggtalk.motion.deformation import drive
-from mggtalk.render import rasterize
 from mggtalk.render.constants import SH_0
+from mggtalk.render.paint import sum_painted
 from mggtalk.scene import Camera, Gaussians, MotionFrame
 from mggtalk.sgp.parameters import GaussianParameters
 from mggtalk.sgp.predictor import own_mouth
@@ -98,10 +98,7 @@ class LearningHead:
             camera: Sees the window.
             values: Of each pixel.
         """
-        channels = torch.zeros(len(parts.gaussians.means), values.shape[-1], requires_grad=True)
-        with torch.enable_grad():
-            drawn = rasterize(Gaussians(*(field.clone() for field in parts.gaussians)), camera, features=channels)
-            shares = torch.autograd.grad((drawn.image * values).sum(), channels)[0]
+        shares = sum_painted(parts.gaussians, camera, values)  # [G, C]
         found = shares[: parts.visible]
         if parts.children:
             start = parts.visible + parts.mirrored

@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from mggtalk.render.compiled.harmonics import shade, shade_gradients
-from mggtalk.render.compiled.rasterizer import GAUSSIANS_PER_TASK, Scene, draw, draw_gradients
+from mggtalk.render.compiled.rasterizer import GAUSSIANS_PER_TASK, Scene, draw, draw_gradients, sum_values
 from mggtalk.render.compiled.tiles import TILE
 from mggtalk.render.harmonics import camera_centre
 from mggtalk.runtime.threads import run_ranges
@@ -78,15 +78,26 @@ def splat_cpu(
         The image ``[H, W, C]`` and the alpha ``[H, W]``.
     """
     inputs = (*gaussians[:4], colours, camera.view, background)
-    lens = np.array(
-        [camera.focal, camera.focal, *camera.centre, camera.width, camera.height], _array(colours[:0]).dtype
-    )
+    lens = _lens(camera, colours)
     if _needs_gradients(inputs):
         image, alpha = _Splat.apply(lens, *inputs)  # type: ignore[no-untyped-call]
         return average(image, alpha, block)
     inside = block if TILE % block == 0 else 1  # the kernel averages what it has at hand
     drawn, transmittance, _, _ = draw(_scene(inputs, lens), inside)
     return average(torch.from_numpy(drawn), torch.from_numpy(1 - transmittance), block // inside)
+
+
+def sum_painted_cpu(gaussians: Gaussians, camera: Camera, values: Tensor) -> Tensor:
+    """See :func:`mggtalk.render.paint.sum_painted`."""
+    colours, background = gaussians.means[:, :1], gaussians.means.new_zeros(1)
+    scene = _scene((*gaussians[:4], colours, camera.view, background), _lens(camera, colours))
+    return torch.from_numpy(sum_values(scene, _array(values)))
+
+
+def _lens(camera: Camera, like: Tensor) -> np.ndarray:
+    """``lens`` of a :class:`mggtalk.render.compiled.rasterizer.Scene`."""
+    numbers = [camera.focal, camera.focal, *camera.centre, camera.width, camera.height]
+    return np.array(numbers, _array(like[:0]).dtype)
 
 
 def average(image: Tensor, alpha: Tensor, block: int) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""CPU kernels: front-to-back compositing of projected Gaussians, and its gradients.
+"""CPU kernels: front-to-back compositing of projected Gaussians, its gradients, and sums over what it adds.
 
 A tile is worked on in one array ``work`` of planes of ``ROW * TILE`` numbers at constant offsets: the compiler then
 knows that they do not overlap, and turns the loops over LANES pixels into vector instructions. Rows are padded by
@@ -300,6 +300,90 @@ def composite_gradients(
             slot = _slot(starts, boxes, members[place], tile // tiles_x, tile % tiles_x)
             for k in range(6 + channels):
                 sums[slot, k] = zero
+
+
+@kernel
+def composite_sums(
+    first: int,
+    last: int,
+    offsets: np.ndarray,
+    members: np.ndarray,
+    splats: np.ndarray,
+    boxes: np.ndarray,
+    tiles_x: int,
+    values: np.ndarray,
+    starts: np.ndarray,
+    sums: np.ndarray,
+) -> None:
+    """Sum values of pixels over what each Gaussian adds to them: the gradients of :func:`composite` by colours alone.
+
+    Args:
+        first: First tile.
+        last: One past the last tile.
+        offsets: As in :func:`composite`, like the four that follow.
+        members: As in :func:`composite`.
+        splats: As in :func:`composite`.
+        boxes: As in :func:`composite`.
+        tiles_x: As in :func:`composite`.
+        values: ``[H, W, C]``.
+        starts: ``[N]`` first row of each Gaussian in ``sums``.
+        sums: ``[intersections, C]``, zeros, written: one row per Gaussian and tile.
+    """
+    dt = splats.dtype.type
+    zero, one, half = dt(0), dt(1), dt(0.5)
+    min_alpha, max_alpha, stop_at = dt(MIN_ALPHA), dt(MAX_ALPHA), dt(MIN_TRANSMITTANCE)
+    height, width, channels = values.shape
+    weights = np.uint64(PLANE)
+    work = np.empty((2 + channels) * PLANE, splats.dtype)  # the last C planes: the values
+    for tile in range(first, last):
+        tile_top, tile_left = tile // tiles_x * TILE, tile % tiles_x * TILE
+        tile_bottom, tile_right = min(height, tile_top + TILE), min(width, tile_left + TILE)
+        work[:] = zero
+        for y in range(tile_top, tile_bottom):
+            for x in range(tile_left, tile_right):
+                q = np.uint64((y - tile_top) * ROW + x - tile_left)
+                work[q] = one
+                for k in range(channels):
+                    work[q + np.uint64((k + 2) * PLANE)] = values[y, x, k]
+        for place in range(offsets[tile], offsets[tile + 1]):
+            i = np.uint64(members[place])
+            centre_x, centre_y = splats[i, np.uint64(0)] - half, splats[i, np.uint64(1)] - half
+            a, b, c = half * splats[i, np.uint64(2)], splats[i, np.uint64(3)], half * splats[i, np.uint64(4)]
+            opacity = splats[i, np.uint64(5)]
+            left, right = max(tile_left, boxes[i, 0]), min(tile_right, boxes[i, 1])
+            top, bottom = max(tile_top, boxes[i, 2]), min(tile_bottom, boxes[i, 3])
+            slot = np.uint64(_slot(starts, boxes, i, tile // tiles_x, tile % tiles_x))
+            for y in range(top, bottom):
+                dy = centre_y - dt(y)
+                c_term, b_term = c * dy * dy, b * dy
+                for x in range(left, right, LANES):
+                    start = np.uint64((y - tile_top) * ROW + (x - tile_left))
+                    if not any_positive(work, start):
+                        continue
+                    dx_start = centre_x - dt(x)
+                    for lane in range(LANES):
+                        q = start + np.uint64(lane)
+                        dx = dx_start - dt(np.int32(lane))
+                        before = work[q]
+                        sigma = (a * dx + b_term) * dx + c_term
+                        alpha = min(max_alpha, opacity * _decay(sigma))
+                        seen = (before > zero) & (sigma >= zero) & (alpha >= min_alpha)
+                        alpha = alpha * dt(seen)
+                        after = before * (one - alpha)
+                        stop = seen & (after <= stop_at)
+                        work[q] = -before if stop else after
+                        work[q + weights] = zero if stop else alpha * before
+                    for k in range(channels):
+                        total, plane = zero, start + np.uint64((k + 2) * PLANE)
+                        for lane in range(LANES):
+                            total += work[start + weights + np.uint64(lane)] * work[plane + np.uint64(lane)]
+                        sums[slot, np.uint64(k)] += total
+            if (place - offsets[tile]) % LOOK == LOOK - 1:
+                live = False
+                for cell in range(PLANE):
+                    live |= work[cell] > zero
+                if not live:
+                    break
 
 
 @helper

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mggtalk.render.compiled.composite import composite, composite_gradients, gather
+from mggtalk.render.compiled.composite import composite, composite_gradients, composite_sums, gather
 from mggtalk.render.compiled.project import MOMENTS, SPLAT_FIELDS, project, project_gradients
 from mggtalk.render.compiled.tiles import TILE, count_tiles, depth_order, fill_tiles, tile_starts
 from mggtalk.runtime.threads import run_ranges
@@ -161,3 +161,20 @@ def draw_gradients(
     grad_view = np.concatenate([grad_views.sum(0), np.zeros((1, 4), dtype)])  # [4, 4]
     grad_background = (grad_image * transmittance[:, :, None]).sum((0, 1))  # [C]
     return Gradients(by_means, by_quaternions, by_scales, by_opacities, grad_colours, grad_view, grad_background)
+
+
+def sum_values(scene: Scene, values: np.ndarray) -> np.ndarray:
+    """Sum values ``[H, W, C]`` of pixels over what each Gaussian adds to them: ``[N, C]``."""
+    projected = project_scene(scene)
+    tiles = sort_into_tiles(projected, *scene.size)
+    starts = tile_starts(projected.boxes)  # [N + 1]
+    sums = np.zeros((len(tiles.members), values.shape[2]), values.dtype)
+    run_ranges(
+        composite_sums, len(tiles.offsets) - 1, TILES_PER_TASK, tiles.offsets, tiles.members, projected.splats,
+        projected.boxes, tiles.columns, values, starts, sums,
+    )  # fmt: skip
+    found = np.zeros((len(scene.means), values.shape[2]), values.dtype)
+    drawn = starts[1:] > starts[:-1]  # [N]
+    if drawn.any():
+        found[drawn] = np.add.reduceat(sums, starts[:-1][drawn], axis=0)
+    return found
