@@ -19,6 +19,7 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 FLIP = (1.0, -1.0, -1.0)
 """Diagonal of the rotation between the head's axes (y up, z back) and the camera's (y down, z forward)."""
@@ -71,6 +72,18 @@ def camera_to_head(points: Tensor, rotation: Tensor, translation: Tensor) -> Ten
     """Inverse of :func:`head_to_camera`; the same shapes."""
     flip = constant(FLIP, points)
     return (points - translation[..., None, :]) @ (flip[:, None] * rotation)
+
+
+def view_direction(rotation: Tensor, translation: Tensor) -> Tensor:
+    """Direction ``[..., 3]`` from a head to the camera, head frame."""
+    centre = translation.new_zeros(*translation.shape[:-1], 1, 3)
+    return F.normalize(camera_to_head(centre, rotation, translation)[..., 0, :], dim=-1)
+
+
+def angle_between(first: Tensor, second: Tensor) -> Tensor:
+    """Angle ``[...]`` in radians between vectors ``[..., 3]``."""
+    first, second = torch.broadcast_tensors(first, second)
+    return torch.atan2(torch.linalg.cross(first, second).norm(dim=-1), (first * second).sum(-1))
 
 
 def project(points: Tensor, focal: float, centre: tuple[float, float]) -> Tensor:

@@ -54,7 +54,7 @@ def head_alpha(pipeline: MGGTalkPipeline, avatar: Avatar, frame: MotionFrame) ->
 def torso_alpha(avatar: Avatar, frame: MotionFrame) -> Tensor:
     """Coverage of the warped torso ``[S, S]``."""
     alpha = avatar.plates.torso[3:].expand(4, -1, -1)
-    plates = Plates(torch.zeros(3, SIZE, SIZE), alpha.contiguous(), avatar.plates.follow)
+    plates = Plates(torch.zeros(3, SIZE, SIZE), alpha.contiguous(), avatar.plates.follow, avatar.plates.loose)
     return torso_and_background(plates, torso_warp(plates.follow, avatar.source, frame, RATIO), SIZE)[0, 0]
 
 

@@ -18,7 +18,7 @@ from mggtalk.animate.head import Head
 from mggtalk.animate.keyframes import draw_motion
 from mggtalk.config import RenderConfig, check_field_of_view
 from mggtalk.inpaint.compiled.finisher import CpuFinisher
-from mggtalk.inpaint.follow import torso_and_background, torso_warp
+from mggtalk.inpaint.follow import shed_loose, torso_and_background, torso_warp
 from mggtalk.inpaint.image_renderer import ImageRenderer, Layers, compose, describe_change
 from mggtalk.inpaint.plates import resize, resize_plates
 from mggtalk.inpaint.shrink import shrink
@@ -143,7 +143,8 @@ class Animator:
     def _compose(self, drawn: Render, frame: MotionFrame) -> Layers:
         """The layers of a head that is drawn."""
         warp = torso_warp(self.avatar.plates.follow, self.avatar.source, frame, self.focal_ratio)
-        plate = torso_and_background(self.plates, warp, self.fine)  # [B, 3, fine, fine]
+        plates = shed_loose(self.plates, self.avatar.source, frame)
+        plate = torso_and_background(plates, warp, self.fine)  # [B, 3, fine, fine]
         head = drawn.image.movedim(-1, -3).reshape(-1, 3, self.fine, self.fine)  # [B, 3, fine, fine]
         alpha = drawn.alpha.reshape(-1, 1, self.fine, self.fine)  # [B, 1, fine, fine]
         gate = frame_gate(frame, self.avatar.source).view(-1, 1, 1, 1)  # [B, 1, 1, 1]

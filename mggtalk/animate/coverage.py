@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mggtalk.inpaint.follow import torso_warp, warp_torso
+from mggtalk.inpaint.follow import shed_loose, torso_warp, warp_torso
 from mggtalk.inpaint.plates import Plates
 from mggtalk.inpaint.shrink import shrink
 from mggtalk.scene import MotionFrame
@@ -52,13 +52,14 @@ class PersonCoverage:
     """
 
     def __init__(self, plates: Plates, source: MotionFrame, focal_ratio: float, block: int) -> None:
-        self._torso, self._follow = plates.torso[3:], plates.follow  # [1, F, F]
+        self._plates = plates._replace(torso=plates.torso[3:])  # [1, F, F]
         self._source, self._ratio, self._block = source, focal_ratio, block
 
     def __call__(self, alpha: Tensor, frame: MotionFrame) -> Tensor:
         """See :class:`Coverage`."""
-        warp = torso_warp(self._follow, self._source, frame, self._ratio)
-        torso = warp_torso(self._torso, warp, alpha.shape[-1])  # [B, 1, F, F]
+        warp = torso_warp(self._plates.follow, self._source, frame, self._ratio)
+        torso = shed_loose(self._plates, self._source, frame).torso
+        torso = warp_torso(torso, warp, alpha.shape[-1])  # [B, 1, F, F]
         person = shrink(alpha + (1.0 - alpha) * torso, self._block)  # [B, 1, S, S]
         return ((person - FAINT) / (SOLID - FAINT)).clamp(0.0, 1.0)
 
@@ -75,19 +76,20 @@ class ChangeCoverage:
     """
 
     def __init__(self, plates: Plates, source: MotionFrame, focal_ratio: float, block: int, head: Tensor) -> None:
-        self._torso, self._follow = plates.torso[3:], plates.follow
+        self._plates = plates._replace(torso=plates.torso[3:])  # [1, F, F]
         self._source, self._ratio, self._block = source, focal_ratio, block
         self._head = head
 
     def __call__(self, alpha: Tensor, frame: MotionFrame) -> Tensor:
         """See :class:`Coverage`."""
         size = alpha.shape[-1]
-        warp = torso_warp(self._follow, self._source, frame, self._ratio)  # [B, 2, G, G] in sides
+        warp = torso_warp(self._plates.follow, self._source, frame, self._ratio)  # [B, 2, G, G] in sides
         way = warp.norm(dim=1, keepdim=True) * (size / self._block)  # [B, 1, G, G] pixels of the frame
         moved = ((way - MOVED[0]) / (MOVED[1] - MOVED[0])).clamp(0.0, 1.0)
         moved = F.interpolate(moved, size=(size, size), mode="bilinear", align_corners=False)  # [B, 1, F, F]
         reach = max(1, round(RIM * size))
-        torso = torch.maximum(warp_torso(self._torso, warp, size), self._torso)  # [B, 1, F, F] where it is or was
+        torso = self._plates.torso
+        torso = torch.maximum(warp_torso(torso, warp, size), torso)  # [B, 1, F, F] where it is or was
         head = grow(torch.maximum(alpha, self._head), reach)
         return shrink(torch.maximum(head, moved * grow(torso, reach)), self._block).clamp(0.0, 1.0)  # [B, 1, S, S]
 

@@ -14,7 +14,7 @@ background through its soft edges: such points, and their twins, go as the head 
 (:mod:`mggtalk.dsgr.back`) stands there.
 
 Hair that borders on the cheek belongs to the head as long as it is seen as in the portrait, where the two have one
-surface, and is the torso's from an angle of :data:`PARTING` on.
+surface, and is the torso's from an angle on (:data:`mggtalk.inpaint.follow.PARTING`).
 
 One thing depends on the expression instead: the dark line between the teeth of a smile and the lower lip, which neither
 of them keeps when the mouth opens further. It goes with the way that the lips open beyond the portrait's
@@ -30,16 +30,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mggtalk.geometry import camera_to_head
+from mggtalk.geometry import view_direction
+from mggtalk.inpaint.follow import parting
 from mggtalk.nets.maps import step
 from mggtalk.scene import Gaussians, MotionFrame
 
 NEAR, FAR = 0.25, 0.75
 """Parts of the portrait's own turn, on the way to the front, from which on twins are seen, and they alone: halfway the
 camera is as far from where the one strip was seen well as from where the other was."""
-
-PARTING = (math.radians(4.0), math.radians(10.0))
-"""Angles between two views from which on the hair beside the cheek begins to be the torso's, and is."""
 
 GRAZED = (math.radians(16.0), math.radians(36.0))
 """Azimuths from one view to another from which on points of the side that comes to be seen, which the first one saw at
@@ -76,22 +74,15 @@ class Shares(NamedTuple):
 
 def turn_shares(source: MotionFrame, frame: MotionFrame, turning: Turning | None = None) -> Shares:
     """Compare the portrait with a frame, or with B frames; without ``turning`` the poses alone."""
-    own, now = _camera(source), _camera(frame)  # [3], [..., 3]
+    own, now = (view_direction(pose.rotation, pose.translation) for pose in (source, frame))  # [3], [..., 3]
     start, end = (torch.atan2(eye[..., 0], eye[..., 2]) for eye in (own, now))
     start = torch.where(start.abs() < 1e-3, 1e-3, start)
-    angle = torch.atan2(torch.linalg.cross(own.expand_as(now), now).norm(dim=-1), (own * now).sum(-1))  # [...]
     aside = end - start  # [...]
     side = step(aside.abs(), *GRAZED) * aside.sign()
-    opened = torch.zeros_like(angle)
+    opened = torch.zeros_like(aside)
     if turning is not None:
         opened = step((frame.expression - source.expression) @ turning.opening, *OPENED)
-    return Shares(step(1.0 - end / start, NEAR, FAR), step(angle, *PARTING), side, opened)
-
-
-def _camera(frame: MotionFrame) -> Tensor:
-    """Direction ``[..., 3]`` from the head to the camera, head frame."""
-    centre = frame.translation.new_zeros(*frame.translation.shape[:-1], 1, 3)
-    return F.normalize(camera_to_head(centre, frame.rotation, frame.translation)[..., 0, :], dim=-1)
+    return Shares(step(1.0 - end / start, NEAR, FAR), parting(source, frame), side, opened)
 
 
 def turn_opacities(gaussians: Gaussians, turning: Turning | None, shares: Shares, sets: int) -> Gaussians:

@@ -118,7 +118,7 @@ def _rasterizer(avatar: Avatar) -> dict[str, float]:
 def _plates(animator: Animator, packer: Packer) -> dict[str, Any]:
     """Background, torso and the weights with which it follows, as pictures in the block."""
     plates = animator.avatar.plates
-    torso = plates.torso.clamp(0.0, 1.0)
+    torso = (plates.torso * (1.0 - plates.loose)).clamp(0.0, 1.0)  # the player turns heads, and has one torso
     follow = torch.nn.functional.interpolate(plates.follow[None], size=(FOLLOW_SIDE, FOLLOW_SIDE), mode="area")[0]
     return {
         "background": packer.raw(_encode(plates.background, "JPEG", quality=92)),

@@ -54,6 +54,7 @@ class HeadMasks(NamedTuple):
     hanging: np.ndarray  # [S, S] what goes on to the shoulders without a gap: neck, long hair, what is before them
     neck: np.ndarray  # [S, S] where a neck stands behind the jaw
     parted: np.ndarray  # [S, S] hair at the cheek that head and torso both have
+    loose: np.ndarray  # [S, S] ear lobes and locks beside the jaw, which torso has in the portrait's view alone
 
 
 class FaceAxes(NamedTuple):
@@ -219,7 +220,8 @@ def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
     long_hair = standing(matte, chin_row)
     loose = loose_parts(matte, long_hair, depth, face, axes.height)
     head = matte * np.maximum(1.0 - smoothstep(depth, 0.0, 0.10) * ~loose, face)
-    torso = matte * np.maximum(smoothstep(depth, -0.04, -0.01) * ~loose, hidden)
+    below = matte * smoothstep(depth, -0.04, -0.01)
+    torso = np.maximum(below * ~loose, matte * hidden)
     beside = smoothstep(np.abs(x - middle), 0.95 * half, 1.05 * half) * smoothstep(depth, -0.2, -0.06)
     behind = np.maximum(between(torso * long_hair), beside * long_hair)
     torso = np.maximum(torso, matte * behind)
@@ -235,4 +237,5 @@ def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
         hanging=(long_hair * (np.abs(x - middle) > 0.7 * half)).astype(np.float32),
         neck=(matte * hidden).astype(np.float32),
         parted=np.zeros((size, size), np.float32),
+        loose=(below * loose).astype(np.float32),
     )

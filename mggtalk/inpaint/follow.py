@@ -14,12 +14,23 @@ Its compiled twin: :mod:`mggtalk.inpaint.compiled.frame`.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mggtalk.geometry import camera_to_head, constant, head_to_camera, project, unproject
+from mggtalk.geometry import (
+    angle_between,
+    camera_to_head,
+    constant,
+    head_to_camera,
+    project,
+    unproject,
+    view_direction,
+)
 from mggtalk.inpaint.plates import SHOULDER, Plates
+from mggtalk.nets.maps import step
 from mggtalk.scene import STILL_TORSO, MotionFrame
 
 PIVOT_DEPTH = 0.8
@@ -40,6 +51,10 @@ LEAST_REACH = 0.15
 FOLLOWED, FREE = 2.0, 5.0
 """Reach over that at which the weight falls by one while the head goes from the shoulders by as much: where these were
 followed, and where they were not."""
+
+PARTING = (math.radians(4.0), math.radians(10.0))
+"""Angles between two views from which on what head and torso both have, hair beside the cheek and ear lobes beside the
+jaw, begins to be only one's, and is."""
 
 NECK = (0.0, -0.8, -0.8)
 """Place in the head frame at which its way from the shoulders is measured."""
@@ -126,6 +141,29 @@ def _move(place: Tensor, depth: Tensor, source: MotionFrame, driven: MotionFrame
     return project(head_to_camera(head, driven.rotation, driven.translation), focal_ratio, (0.5, 0.5)).view_as(place)
 
 
+def shed_loose(plates: Plates, source: MotionFrame, driven: MotionFrame) -> Plates:
+    """Take from the torso what is the head's alone once it has turned.
+
+    In the portrait's own view an ear lobe beside the jaw is the torso's as well, so that nothing opens between lobe and
+    cheek; from aside it would hang in the air.
+
+    Args:
+        plates: Layers of any size.
+        source: Pose of the portrait.
+        driven: Pose of the frame, or of B frames.
+
+    Returns:
+        Plates with ``torso [4, S, S]``, or ``[B, 4, S, S]``.
+    """
+    return plates._replace(torso=plates.torso * (1.0 - parting(source, driven)[..., None, None, None] * plates.loose))
+
+
+def parting(source: MotionFrame, driven: MotionFrame) -> Tensor:
+    """Share ``[...]`` in [0, 1] by which head and torso have parted, see :data:`PARTING`."""
+    own, now = (view_direction(pose.rotation, pose.translation) for pose in (source, driven))
+    return step(angle_between(own, now), *PARTING)
+
+
 def torso_and_background(plates: Plates, warp: Tensor, size: int) -> Tensor:
     """Frames without their head: warped torso over the background.
 
@@ -142,11 +180,11 @@ def torso_and_background(plates: Plates, warp: Tensor, size: int) -> Tensor:
 
 
 def warp_torso(plate: Tensor, warp: Tensor, size: int) -> Tensor:
-    """Move a layer of the torso ``[C, size, size]`` by offsets of :func:`torso_warp`: ``[B, C, size, size]``."""
+    """Move a layer of the torso ``[C, size, size]``, or B layers, by :func:`torso_warp`: ``[B, C, size, size]``."""
     offset = F.interpolate(warp, size=(size, size), mode="bilinear", align_corners=False)  # [B, 2, size, size]
     steps = (torch.arange(size, dtype=warp.dtype, device=warp.device) + 0.5) / size
     x, y = steps + offset[:, 0], steps[:, None] + offset[:, 1]  # [B, size, size]
     beyond = (x - x.clamp(0, 1)).abs()  # beside the picture
     grid = torch.stack([torch.minimum(x.abs(), 2 - x), y - SHOULDER * beyond], dim=-1) * 2 - 1  # [B, size, size, 2]
-    layers = plate.expand(len(grid), *plate.shape)
+    layers = plate.expand(len(grid), *plate.shape[-3:])
     return F.grid_sample(layers, grid, padding_mode="border", align_corners=False)  # [B, C, size, size]

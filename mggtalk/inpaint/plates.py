@@ -52,6 +52,7 @@ class Plates(NamedTuple):
     background: Tensor  # [3, S, S] RGB in [0, 1], filled behind the whole person
     torso: Tensor  # [4, S, S] premultiplied RGB and alpha
     follow: Tensor  # [1, S, S] share of the head's motion that a torso pixel takes
+    loose: Tensor  # [1, S, S] share of a torso pixel that leaves it as the head turns
 
 
 def background_plate(portrait: Tensor, person: Tensor) -> Tensor:
@@ -113,7 +114,8 @@ def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor, skin: Tensor)
     Returns:
         The plates.
     """
-    person, head, torso, follow, hanging, neck, parted = (torch.from_numpy(mask) for mask in masks)
+    person, head, torso, follow, hanging, neck, parted, loose = (torch.from_numpy(mask) for mask in masks)
+    stays, torso = torso, torch.maximum(torso, loose)
     head = head * (1.0 - parted)
     background = background_plate(portrait, torch.maximum(person, matte))
     # The torso's own colour is known where the head does not cover it and the matte is full.
@@ -142,7 +144,8 @@ def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor, skin: Tensor)
     missing = portrait - premultiplied - (1.0 - torso) * background  # [3, S, S]
     missing = bare * (1.0 - follow).pow(4) * (torso > 0) * missing / (1.0 - torso).clamp(min=0.1)
     background = (background + missing).clamp(0.0, 1.0)
-    return Plates(background, torch.cat([premultiplied, torso[None]]), follow[None])
+    leaving = (torso - stays) / torso.clamp(min=1e-6)  # [S, S]
+    return Plates(background, torch.cat([premultiplied, torso[None]]), follow[None], leaving[None])
 
 
 def resize(image: Tensor, size: int) -> Tensor:
@@ -155,4 +158,4 @@ def resize(image: Tensor, size: int) -> Tensor:
 def resize_plates(plates: Plates, size: int) -> Plates:
     """The plates at another size; the weight map keeps its own."""
     background, torso = (resize(plate, size).clamp(0.0, 1.0) for plate in (plates.background, plates.torso))
-    return Plates(background, torso, plates.follow)
+    return Plates(background, torso, plates.follow, resize(plates.loose, size).clamp(0.0, 1.0))

@@ -15,7 +15,7 @@ from mggtalk.avatar.avatar import Avatar
 from mggtalk.errors import WeightsMissingError
 from mggtalk.face.regions import face_mask, hull_mask
 from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER
-from mggtalk.inpaint.follow import torso_and_background, torso_warp
+from mggtalk.inpaint.follow import shed_loose, torso_and_background, torso_warp
 from mggtalk.inpaint.shrink import shrink
 from mggtalk.motion.deformation import drive
 from mggtalk.nets.maps import erode, to_float
@@ -183,7 +183,8 @@ class Lessons:
         warp = torso_warp(self.avatar.plates.follow, self.avatar.source, frame, self.animator.focal_ratio)
         block, fine = self.animator.oversampling, self.animator.fine
         window = (slice(block * low[1], block * high[1]), slice(block * low[0], block * high[0]))
-        plate = torso_and_background(self.animator.plates, warp, fine)[0, :, *window]
+        plates = shed_loose(self.animator.plates, self.avatar.source, frame)
+        plate = torso_and_background(plates, warp, fine)[0, :, *window]
         truth = to_float(self.footage.frames[index][rows, columns])
         weight = pixel_weights(torch.from_numpy(landmarks), SIDE, self._weights)[:, rows, columns]
         face = torch.from_numpy(face_mask(landmarks, SIDE, SIDE))[None, rows, columns].float()

@@ -15,9 +15,11 @@ from mggtalk.inpaint.follow import (
     LEAST_REACH,
     neck_reach,
     neck_weight,
+    shed_loose,
     steepness,
     torso_and_background,
     torso_warp,
+    warp_torso,
 )
 from mggtalk.inpaint.plates import Plates
 from mggtalk.scene import MotionFrame
@@ -96,15 +98,31 @@ def test_composite_without_motion_is_the_plates() -> None:
     generator = torch.Generator().manual_seed(0)
     alpha = torch.rand(1, SIZE, SIZE, generator=generator)
     colour, background = torch.rand(3, SIZE, SIZE, generator=generator), torch.rand(3, SIZE, SIZE, generator=generator)
-    plates = Plates(background, torch.cat([colour * alpha, alpha]), ramp())
+    plates = Plates(background, torch.cat([colour * alpha, alpha]), ramp(), ramp())
     composite = torso_and_background(plates, torch.zeros(1, 2, GRID, GRID), SIZE)[0]
     assert torch.allclose(composite, colour * alpha + (1 - alpha) * background, atol=1e-4)
+
+
+def test_what_is_loose_is_the_torsos_in_the_portraits_view_alone() -> None:
+    torso, loose = torch.ones(4, 8, 8), torch.zeros(1, 8, 8)
+    loose[:, :4] = 0.75
+    plates = Plates(torch.zeros(3, 8, 8), torso, torch.ones(1, 8, 8), loose)
+    apart = (1.0, 20.0, 45.0)
+    poses = [turned(0.0, yaw, 30.0) for yaw in (0.0, *apart)]
+    near, far = shed_loose(plates, STILL, poses[0]).torso, shed_loose(plates, STILL, poses[2]).torso
+    assert torch.equal(near, torso), "a roll changes nothing"
+    assert torch.equal(far[:, 4:], torso[:, 4:]) and torch.allclose(far[:, :4], torch.tensor(0.25))
+    frames = MotionFrame(*(torch.stack(values) for values in zip(*poses)))
+    together = shed_loose(plates, STILL, frames).torso  # [4, 4, 8, 8]
+    assert torch.equal(together[2], far) and torch.equal(together[3], far) and together[1].mean() > far.mean()
+    warped = warp_torso(together, torch.zeros(4, 2, GRID, GRID), 8)
+    assert torch.allclose(warped, together, atol=1e-5)
 
 
 def test_content_moves_the_way_of_the_head() -> None:
     torso = torch.zeros(4, SIZE, SIZE)
     torso[:, 40:50, 60:70] = 1.0
-    plates = Plates(torch.zeros(3, SIZE, SIZE), torso, torch.ones(1, SIZE, SIZE))
+    plates = Plates(torch.zeros(3, SIZE, SIZE), torso, torch.ones(1, SIZE, SIZE), torch.zeros(1, SIZE, SIZE))
     frame = torso_and_background(plates, torso_warp(plates.follow, STILL, shifted(0.108, -0.108), RATIO), SIZE)[0, 0]
     y, x = torch.meshgrid(torch.arange(SIZE) + 0.5, torch.arange(SIZE) + 0.5, indexing="ij")
     seen = (frame * x).sum() / frame.sum(), (frame * y).sum() / frame.sum()

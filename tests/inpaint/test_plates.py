@@ -25,7 +25,7 @@ def drawing() -> tuple[torch.Tensor, HeadMasks]:
     image[2] = torso * (1 - head)
     image[0] = head
     follow = np.clip(1 - (y - 56) / 40, 0, 1).astype(np.float32)
-    return torch.from_numpy(image), HeadMasks(person, head, torso, follow, *[0 * head] * 3)
+    return torch.from_numpy(image), HeadMasks(person, head, torso, follow, *[0 * head] * 4)
 
 
 def test_background_has_no_person_left_in_it() -> None:
@@ -82,11 +82,21 @@ def test_unhidden_torso_keeps_its_pixels() -> None:
     assert torch.allclose(plates.torso[:3, bare], texture[:, bare], atol=1e-5)
 
 
+def test_what_is_loose_is_there_and_can_leave() -> None:
+    image, masks = drawing()
+    lobe = np.zeros_like(masks.head)
+    lobe[50:70, 60:72] = 0.8  # beside the neck and over a shoulder
+    plates = make_plates(image, masks._replace(loose=lobe), torch.from_numpy(masks.person), SKIN)
+    assert torch.equal(plates.torso[3], torch.from_numpy(np.maximum(masks.torso, lobe)))
+    left = plates.torso[3] * (1.0 - plates.loose[0])
+    assert torch.allclose(left, torch.from_numpy(masks.torso), atol=1e-6)
+
+
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_plates_of_an_empty_and_of_a_full_matte_are_finite(share: float) -> None:
     image, _ = drawing()
     full = np.full((SIZE, SIZE), share, np.float32)
-    for plate in make_plates(image, HeadMasks(*[full] * 6, 0 * full), torch.from_numpy(full), SKIN):
+    for plate in make_plates(image, HeadMasks(*[full] * 6, *[0 * full] * 2), torch.from_numpy(full), SKIN):
         assert torch.isfinite(plate).all()
 
 

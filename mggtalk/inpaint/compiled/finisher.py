@@ -5,6 +5,8 @@ In torch, to be read: :mod:`mggtalk.inpaint.image_renderer`.
 
 from __future__ import annotations
 
+from functools import lru_cache, partial
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,7 +14,7 @@ from torch.nn import functional as F
 
 from mggtalk.geometry import FLIP
 from mggtalk.inpaint.compiled.frame import cover_plate, finish, follow_head, shrink_rows, stack_layers
-from mggtalk.inpaint.follow import GRID, PIVOT_DEPTH, STEPS, STRETCH, neck_reach, steepness
+from mggtalk.inpaint.follow import GRID, PIVOT_DEPTH, STEPS, STRETCH, neck_reach, parting, steepness
 from mggtalk.inpaint.image_renderer import LAYERS, ImageRenderer, bounded, describe_change
 from mggtalk.inpaint.plates import SHOULDER, Plates
 from mggtalk.inpaint.shrink import lanczos_taps
@@ -23,6 +25,9 @@ from mggtalk.scene import MotionFrame
 
 ROWS = 16
 """Rows in a task."""
+
+STATES = 4
+"""Torsos that are kept: before and after a head has turned, and on the way."""
 
 
 class CpuFinisher:
@@ -39,9 +44,9 @@ class CpuFinisher:
     def __init__(
         self, plates: Plates, source: MotionFrame, image_renderer: ImageRenderer, focal_ratio: float, block: int = 1
     ) -> None:
-        self._background, self._torso = (
-            plate.permute(1, 2, 0).contiguous().numpy() for plate in (plates.background, plates.torso)
-        )  # [F, F, 3], [F, F, 4]
+        self._background = plates.background.permute(1, 2, 0).contiguous().numpy()  # [F, F, 3]
+        self._torso = lru_cache(STATES)(partial(_shed, plates))
+        self._loose = bool(plates.loose.any())
         self._follow = plates.follow[0].contiguous().numpy()
         self._steep = steepness(plates.follow)
         self._source = source
@@ -101,9 +106,16 @@ class CpuFinisher:
         places = (self._follow, motion, shift, frame.torso.numpy(), depth, *how)
         run_ranges(follow_head, GRID, ROWS, *places, offsets)
         composite = np.empty_like(self._background)
-        layers = (self._torso, self._background, offsets, np.float32(SHOULDER), head, alpha)
+        torso = self._torso(parting(source, frame).item() if self._loose else 0.0)
+        layers = (torso, self._background, offsets, np.float32(SHOULDER), head, alpha)
         run_ranges(cover_plate, len(composite), ROWS, *layers, composite)
         return composite
+
+
+def _shed(plates: Plates, share: float) -> np.ndarray:
+    """The torso ``[F, F, 4]`` less a share of what is loose, see :func:`mggtalk.inpaint.follow.shed_loose`."""
+    torso: np.ndarray = (plates.torso * (1.0 - share * plates.loose)).permute(1, 2, 0).contiguous().numpy()
+    return torso
 
 
 def shrink_image(image: np.ndarray, block: int) -> np.ndarray:

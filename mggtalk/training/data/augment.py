@@ -72,7 +72,7 @@ class ColourJitter(NamedTuple):
 
     def _of_plates(self, plates: Plates) -> Plates:
         """The layers behind the head."""
-        return Plates(self.of(plates.background, 0), self._premultiply(plates.torso, 0), plates.follow)
+        return plates._replace(background=self.of(plates.background, 0), torso=self._premultiply(plates.torso, 0))
 
     def _premultiply(self, layers: Tensor, channel: int) -> Tensor:
         """Change RGB that is premultiplied by the alpha beside it: four channels along an axis."""

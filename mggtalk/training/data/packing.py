@@ -18,7 +18,7 @@ from mggtalk.errors import MediaError
 EXACT = frozenset({"rotation", "translation", "points", "mirrored_points", "back.means", "pixel_size"})
 """Kept in single precision: half precision would move points by a tenth of their distance."""
 
-IMAGES = frozenset({"plates.background", "plates.torso"})
+IMAGES = frozenset({"plates.background", "plates.torso", "plates.loose"})
 """Pictures in [0, 1], kept in 8 bits."""
 
 DERIVED = frozenset({"neighbours", "window"})
