@@ -16,9 +16,9 @@ background through its soft edges: such points, and their twins, go as the head 
 Hair that borders on the cheek belongs to the head as long as it is seen as in the portrait, where the two have one
 surface, and is the torso's from an angle on (:data:`mggtalk.inpaint.follow.PARTING`).
 
-One thing depends on the expression instead: the dark line between the teeth of a smile and the lower lip, which neither
-of them keeps when the mouth opens further. It goes with the way that the lips open beyond the portrait's
-(:data:`OPENED`).
+Two things depend on the expression instead: the dark line between the teeth of a smile and the lower lip, which neither
+of them keeps when the mouth opens further, and the dark between lips that are hardly open, which tells nothing of a
+mouth that is. They go with the way that the lips open beyond the portrait's (:data:`OPENED`).
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ GRAZED = (math.radians(16.0), math.radians(36.0))
 a grazing angle, begin to go, and are gone."""
 
 OPENED = (0.01, 0.04)
-"""Decimetres by which the lips open beyond the portrait's from which on the line before the lower lip goes, and is
-gone."""
+"""Decimetres by which the lips open beyond the portrait's from which on the line before the lower lip and the dark
+of a slit go, and are gone."""
 
 LAYERS = 5
 """Number of splats that lie over each other on the map: parents, children and their neighbours."""
@@ -59,7 +59,7 @@ class Turning(NamedTuple):
     parted: Tensor  # [N] of each visible point that is hair which the torso has as well
     grazed: Tensor  # [N] of each visible point seen too badly to be looked at from the side; with the sign of its x
     grazed_twins: Tensor  # [M] the same of the twins
-    lip_line: Tensor  # [N] of each visible point that is the line between teeth and lower lip
+    lip_line: Tensor  # [N] of each visible point that is the line between teeth and lower lip, or the dark of a slit
     opening: Tensor  # [K] by how much the lips open with the expression, decimetres per unit
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from mggtalk.face.topology import LOWER_LIP_MIDDLES
+from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER, LOWER_LIP_MIDDLES
 
 REACH = 0.07
 """How far the lip may begin above or below the tracked rim, over the mouth's width; two pixels at least."""
@@ -34,6 +34,10 @@ BESIDE = 6
 
 TEETH = 0.7
 """Brightness of teeth over that of the lip from which on there are any, and of a tooth over that of bright ones."""
+
+SLIT, TOOTHLESS = 0.27, 0.9
+"""Height over width of an opening under which it is a slit, and the least channel of what it shows over that of the lip
+under which that is no teeth."""
 
 SMOOTHING = 1.0
 """Standard deviation of the edge's smoothing along the mouth, columns."""
@@ -104,6 +108,28 @@ def lip_line(image: np.ndarray, inside: np.ndarray, pixels: np.ndarray) -> np.nd
     line: np.ndarray = near & ~tooth & (inside | (bright < DARK * lip.mean()))
     dark = line.any() and np.median(bright[line]) < SHADOW * lip.mean()
     return line if dark else np.zeros_like(line)
+
+
+def dark_slit(image: np.ndarray, inside: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Tell which pixels are the dark between lips that are hardly open.
+
+    It would be drawn out over teeth, or hang in shreds before them, when the mouth opens wide.
+
+    Args:
+        image: RGB ``[H, W, 3]`` in [0, 1].
+        inside: ``[H, W]`` bool, of :func:`inside_pixels`.
+        pixels: ``[V, 2]`` vertices of the face model.
+
+    Returns:
+        ``[H, W]`` bool: ``inside``, or none where it shows teeth or the mouth is open.
+    """
+    rims = pixels[[LIPS_INNER_UPPER, LIPS_INNER_LOWER]]  # [2, 11, 2]
+    height = np.linalg.norm(rims[0, 5] - rims[1, 5])
+    slit = height < SLIT * np.linalg.norm(rims[0, 0] - rims[0, -1])
+    if not slit or not inside.any():
+        return np.zeros_like(inside)
+    toothless = np.percentile(image.min(-1)[inside], 85) < TOOTHLESS * _lower_lip(image, pixels).min()
+    return inside if toothless else np.zeros_like(inside)
 
 
 def _lower_lip(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mggtalk.face.topology import LOWER_LIP_MIDDLES
-from mggtalk.portrait.mouth_pixels import LINE, MIXED, inside_pixels, lip_line
+from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER, LOWER_LIP_MIDDLES
+from mggtalk.portrait.mouth_pixels import LINE, MIXED, SLIT, dark_slit, inside_pixels, lip_line
 
 SIDE, TOP, LIP = 64, 20, (0.7, 0.35, 0.35)
 TEETH, DARKNESS = (0.9, 0.88, 0.8), (0.12, 0.06, 0.06)
@@ -70,3 +70,21 @@ def test_the_line_between_teeth_and_lip_is_neither() -> None:
     assert not lip_line(image, inside, pixels).any(), "lip"
     image[TOP:30, 10:54] = DARKNESS  # no teeth
     assert not lip_line(image, inside, pixels).any()
+
+
+def test_the_dark_of_a_slit_goes_and_teeth_or_an_open_mouth_stay() -> None:
+    inside = np.zeros((SIDE, SIDE), bool)
+    inside[TOP:26, 12:52] = True
+    dark, pixels = mouth(np.full(SIDE, 26), DARKNESS)
+
+    def slit(image: np.ndarray, height: float) -> bool:
+        for rim, row in ((LIPS_INNER_UPPER, 0.0), (LIPS_INNER_LOWER, height)):
+            pixels[list(rim)] = np.column_stack([np.linspace(12, 52, len(rim)), np.full(len(rim), TOP + row)])
+        pixels[list(LOWER_LIP_MIDDLES)] = (SIDE / 2, 40.0)
+        found = dark_slit(image, inside, pixels)
+        assert not found.any() or np.array_equal(found, inside)
+        return bool(found.any())
+
+    assert slit(dark, 40 * SLIT - 1) and not slit(dark, 40 * SLIT + 1)
+    assert not slit(mouth(np.full(SIDE, 26), TEETH)[0], 6.0)
+    assert not dark_slit(dark, inside & False, pixels).any(), "lips that are closed"
