@@ -36,6 +36,13 @@ def dilate(maps: Tensor, radius: int) -> Tensor:
     return F.max_pool2d(along, (side, 1), stride=1, padding=(radius, 0))
 
 
+def box_mean(value: Tensor, side: int) -> Tensor:
+    """Mean of ``[B, C, H, W]`` over the part of a box of an odd side that is inside."""
+    for sides, pad in (((side, 1), (side // 2, 0)), ((1, side), (0, side // 2))):
+        value = F.avg_pool2d(value, sides, 1, pad, count_include_pad=False)
+    return value
+
+
 def to_colour_map(image: Tensor, grid: Tensor, side: float) -> Tensor:
     """Sample a square picture at pixel coordinates.
 

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mggtalk.nets.maps import box_mean
 from mggtalk.person.talking_gaussian.linear_map import LinearMap
 from mggtalk.scene import Camera
 
@@ -154,13 +155,6 @@ def _low(value: Tensor, weight: Tensor) -> Tensor:
     """Low frequencies of ``[1, 3, h, w]`` where pixels count."""
     mean = box_mean(torch.cat([value * weight, weight], dim=1), SLOW)
     return mean[:, :3] / (mean[:, 3:] + 1e-3)
-
-
-def box_mean(value: Tensor, side: int) -> Tensor:
-    """Mean of ``[1, C, h, w]`` over the part of a box of an odd side that is inside."""
-    for sides, pad in (((side, 1), (side // 2, 0)), ((1, side), (0, side // 2))):
-        value = F.avg_pool2d(value, sides, 1, pad, count_include_pad=False)
-    return value
 
 
 def _beside(values: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from mggtalk.avatar.adapter import Touch
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.inpaint.shrink import shrink
+from mggtalk.nets.maps import box_mean, dilate
 from mggtalk.person.footage import Footage
 from mggtalk.person.lessons import Lesson, Lessons, Terms, compare, never, perceptual
 from mggtalk.person.talking_gaussian.checkpoint import Checkpoint, key_of
@@ -44,6 +45,9 @@ EPSILON = 2e-6
 
 PATCH = 96
 """Side of the patches that are drawn and compared, pixels: to draw them is all that a step costs."""
+
+BESIDE = 4
+"""Pixels around the face over which what is learned by descent fades out."""
 
 LEAST_INSIDE = 20
 """Pixels between the lips, at least, of a frame that the mouth's branch learns from."""
@@ -146,7 +150,7 @@ class Learner:
 
     def loss(self, touches: FieldTouches, stage: Stage, index: int, step: int | None = None) -> Tensor:
         """Loss of one frame: a scalar; the step decides which patch of it is compared, without one all of it."""
-        config, lesson = self.config, self.lessons[index]
+        config, lesson = self.config, face_alone(self.lessons[index])
         if step is not None:
             lesson = self.patch(lesson, step)
         touch, move = touches.moved(lesson.frame, moving=stage != Stage.STATIC)
@@ -161,10 +165,10 @@ class Learner:
         return total
 
     def patch(self, lesson: Lesson, step: int) -> Lesson:
-        """A patch ``PATCH`` wide around a random pixel: of the face, as often as it weighs, or anywhere by turns."""
+        """A patch ``PATCH`` wide around a random pixel of the face, as often as it weighs."""
         height, width = lesson.truth.shape[-2:]
         draw = np.random.default_rng((self.config.seed, step, 1))
-        chance = (lesson.weight * lesson.face if step % 3 else torch.ones_like(lesson.face)).flatten().double().numpy()
+        chance = (lesson.weight * lesson.face).flatten().double().numpy()
         row, column = divmod(int(draw.choice(height * width, p=chance / chance.sum())), width)
         top = int(np.clip(row - PATCH // 2, 0, max(height - PATCH, 0)))
         left = int(np.clip(column - PATCH // 2, 0, max(width - PATCH, 0)))
@@ -194,6 +198,11 @@ class Learner:
             kinds["grid"] += mouth.planes.parameters()
             kinds["network"] += mouth.motion.parameters()
         return [{"params": params, "lr": getattr(rates, kind), "kind": kind} for kind, params in kinds.items()]
+
+
+def face_alone(lesson: Lesson) -> Lesson:
+    """The same, in which the face alone counts: hair, whose strands are elsewhere in every frame, blurs by descent."""
+    return lesson._replace(weight=lesson.weight * box_mean(dilate(lesson.face, BESIDE), 2 * BESIDE + 1))
 
 
 def stage_at(done: float, config: LearnConfig) -> Stage:
