@@ -16,6 +16,7 @@ from scipy.ndimage import binary_closing, binary_opening, gaussian_filter1d
 from mggtalk.errors import MediaError
 from mggtalk.media.sound import Sound
 from mggtalk.runtime.rows import Rows
+from mggtalk.runtime.spool import Spool, Table
 from mggtalk.speech import acoustic
 from mggtalk.speech.speech_encoder import Ears, Hearing
 
@@ -72,13 +73,13 @@ class SpeechFeatures(NamedTuple):
 
 
 class Recording(NamedTuple):
-    """All that is kept of a sound: 7 kB a second, 17 kB with an encoder."""
+    """All that is kept of a sound: 7 kB a second, 17 kB with an encoder, most of it on disk if it is long."""
 
     features: SpeechFeatures
-    cepstra: np.ndarray  # [C, 13] float32, see :mod:`mggtalk.speech.acoustic`
+    cepstra: Table  # [C, 13] float32, see :mod:`mggtalk.speech.acoustic`
     samples: int  # how many there were
     peak: float  # largest absolute sample
-    sounds: np.ndarray | None = None  # [F, D] float16, see :mod:`mggtalk.speech.speech_encoder`; None without one
+    sounds: Table | None = None  # [F, D] float16, see :mod:`mggtalk.speech.speech_encoder`; None without one
 
     @property
     def seconds(self) -> float:
@@ -136,7 +137,7 @@ def measure(blocks: Iterable[np.ndarray], ears: Ears | None = None) -> Recording
                 hearing.feed(block)
             yield block
 
-    levels, values = [Rows() for _ in _Bands._fields], Rows()
+    levels, values = [Rows() for _ in _Bands._fields], Spool()
     edge = CONTEXT - acoustic.WINDOW // 2
     for raw, emphasised in _pieces(counted()):
         for level, band in zip(levels, _band_levels(raw)):
@@ -157,7 +158,7 @@ def measure(blocks: Iterable[np.ndarray], ears: Ears | None = None) -> Recording
         frication=bands.frication.astype(np.float32),
         music=np.zeros(len(active), bool),
     )
-    return Recording(features, values.take(), count, peak, None if hearing is None else hearing.finish())
+    return Recording(features, values, count, peak, None if hearing is None else hearing.finish())
 
 
 def loudness_and_activity(level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from mggtalk.runtime.progress import Progress, no_progress
 from mggtalk.runtime.rows import Rows
+from mggtalk.runtime.spool import Spool, Table, mean_row
 from mggtalk.speech.acoustic import CLOCK as PHONE_CLOCK
 from mggtalk.speech.acoustic_model import acoustic_model
 from mggtalk.speech.features import FRAMES_PER_SECOND, Recording, SpeechFeatures
@@ -49,13 +50,13 @@ class Speech(NamedTuple):
     """A recording, or a part of one."""
 
     features: SpeechFeatures
-    likely: np.ndarray | None  # [C, P] float16, see :func:`mggtalk.speech.phones.recognise`; None beside sounds
+    likely: Table | None  # [C, P] float16, see :func:`mggtalk.speech.phones.recognise`; None beside sounds
     said: tuple[Phone, ...]  # phones that agree with what is measured, without silence
     trust: float  # share of the phones in the lips
     seconds: float  # length
     centroid: tuple[float, float, float]  # low, middle and high of the whole recording's vowels
     track: PhoneTrack | None  # all phones of the whole recording; None when nobody speaks
-    sounds: np.ndarray | None  # [F, D] float16, 50 frames a second, of a speech encoder; None without one
+    sounds: Table | None  # [F, D] float16, 50 frames a second, of a speech encoder; None without one
     usual: np.ndarray  # [P] or [D] mean of the sounds, or of the likelihoods' roots, while somebody speaks in it all
     spoken: float  # seconds of speech in the whole recording
 
@@ -86,7 +87,7 @@ def understand(recording: Recording, language: str | None = None, on_progress: P
         language: A code settles how far the phones, which are English, are trusted.
         on_progress: Called with ``"phones"``, pieces done and pieces in all.
     """
-    seconds, closing, likely = Seconds(), Rows(), Rows()
+    seconds, closing, likely = Seconds(), Rows(), Spool()
 
     def keep(piece: np.ndarray) -> None:
         seconds.add(piece)
@@ -100,7 +101,7 @@ def understand(recording: Recording, language: str | None = None, on_progress: P
     spoken = bool(recording.features.active.any())
     return speech_of(
         recording,
-        likely.take() if recording.sounds is None else None,
+        likely if recording.sounds is None else None,
         heard(track.phones, recording.features, closing.take()) if spoken else (),
         phone_trust(track.fit, language) if spoken else 0.0,
         track if spoken else None,
@@ -109,7 +110,7 @@ def understand(recording: Recording, language: str | None = None, on_progress: P
 
 def speech_of(
     recording: Recording,
-    likely: np.ndarray | None,
+    likely: Table | None,
     said: tuple[Phone, ...],
     trust: float,
     track: PhoneTrack | None = None,
@@ -120,7 +121,7 @@ def speech_of(
         heard_as, clock = sounds, float(SOUND_CLOCK)
     else:
         assert likely is not None
-        heard_as, clock = np.sqrt(likely), PHONE_CLOCK
+        heard_as, clock = likely, PHONE_CLOCK
     place = np.arange(len(heard_as)) / clock * FRAMES_PER_SECOND
     speaks = features.active[np.minimum(place.round().astype(int), len(features.active) - 1)]
     return Speech(
@@ -132,7 +133,7 @@ def speech_of(
         centroid=centroid_range(features),
         track=track,
         sounds=sounds,
-        usual=heard_as.mean(0, np.float64, where=speaks[:, None] if speaks.any() else True).astype(np.float32),
+        usual=mean_row(heard_as, speaks, np.asarray if sounds is not None else np.sqrt),
         spoken=float(features.active.sum()) / FRAMES_PER_SECOND,
     )
 

@@ -15,6 +15,7 @@ import numpy as np
 from mggtalk.media.sound import Sound
 from mggtalk.runtime.kernels import kernel
 from mggtalk.runtime.rows import Rows
+from mggtalk.runtime.spool import PART, Table, mean_row
 from mggtalk.speech.acoustic import CLOCK, CONTEXT, posteriors, state_scores
 from mggtalk.speech.acoustic_model import AcousticModel, acoustic_model
 from mggtalk.speech.features import record
@@ -73,9 +74,7 @@ def decode_phones(sound: Sound, on_progress: Callable[[int, int], None] | None =
     return recognise(record(sound).cepstra, on_progress)[0]
 
 
-def recognise(
-    values: np.ndarray, on_progress: Callable[[int, int], None] | None = None
-) -> tuple[PhoneTrack, np.ndarray]:
+def recognise(values: Table, on_progress: Callable[[int, int], None] | None = None) -> tuple[PhoneTrack, np.ndarray]:
     """Find the phones of a recording; see :func:`decode`.
 
     Returns:
@@ -87,7 +86,7 @@ def recognise(
 
 
 def decode(
-    values: np.ndarray,
+    values: Table,
     keep: Callable[[np.ndarray], None],
     on_progress: Callable[[int, int], None] | None = None,
 ) -> PhoneTrack:
@@ -103,9 +102,9 @@ def decode(
         Phones that cover the recording; ``fit`` is -inf without any speech.
     """
     model = acoustic_model()
-    sounding = values[:, 0] > DIGITAL_SILENCE
-    mean = values.mean(0, where=sounding[:, None]) if sounding.any() else values.mean(0)  # [13]
-    cuts = _cuts(values[:, 0])
+    level = np.concatenate([values[start : start + PART][:, 0] for start in range(0, len(values), PART)])  # [C]
+    mean = mean_row(values, level > DIGITAL_SILENCE)  # [13]
+    cuts = _cuts(level)
     phones: list[Phone] = []
     score, frames = 0.0, 0
     for index, (low, high) in enumerate(zip(cuts[:-1], cuts[1:])):

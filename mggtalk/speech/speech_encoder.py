@@ -22,7 +22,7 @@ from mggtalk.errors import WeightsMissingError
 from mggtalk.nets.freeze import freeze
 from mggtalk.runtime.cache import EMBEDDED, cache_folder
 from mggtalk.runtime.quiet import quiet_loggers
-from mggtalk.runtime.rows import Rows
+from mggtalk.runtime.spool import Spool
 
 RATE = 16000
 """Sampling rate in Hz."""
@@ -213,7 +213,8 @@ class Hearing:
         self.ears = ears
         self._held = np.zeros(LAP * HOP // 2 + FIRST, np.float32)  # silence before the recording, then what came
         self._samples = 0
-        self._sounds = Rows()  # [F, D] float16
+        self._sounds = Spool()  # [F, D] float16
+        self._early = LAP // 2  # frames before the recording that are still to come
         self._fading: np.ndarray | None = None  # end of the last window, [LAP, D]
 
     def feed(self, samples: np.ndarray) -> None:
@@ -222,16 +223,16 @@ class Hearing:
         self._held = np.concatenate([self._held, np.asarray(samples, np.float32)])
         self._windows()
 
-    def finish(self) -> np.ndarray:
+    def finish(self) -> Spool:
         """All sounds, ``[samples // 320 + 1, D]`` float16, 50 frames a second."""
         frames = self._samples // HOP + 1
-        while len(self._sounds) < LAP // 2 + frames:
+        while len(self._sounds) < frames:
             self._held = np.pad(self._held, (0, self.ears.encoder.window))
-            self._windows(once=True)
-        return self._sounds.take()[LAP // 2 :][:frames]
+            self._windows(frames)
+        return self._sounds
 
-    def _windows(self, once: bool = False) -> None:
-        """Hear all windows that are complete, or the next one only."""
+    def _windows(self, frames: int | None = None) -> None:
+        """Hear all windows that are complete; with ``frames``, the next one alone, and keep no more than these."""
         window = self.ears.encoder.window
         fade = ((np.arange(LAP) + 0.5) / LAP)[:, None]
         while len(self._held) >= window + 2 * FIRST:
@@ -239,7 +240,9 @@ class Hearing:
             if self._fading is not None:
                 sounds[:LAP] = fade * sounds[:LAP] + (1.0 - fade) * self._fading
             self._fading = sounds[-LAP:]
-            self._sounds.add(sounds[:-LAP].astype(np.float16))
+            new = sounds[self._early : -LAP].astype(np.float16)
+            self._sounds.add(new if frames is None else new[: frames - len(self._sounds)])
+            self._early = 0
             self._held = self._held[window - LAP * HOP :]
-            if once:
+            if frames is not None:
                 return

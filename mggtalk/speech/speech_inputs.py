@@ -61,9 +61,9 @@ def speech_inputs(speech: Speech) -> SpeechInputs:
     frames = int(speech.seconds * CLOCK) + 1
     if speech.sounds is None:
         assert speech.likely is not None
-        channels = np.sqrt(_on_clock(speech.likely, PHONE_CLOCK, frames))
+        channels = np.sqrt(_on_clock(speech.likely[:], PHONE_CLOCK, frames))
     else:
-        channels = speech.sounds[np.minimum(np.arange(frames), len(speech.sounds) - 1)].astype(np.float32)
+        channels = speech.sounds[:][np.minimum(np.arange(frames), len(speech.sounds) - 1)].astype(np.float32)
     return SpeechInputs(channels, speech_gate(speech.features.active, frames), speech.usual, speech.spoken)
 
 
