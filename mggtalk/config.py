@@ -173,6 +173,7 @@ class AudioPriorConfig:
     places: int = 0  # frames of a window of the encoder
     sounds: int = 0  # D, directions of it that are read; 0 without an encoder
     closing: float = 0.85  # how far the rules' closures (P, B, M, F, V) take the place of what is learned
+    rounding: float = 0.4  # of the rules' rounding (O, U, W, R, SH), added to what is learned
 
 
 ENCODED = AudioPriorConfig(taps=5, closing=0.7, encoder="smart-turn-v3.2", hidden=384, places=400, sounds=96)

@@ -28,7 +28,7 @@ from mggtalk.speech.features import FRAMES_PER_SECOND, Recording, record
 from mggtalk.speech.hearing import GOOD_FIT, MARGIN, Speech, rule_curves, understand
 from mggtalk.speech.life import live
 from mggtalk.speech.speech_inputs import breaths, speech_inputs
-from mggtalk.speech.visemes import BILABIALS, LEAD, closures, lip_contact, mouth_at
+from mggtalk.speech.visemes import BILABIALS, LEAD, closures, keep_rounding, lip_contact, mouth_at
 
 BLOCK_SECONDS = 60
 """Seconds of speech whose curves are in memory at a time."""
@@ -153,20 +153,26 @@ def lips(
     end = min(math.ceil(last / config.fps + MARGIN), speech.seconds)
     curves = mouth_curves(speech.part(start, end), np.arange(first, last) / config.fps - start, config)
     inside = slice(low - first, high - first)
-    rules = face_model.from_blendshapes(torch.from_numpy(curves.weights[inside]).to(face_model.mean)).float().cpu()
+    weights = curves.weights[inside]  # [t, 52]
+
+    def expression(weights: np.ndarray) -> Tensor:
+        return face_model.from_blendshapes(torch.from_numpy(weights).to(face_model.mean)).float().cpu()
+
     moments = np.arange(low, high) / config.fps - start  # [t]
-    made, prior = rules, speaker.prior
+    made, prior = expression(weights), speaker.prior
     if prior is not None:
         learned = config.energy * config.mouth * prior.listen(speech_inputs(curves.speech), moments, speaker.voice)
-        made = blend(rules, learned, torch.from_numpy(curves.closed[inside]), prior.config)
+        made = blend(made, learned, torch.from_numpy(curves.closed[inside]), prior.config)
+        if speaker.voice is None:  # one that was learned has a rounding of its own
+            made = made + prior.config.rounding * expression(keep_rounding(weights))
     made = meet_lips(face_model, made, torch.from_numpy(curves.met[inside]))
-    return made + face_model.from_blendshapes(_breathe(curves.speech, moments).to(face_model.mean)).float().cpu()
+    return made + expression(_breathe(curves.speech, moments))
 
 
-def _breathe(speech: Speech, moments: np.ndarray) -> Tensor:
-    """Blendshape weights ``[t, 52]`` of the breaths at some moments, seconds."""
-    weights = torch.zeros(len(moments), len(NAMES))
-    weights[:, INDEX["jawOpen"]] = BREATH_WEIGHT * torch.from_numpy(breaths(speech.features.active, moments))
+def _breathe(speech: Speech, moments: np.ndarray) -> np.ndarray:
+    """Blendshape weights ``[t, 52]`` float32 of the breaths at some moments, seconds."""
+    weights = np.zeros((len(moments), len(NAMES)), np.float32)
+    weights[:, INDEX["jawOpen"]] = BREATH_WEIGHT * breaths(speech.features.active, moments)
     return weights
 
 

@@ -49,6 +49,9 @@ BILABIALS = frozenset("MBP")
 LABIODENTALS = frozenset("FV")
 """Phones for which the lower lip meets the upper teeth."""
 
+ROUNDING = ("mouthPucker", "mouthFunnel")
+"""Blendshapes that round the lips."""
+
 
 class Viseme(NamedTuple):
     """The look of one sound."""
@@ -112,6 +115,14 @@ def viseme_vector(name: str) -> np.ndarray:
         for side in sides:
             vector[INDEX[side]] = weight
     return vector
+
+
+def keep_rounding(weights: np.ndarray) -> np.ndarray:
+    """Mouth curves ``[..., 52]`` of which nothing is left but what rounds the lips."""
+    places = [INDEX[name] for name in ROUNDING]
+    kept = np.zeros_like(weights)
+    kept[..., places] = weights[..., places]
+    return kept
 
 
 def mouth_from_phones(phones: tuple[Phone, ...], features: SpeechFeatures) -> np.ndarray:

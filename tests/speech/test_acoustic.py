@@ -15,7 +15,7 @@ from mggtalk.speech.phones import PHONES, SILENCE, best_path, recognise
 
 @pytest.fixture(scope="module")
 def values(hello: Sound) -> np.ndarray:
-    values = record(hello).cepstra
+    values = record(hello).cepstra[:]
     return values - values.mean(0)
 
 

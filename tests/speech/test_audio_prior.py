@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from mggtalk.config import AudioPriorConfig, SpeechConfig
 from mggtalk.errors import OptionError
+from mggtalk.evaluation.metrics import lip_width
 from mggtalk.face import topology
 from mggtalk.face.face_model import FaceModel
 from mggtalk.media.sound import Sound
 from mggtalk.scene import Motion
 from mggtalk.speech.audio_prior import CHUNK, AudioPrior, Voice, blend, mouth_region
-from mggtalk.speech.listen import LEARNED_NOTE, RULES_NOTE, Speaker, listen
+from mggtalk.speech.listen import LEARNED_NOTE, RULES_NOTE, Speaker, SpeechCurves, lips, listen
 from mggtalk.speech.speech_inputs import CLOCK, PHONES, SpeechInputs, breaths, speech_gate
 
 
@@ -159,3 +162,24 @@ def test_the_region_leaves_the_upper_face_alone(face_model: FaceModel) -> None:
     lips = moved[:, list(topology.LIPS)].square().mean(1).sqrt()
     assert 0.005 < lips[:6].min() and lips[:6].max() < 0.02  # a millimetre
     assert (moved[:6, list(topology.RIGHT_EYE)].square().mean(1).sqrt() < 0.35 * lips[:6]).all()
+
+
+def test_what_is_learned_is_rounded_as_the_rules_have_it(
+    hello_curves: SpeechCurves, face_model: FaceModel, prior: AudioPrior
+) -> None:
+    flat = AudioPrior(replace(prior.config, rounding=0.0))
+    flat.load_state_dict(prior.state_dict())
+    speech, config, average = hello_curves.speech, SpeechConfig(), Voice.average(prior.config)
+    frames = round(speech.seconds * config.fps)
+    made, without, own = (
+        lips(speech, 0, frames, face_model, config, speaker)
+        for speaker in (Speaker(prior), Speaker(flat), Speaker(prior, average))
+    )
+    torch.testing.assert_close(own, without)  # a voice that was learned has its own rounding
+    identity = torch.zeros(face_model.identity_basis.shape[0])
+    narrower = lip_width(face_model.vertices(identity, without)) - lip_width(face_model.vertices(identity, made))  # [T]
+    moments = np.arange(frames) / config.fps
+    rounded = np.zeros(frames, bool)
+    for phone in speech.said:
+        rounded |= (phone.name in {"W", "OW", "UW", "AO"}) & (phone.start < moments) & (moments < phone.end)
+    assert narrower[rounded].mean() > 0.006 and narrower[rounded].mean() > 3.0 * abs(narrower[~rounded].mean())

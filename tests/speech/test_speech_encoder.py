@@ -189,7 +189,7 @@ def test_blocks_of_speech_leave_no_seam(
     monkeypatch.setattr("mggtalk.speech.listen.BLOCK_SECONDS", 3)
     monkeypatch.setattr("mggtalk.speech.features.PIECE", 8000)
     parts = listen(record(sound, encoded.ears()), face_model, config, speaker=Speaker(encoded))
-    torch.testing.assert_close(whole.expression, parts.expression, atol=2e-3, rtol=0.0)
+    torch.testing.assert_close(whole.expression, parts.expression, atol=3e-3, rtol=0.0)
     assert whole.notes[0].startswith(LEARNED_NOTE) and "hears with" in whole.notes[0]
     assert recording.sounds is not None
     deaf = listen(recording._replace(sounds=0.0 * recording.sounds[:]), face_model, config, speaker=Speaker(encoded))

@@ -272,7 +272,7 @@ def test_blocks_leave_no_seam(hello, face_model, monkeypatch):
     monkeypatch.setattr("mggtalk.speech.features.PIECE", 8000)
     parts = listen(sound, face_model, config, speaker=Speaker(prior))
     assert torch.equal(whole.rotation, parts.rotation)
-    torch.testing.assert_close(whole.expression, parts.expression, atol=2e-3, rtol=0.0)
+    torch.testing.assert_close(whole.expression, parts.expression, atol=3e-3, rtol=0.0)
 
 
 @pytest.mark.parametrize("hertz", [50.0, 60.0])
