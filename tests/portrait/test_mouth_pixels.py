@@ -46,6 +46,15 @@ def test_a_single_odd_column_moves_nothing() -> None:
     assert np.ptp(ends) == 0
 
 
+def test_a_pale_patch_of_lip_is_no_tooth() -> None:
+    image, pixels = mouth(np.full(SIDE, 30), TEETH)
+    opening = np.zeros((SIDE, SIDE), bool)
+    opening[TOP:30, 12:52] = True
+    image[30:34, 28:38] = 0.4 * np.array(LIP) + 0.6 * np.array(TEETH)
+    ends = inside_pixels(image, opening, pixels)[0][:, 12:52].sum(0)
+    assert np.ptp(ends) <= 1, "a notch"
+
+
 @pytest.mark.parametrize("inside", [DARKNESS, LIP], ids=["darkness", "tongue"])
 def test_without_teeth_the_rim_stays(inside: tuple[float, float, float]) -> None:
     image, pixels = mouth(np.full(SIDE, 30), inside)
