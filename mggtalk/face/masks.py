@@ -19,6 +19,9 @@ from mggtalk.face.topology import FACE_OVAL
 CROWN, CHIN = 10, 152  # forehead top and chin of the 478-vertex mesh
 RIGHT_EAR, LEFT_EAR = 234, 454  # outermost vertices of the face oval
 
+HIDDEN_NECK = (0.6, 0.9)
+"""Half the width of a neck that hair or collar hides, over half that of the jaw: where it begins to fade, and its end."""
+
 JAW_WIDTH, JAW_MARGIN = 1.05, 0.01
 """The cheeks reach beyond the mesh: width of the rim over that of the face oval, and face heights below it."""
 
@@ -28,8 +31,9 @@ FOLLOW_REACH = 1.1
 NECK_ROWS = (0.05, 0.1, 0.15, 0.2, 0.25)
 """Face heights below the chin at which the width of the neck is looked at; collars and shoulders only widen it."""
 
-WIDEST_NECK = 1.2
-"""Width of a neck over that of the jaw, at most: what is wider is hair or shoulders, and tells nothing."""
+NECKS = (0.6, 1.2)
+"""Width of a neck over that of the jaw: what is wider is hair or shoulders, what is narrower a part of it; both tell
+nothing."""
 
 LOOSE, STRAND, THIN = 0.23, 0.32, 0.056
 """Face heights below the rim down to which what hangs beside the jaw and stands on nothing may reach: ear lobes, which
@@ -37,7 +41,7 @@ end between .03 and .22, and anything of half the width :data:`THIN` at most, st
 reaches lower is hair, which would be missed behind the jaw, or a hand."""
 
 SOFT = 0.02
-"""Width of the soft edge of such parts, face heights."""
+"""Width of the soft edge of such parts, and of a neck, face heights."""
 
 LEAST_REACH, LEAST_BLUR = 0.34, 0.042
 """Least reach, and blur, of that fall-off over the side of the picture. A small face may move by many of its own
@@ -140,21 +144,43 @@ def between(weight: np.ndarray) -> np.ndarray:
     return np.minimum(left, right)
 
 
-def neck_width(matte: np.ndarray, x: np.ndarray, y: np.ndarray, chin: float) -> float | None:
-    """Half the width of the neck where it is narrowest below the chin, in face heights; None where it is not seen.
+def neck_edges(matte: np.ndarray, x: np.ndarray, y: np.ndarray, chin: float) -> tuple[float, float] | None:
+    """Find the edges of the neck where it is narrowest below the chin; None where it is not seen on both sides.
 
     Args:
         matte: Person alpha ``[S, S]``.
-        x: ``[S, S]`` along the eyes from the middle of the face, face heights.
+        x: ``[S, S]`` along the eyes from below the middle of the ears, face heights.
         y: ``[S, S]`` down the face.
         chin: The chin's y.
+
+    Returns:
+        Left and right edge in the picture, face heights along x.
     """
-    widths = []
+    found = []
     for below in NECK_ROWS:
         row = np.abs(y - chin - below) < 0.02
-        if row.any():
-            widths.append(float(matte[row].mean() * np.ptp(x[row])))
-    return 0.5 * min(widths) if widths else None
+        out = x[row & (matte < 0.5)]  # [K] what is beside the person
+        left, right = out[out < 0.0], out[out > 0.0]
+        if len(left) and len(right):
+            found.append((float(left.max()), float(right.min())))
+    return min(found, key=lambda edges: edges[1] - edges[0]) if found else None
+
+
+def neck_column(matte: np.ndarray, x: np.ndarray, y: np.ndarray, chin: float, half: float) -> np.ndarray:
+    """Weigh each pixel by whether a neck can be above or below it: ``[S, S]`` in [0, 1].
+
+    Args:
+        matte: Person alpha ``[S, S]``.
+        x: See :func:`neck_edges`.
+        y: See :func:`neck_edges`.
+        chin: See :func:`neck_edges`.
+        half: Half the width of the jaw, face heights.
+    """
+    edges = neck_edges(matte, x, y, chin)
+    if edges is None or not NECKS[0] < 0.5 * (edges[1] - edges[0]) / half < NECKS[1]:
+        return 1.0 - smoothstep(np.abs(x) / half, *HIDDEN_NECK)
+    left, right = max(edges[0], -half), min(edges[1], half)
+    return smoothstep(x - left, 0.0, SOFT) * smoothstep(right - x, 0.0, SOFT)
 
 
 def standing(matte: np.ndarray, floor: int) -> np.ndarray:
@@ -209,13 +235,9 @@ def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
     jaw = landmarks[list(FACE_OVAL), :2]
     jaw_x = (jaw - axes.centre) @ axes.x_axis / axes.height
     middle, half = 0.5 * (jaw_x.max() + jaw_x.min()), 0.5 * (jaw_x.max() - jaw_x.min())
-    width = neck_width(matte, x, y, y[chin_row, chin_column])
-    if width is None or width > WIDEST_NECK * half:
-        width = 0.9 * half
-    neck = float(np.clip(width, 0.7 * half, half))
     # A neck stands under the ears, behind the face: of a turned head, to the side that it has turned away from.
     under = float(((landmarks[[RIGHT_EAR, LEFT_EAR], :2] - axes.centre) @ axes.x_axis).mean()) / axes.height
-    column = 1.0 - smoothstep(np.abs(x - under), 0.67 * neck, neck)  # where a neck can be hidden by the jaw
+    column = neck_column(matte, x - under, y, float(y[chin_row, chin_column]), half)
     hidden = column * smoothstep(depth, -0.42, -0.30) * smoothstep(y, -0.1, 0.0)  # and not above the ears
     long_hair = standing(matte, chin_row)
     loose = loose_parts(matte, long_hair, depth, face, axes.height)

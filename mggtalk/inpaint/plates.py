@@ -30,10 +30,13 @@ picture."""
 KNOWN = 0.9
 """Share of a pixel that must show the torso alone for its colour to be known."""
 
-LIT, SHADED, GUESS = 0.8, 0.75, 0.02
+LIT, SHADED, GUESS = 0.8, 0.85, 0.02
 """Brightness of a neck below the jaw over that of the cheeks, that of the neck behind the jaw over the one below it,
 and weight of such a guess where skin below the jaw tells more. In 25 clips skin is .61 as bright as the cheeks at the
 line of the jaw, and .84 a fifth of the face further down."""
+
+ENOUGH = 0.002
+"""Share of the picture that shows skin below the jaw from which on its own colour counts as much as that of the face."""
 
 COLLAR = (0.05, 0.12)
 """How far behind the jaw, over the side of the picture, what is seen below it goes on, and from where on it is skin."""
@@ -126,7 +129,9 @@ def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor, skin: Tensor)
         # Behind the jaw skin goes on, in its shadow, not the collar beside it.
         guess, naked = GUESS * neck, known[0, 0] * like_skin(portrait, skin)  # [S, S]
         sure = guess + naked
-        seen = (naked * portrait + guess * LIT * skin[:, None, None]) / sure.clamp(min=1e-6)
+        like = (naked * portrait).sum((1, 2)) + ENOUGH * naked.numel() * LIT * skin  # [3]
+        like = like / (naked.sum() + ENOUGH * naked.numel())  # [3] the neck's own colour
+        seen = (naked * portrait + guess * like[:, None, None]) / sure.clamp(min=1e-6)
         goes_on = fill(seen[None], sure.clamp(max=1.0)[None, None])[0]
         away = ndimage.distance_transform_edt((known[0, 0] < KNOWN).numpy()) / portrait.shape[-1]
         deep = step(torch.from_numpy(away).float(), *COLLAR)  # [S, S]

@@ -90,6 +90,14 @@ def test_neck_goes_on_under_the_jaw(masks: HeadMasks) -> None:
     assert masks.torso[94, 72] < 0.05 < 0.5 < masks.torso[94, 100]  # but only as wide as a neck
 
 
+def test_a_neck_goes_up_as_wide_as_it_is_seen_wherever_it_stands() -> None:
+    y, x = np.mgrid[0:SIZE, 0:SIZE] + 0.5
+    neck = ((x > 86) & (x < 122) & (y > 100)).astype(np.float32)  # not in the middle
+    matte = np.maximum.reduce([bust() * (y < 118), neck, bust() * (y > 150)])
+    row = head_masks(matte, landmarks()).torso[104]  # behind the jaw
+    assert np.all(row[89:119] > 0.99) and np.all(row[70:85] < 0.1) and np.all(row[123:135] < 0.1)
+
+
 def test_long_hair_goes_on_behind_the_jaw() -> None:
     y, x = np.mgrid[0:SIZE, 0:SIZE] + 0.5
     hair = (np.abs(x - 100) > 32) & (np.abs(x - 100) < 42) & (y > 70)
