@@ -20,7 +20,7 @@ CROWN, CHIN = 10, 152  # forehead top and chin of the 478-vertex mesh
 RIGHT_EAR, LEFT_EAR = 234, 454  # outermost vertices of the face oval
 
 HIDDEN_NECK = (0.6, 0.9)
-"""Half the width of a neck that hair or collar hides, over half that of the jaw: where it begins to fade, and its end."""
+"""Half the width of a neck that hair or collar hides, over half that of the jaw: where it fades, and its end."""
 
 JAW_WIDTH, JAW_MARGIN = 1.05, 0.01
 """The cheeks reach beyond the mesh: width of the rim over that of the face oval, and face heights below it."""

@@ -36,7 +36,7 @@ and weight of such a guess where skin below the jaw tells more. In 25 clips skin
 line of the jaw, and .84 a fifth of the face further down."""
 
 ENOUGH = 0.002
-"""Share of the picture that shows skin below the jaw from which on its own colour counts as much as that of the face."""
+"""Share of the picture that shows skin below the jaw at which its colour counts as much as that of the face."""
 
 COLLAR = (0.05, 0.12)
 """How far behind the jaw, over the side of the picture, what is seen below it goes on, and from where on it is skin."""
