@@ -12,7 +12,16 @@ from mggtalk.avatar.mouth_sheet import COLUMNS, ROWS, MouthSheet
 from mggtalk.config import EXPRESSION_COMPONENTS, SGPConfig
 from mggtalk.face.topology import LIPS_INNER_UPPER
 from mggtalk.render.constants import SH_0
-from mggtalk.sgp.mouth.decoder import CAVITY, OVERLAP, MouthDecoder, Purse, sheet_colour, sheet_points, under_the_lip
+from mggtalk.sgp.mouth.decoder import (
+    CAVITY,
+    OVERLAP,
+    MouthDecoder,
+    Purse,
+    paints,
+    sheet_colour,
+    sheet_points,
+    under_the_lip,
+)
 from mggtalk.sgp.mouth.teeth import teeth_at
 
 Lips = Callable[[float], Tensor]
@@ -154,3 +163,11 @@ def test_twice_the_light_gives_twice_the_residual(make_lips: Lips, mouth_sheet: 
     mouth.unet.last.weight.normal_()
     bright, dark = (mouth(sheet, make_lips(0.2), BETA).harmonics[:, 0] * SH_0 + 0.5 for sheet in (mouth_sheet, dim))
     assert torch.allclose(bright, 2 * dark, atol=1e-5)
+
+
+def test_lines_part_the_upper_teeth_and_nothing_below_them(make_lips: Lips, mouth_sheet: MouthSheet) -> None:
+    hidden = mouth_sheet._replace(known=torch.zeros_like(mouth_sheet.known))
+    estimate = decoder().estimate(hidden, make_lips(0.3))
+    teeth = (estimate.colour + paints(hidden, estimate)[:, 0])[:, 0].view(ROWS, COLUMNS)  # their red
+    above, below = teeth[ROWS // 5], teeth[-ROWS // 8]  # [C]
+    assert torch.std(below[8:-8]) < 0.02 * torch.std(above[8:-8])

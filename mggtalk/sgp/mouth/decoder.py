@@ -131,9 +131,11 @@ def paints(sheet: MouthSheet, estimate: SheetEstimate) -> Tensor:
     """Compute what one unit of each paint adds to the estimate ``[..., R*C, 3 paints, 3]``.
 
     Teeth, dark and tongue, in this portrait's light: whatever a network says, nothing gets a colour that no mouth has.
-    One unit replaces the colour by the paint's; none where the portrait tells the colour.
+    One unit replaces the colour by the paint's; none where the portrait tells the colour. Lines part the upper teeth,
+    and nothing below them.
     """
-    teeth = WARM * sheet.teeth * estimate.teeth.light[..., None]  # [..., R*C, 3]
+    light = 1.0 - above_edge(sheet, estimate.points, estimate.teeth) * (1.0 - estimate.teeth.light)  # [..., R*C]
+    teeth = WARM * sheet.teeth * light[..., None]  # [..., R*C, 3]
     dark, tongue = (part.expand_as(teeth) for part in (DARK * sheet.cavity, TONGUE * sheet.cavity))
     colours = torch.stack([teeth, dark, tongue], dim=-2)  # [..., R*C, 3 paints, 3]
     return (1.0 - estimate.trusted)[..., None, None] * (colours - estimate.colour[..., None, :])
