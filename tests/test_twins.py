@@ -264,6 +264,7 @@ TWINS: dict[str, Twin] = {
 }
 
 ALONE = {
+    "composite_sums": "render/test_render_paint.py",
     "refine_poses": "face/test_pose_kernel.py",
     "watermark._average": "media/test_media_marks.py",
     "watermark._add": "media/test_media_marks.py",
@@ -274,7 +275,7 @@ ALONE = {
     "flow._move": "dub/test_flow.py",
     "flow._draw_shift": "dub/test_flow.py",
 }
-"""Kernels that have no torch version, and the test that holds them by hand or by what they must do."""
+"""Other kernels, and the test that holds them: by hand, by what they must do, or against a torch version."""
 
 BESIDE = {
     "sgp/predictor": "sgp/compiled/predictor",
