@@ -16,6 +16,7 @@ from mggtalk.avatar.avatar import Avatar
 from mggtalk.avatar.binding import Part
 from mggtalk.avatar.mouth_sheet import COLUMNS, ROWS
 from mggtalk.avatar.photo_layers import PhotoLayers
+from mggtalk.avatar.turning import turn_shares
 from mggtalk.face.lips import lip_heights
 from mggtalk.motion.deformation import Driven, drive
 from mggtalk.nets.maps import fill, step, to_colour_map
@@ -104,8 +105,9 @@ class _Painter:
         driven, splats = self.draw(avatar)
         openings = find_openings(photo)
         seen = weigh_sight(avatar, driven, photo, openings, self.first_colours())
-        if avatar.turning is not None:  # what gives way to its twin is not drawn: no correction would ever end
-            seen = seen * (1.0 - avatar.turning.replaced)
+        if avatar.turning is not None:  # what a pose or a mouth hides is not drawn: no correction would ever end
+            drawn = avatar.turning.visible(turn_shares(avatar.source, photo.frame, avatar.turning))
+            seen = seen * drawn * (1.0 - avatar.turning.replaced)
         layers.doubt[1:, 1 + index] = doubt_parts(seen, layers.regions[1:], avatar)
         wide = self.open_wider(driven.vertices)
         layers.seen[index] = seen = seen * torch.where(avatar.binding.part >= Part.UPPER_MOUTH, wide, 1.0)

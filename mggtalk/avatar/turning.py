@@ -62,6 +62,13 @@ class Turning(NamedTuple):
     lip_line: Tensor  # [N] of each visible point that is the line between teeth and lower lip, or the dark of a slit
     opening: Tensor  # [K] by how much the lips open with the expression, decimetres per unit
 
+    def visible(self, shares: Shares) -> Tensor:
+        """Share ``[..., N]`` of each visible point that is drawn."""
+        twins, torso, side, opened = (share[..., None] for share in shares)  # [..., 1]
+        going = (2.0 * twins - 1.0).clamp(min=0.0)  # [..., 1]
+        drawn = (1.0 - going * self.replaced) * (1.0 - torso * self.parted)  # [..., N]
+        return drawn * (1.0 - (side * self.grazed).clamp(min=0.0)) * (1.0 - opened * self.lip_line)
+
 
 class Shares(NamedTuple):
     """How far a head has turned away from its portrait, and its lips have opened, in [0, 1]."""
@@ -96,10 +103,8 @@ def turn_opacities(gaussians: Gaussians, turning: Turning | None, shares: Shares
     """
     if turning is None:
         return gaussians
-    twins, torso, side, opened = (share[..., None] for share in shares)  # [..., 1]
-    going, coming = (2.0 * twins - 1.0).clamp(min=0.0), (2.0 * twins).clamp(max=1.0)  # [..., 1]
-    visible = (1.0 - going * turning.replaced) * (1.0 - torso * turning.parted)  # [..., N]
-    visible = visible * (1.0 - (side * turning.grazed).clamp(min=0.0)) * (1.0 - opened * turning.lip_line)  # [..., N]
+    visible, coming = turning.visible(shares), (2.0 * shares.twins[..., None]).clamp(max=1.0)  # [..., N], [..., 1]
+    side = shares.side[..., None]  # [..., 1]
     mirrored = (1.0 - (1.0 - coming) * turning.replacing) * (1.0 - (side * turning.grazed_twins).clamp(min=0.0))
     shown = torch.cat([soft_opacity(torch.cat([visible, mirrored], dim=-1))] * sets, dim=-1)  # [..., sets (N + M)]
     shown = F.pad(shown, (0, gaussians.opacities.shape[-1] - shown.shape[-1]), value=1.0)  # [..., G]

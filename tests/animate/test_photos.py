@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from mggtalk.animate.photos import paint_photos
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.errors import MediaError
 from mggtalk.face.regions import face_mask
 from mggtalk.geometry import euler_to_rotation
 from mggtalk.pipeline import MGGTalkPipeline
-from mggtalk.portrait.photos import compare_light, find_double
+from mggtalk.portrait.photos import Photo, compare_light, find_double
 from mggtalk.scene import MotionFrame
 
 PAINT = np.array([90, 150, 60], np.uint8)
@@ -134,3 +135,26 @@ def test_what_lies_elsewhere_in_a_further_photo_is_found_and_its_light_is_not(av
     assert double[small[:, 0] > 0].min() > 0.5 and double.mean() < 0.1
     assert find_double(avatar, darker, first).max() < 1e-3
     assert float(compare_light(avatar, darker, first, torch.ones(len(points)))) == pytest.approx(0.1, abs=1e-3)
+
+
+def test_points_that_a_pose_hides_keep_the_first_photos_colours(
+    pipeline: MGGTalkPipeline, avatar: Avatar, turned: np.ndarray
+) -> None:
+    """They are not drawn, so that no correction of their colours would ever end: it blackened cheeks and hair."""
+    assert avatar.turning is not None
+    twin, hair = (((avatar.points - avatar.vertices[place]).norm(dim=1) < 0.25).float() for place in (50, 280))  # [N]
+    giving_way = avatar.with_(turning=avatar.turning._replace(replaced=twin, parted=hair))
+    size = len(turned)
+    landmarks = torch.from_numpy(pipeline.tracker.still(turned).landmarks[0, :, :2].astype(np.float32))
+    photo = Photo(
+        torch.from_numpy(turned.copy()).permute(2, 0, 1) / 255.0,
+        landmarks,
+        torch.ones(size, size),
+        pose_of(avatar, pipeline, turned),
+        pipeline.config.render.focal_ratio * size,
+    )
+    animator, head = pipeline.animator(giving_way, size), pipeline.head(giving_way, size)
+    painted = paint_photos(animator, head, [photo]).photos
+    assert painted is not None
+    assert (painted.seen[0] * torch.maximum(twin, hair)).max() < 1e-3
+    assert (painted.seen[0] > 0.5).float().mean() > 0.2
