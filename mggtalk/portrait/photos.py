@@ -32,11 +32,11 @@ REST = tuple(vertex for vertex in range(topology.MESH_VERTICES) if vertex not in
 PARTS = (REST, EYES, topology.LIPS)
 """Vertices that tell which photo each region takes, in the order of :data:`mggtalk.avatar.photo_layers.REGIONS`."""
 
-WAYS = (0.008, 0.005, 0.008)
+WAYS = (0.0057, 0.0035, 0.0057)
 """Decimetres, root mean square over these vertices, by which an expression differs from another as from the next
 photo: the unit of a code."""
 
-TURNS = (0.04, 0.07, 0.07)
+TURNS = (0.028, 0.05, 0.05)
 """The same for the turn of the head, radians."""
 
 AROUND = ((0.1, 0.3), (0.15, 0.4))
