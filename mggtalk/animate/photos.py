@@ -40,7 +40,7 @@ from mggtalk.sgp.mouth.decoder import sheet_points
 ROUNDS = 2
 """Corrections of the colours of a photo."""
 
-LARGEST = 0.12
+LARGEST = 0.2
 """Largest correction of a colour: what would need more is not what is drawn there, and would never come right."""
 
 SURE = 3.0
