@@ -40,8 +40,9 @@ from mggtalk.sgp.mouth.decoder import sheet_points
 ROUNDS = 2
 """Corrections of the colours of a photo."""
 
-LARGEST = 0.2
-"""Largest correction of a colour: what would need more is not what is drawn there, and would never come right."""
+ENDLESS, HELD = (0.1, 0.2), (0.9, 1.0)
+"""Correction of a colour up to which a photo is believed at a point, and from which it is not: what needs more is not
+what is drawn there; and how much the face must hold a point for it to be believed nevertheless."""
 
 SURE = 3.0
 """Inverse of the sight from which on a point is corrected fully."""
@@ -127,12 +128,14 @@ class _Painter:
         layers.sheet[index, :, 3:6] = wide * self.look_inside(driven, photo, openings[2:])
         colour = torch.cat([photo.colours_at(own), photo.colours_at(child)], dim=1)  # [N, 6]
         trust = (SURE * seen).clamp(max=1.0)[:, None]  # at the border of what is seen errors are of other points
-        low, high = colour - LARGEST, colour + LARGEST  # [N, 6]
+        plain = colour
         for _ in range(ROUNDS):
             layers.colour[index, :, :6] = colour
             error = smooth(photo.picture - self.picture(self.draw(avatar)[1]))  # [3, S, S]
             at_points = torch.cat([to_colour_map(error, place, photo.size) for place in (own, child)], dim=1)
-            colour = (colour + trust * at_points).clamp(low, high)
+            colour = (colour + trust * at_points).clamp(-0.2, 1.2)
+        free = 1.0 - step(avatar.binding.weights.sum(-1), *HELD)  # [N]
+        layers.seen[index] = seen = seen * (1.0 - free * step((colour - plain).abs().amax(1), *ENDLESS))
         layers.colour[index] = torch.cat([colour, colour[:, :3]], dim=1)
         if avatar.coarse_colour is not None:
             coarse = avatar.with_(colour=avatar.coarse_colour, coarse_colour=avatar.coarse_colour)
