@@ -41,6 +41,9 @@ ENOUGH = 0.002
 COLLAR = (0.05, 0.12)
 """How far behind the jaw, over the side of the picture, what is seen below it goes on, and from where on it is skin."""
 
+AROUND = 0.08
+"""How far around a neck that no hair stands beside all is skin, over the side of the picture."""
+
 LIKE_SKIN, LIGHTS = 0.12, (0.45, 1.6)
 """Difference of colour by which what counts as skin falls to 1 / e, and how much light may fall on it, over that on the
 cheeks."""
@@ -127,18 +130,20 @@ def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor, skin: Tensor)
     if float(known.sum()) > 0:
         colour = fill(portrait[None], known.clamp(max=1.0))[0]
         # Behind the jaw skin goes on, in its shadow, not the collar beside it.
-        guess, naked = GUESS * neck, known[0, 0] * like_skin(portrait, skin)  # [S, S]
+        guess, naked = GUESS * neck, known[0, 0] * like_skin(portrait, skin).pow(4)  # [S, S]
         sure = guess + naked
         like = (naked * portrait).sum((1, 2)) + ENOUGH * naked.numel() * LIT * skin  # [3]
         like = like / (naked.sum() + ENOUGH * naked.numel())  # [3] the neck's own colour
         seen = (naked * portrait + guess * like[:, None, None]) / sure.clamp(min=1e-6)
         goes_on = fill(seen[None], sure.clamp(max=1.0)[None, None])[0]
-        away = ndimage.distance_transform_edt((known[0, 0] < KNOWN).numpy()) / portrait.shape[-1]
+        hidden = known[0, 0] < KNOWN  # [S, S]
+        away = ndimage.distance_transform_edt(hidden.numpy()) / portrait.shape[-1]
         deep = step(torch.from_numpy(away).float(), *COLLAR)  # [S, S]
         shade = 1.0 - (1.0 - SHADED) * deep  # [S, S] the jaw's own shadow
-        colour = torch.lerp(colour, shade * goes_on, neck * deep)
-        if bool((hanging > 0.5).any()):  # else all around is neck and collar, which go on smoothly
-            hidden = known[0, 0] < KNOWN  # [S, S]
+        hair = bool((hanging > 0.5).any())  # else all around is neck and collar
+        near = neck if hair else dilate(neck[None, None], round(AROUND * len(neck)))[0, 0]  # [S, S]
+        colour = torch.lerp(colour, shade * goes_on, deep * near)
+        if hair:
             colour = torch.lerp(colour, raise_neck(colour, hidden & (neck > SEEN)), neck * hidden)
             colour = fill_background(colour, (hidden & (neck < 0.5)).numpy(), (torso > SEEN).numpy())
     # Where the pixel is not under the head, torso over background must give the picture itself, soft edges included.
