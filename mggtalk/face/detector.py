@@ -31,6 +31,13 @@ class Detection(NamedTuple):
         return Roi.from_box(self.box, self.keypoints[0], self.keypoints[1])
 
 
+class Sighting(NamedTuple):
+    """What one stage of a search found."""
+
+    faces: list[Detection]  # best score first; some can be mistakes, the landmark network has to confirm them
+    side: float  # of its views, pixels
+
+
 UNSURE = 0.05
 """Score of what may be a face at all."""
 
@@ -50,7 +57,7 @@ class FaceDetector:
         self._threshold = threshold
         self._anchors = anchors()
 
-    def search(self, image: np.ndarray, thorough: bool = True) -> Iterator[list[Detection]]:
+    def search(self, image: np.ndarray, thorough: bool = True) -> Iterator[Sighting]:
         """Look for faces in ``image`` ``[H, W, 3]`` uint8, farther and farther until the caller is content.
 
         Args:
@@ -58,12 +65,11 @@ class FaceDetector:
             thorough: After the whole view, look in turned pictures and in tiles as well.
 
         Yields:
-            The detections of each stage of the search, best score first. Some can be mistakes: the landmark network
-            has to confirm them.
+            What each stage of the search found.
         """
         stages = _searches(*image.shape[:2]) if thorough else [[_whole(*image.shape[:2])]]
         for views in stages:
-            yield suppress([face for view in views for face in self._look(image, view)])
+            yield Sighting(suppress([face for view in views for face in self._look(image, view)]), views[0].side)
 
     def best_look(self, image: np.ndarray, view: Roi) -> Detection | None:
         """The surest face in one square view, however little sure."""

@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 SAME_FACE = 0.4  # overlap at which two landmark boxes are the same face
 SECOND_FACE = 0.4  # a further face counts if it is this wide, over the widest
+SEEN = 0.08  # least width of a face that the detector sees for sure, over the side of its view
 THOROUGH_EVERY = 8  # while a face is lost, frames between two looks into tiles
 JUMP = 1.0  # face widths that a lost face may have moved when it is found again
 VIEW = 1.5  # side of the picture in which the detector judges a face, over that of the landmark network's
@@ -144,9 +145,12 @@ class FaceTracker:
         return FaceTrack(landmarks, blendshapes, found, fps=fps, width=width, height=height, cuts=cuts)
 
     def _detect(self, image: np.ndarray, thorough: bool) -> list[Face]:
-        """Faces with landmarks, without doubles, largest first."""
-        for detections in self._detector.search(image, thorough):
-            faces: list[Face] = []
+        """Faces with landmarks, without doubles, largest first.
+
+        Where all are small, others as small may have been missed: views get closer until they would be seen.
+        """
+        faces: list[Face] = []
+        for detections, side in self._detector.search(image, thorough):
             for detection in detections[: 2 * self.config.max_faces]:
                 face = self.look(image, detection.roi)
                 if face is None:
@@ -154,9 +158,9 @@ class FaceTracker:
                 face = self.look(image, Roi.from_landmarks(face.landmarks)) or face
                 if all(overlap(np.array(face.box), np.array(other.box)) < SAME_FACE for other in faces):
                     faces.append(face)
-            if faces:
-                return sorted(faces, key=lambda face: -face.width)[: self.config.max_faces]
-        return []
+            if faces and SECOND_FACE * max(face.width for face in faces) > SEEN * side:
+                break
+        return sorted(faces, key=lambda face: -face.width)[: self.config.max_faces]
 
     def look(self, image: np.ndarray, roi: Roi) -> Face | None:
         """The face in a region of ``image``, or None if the landmark network sees none there."""

@@ -88,6 +88,14 @@ def test_a_small_face_in_a_big_picture_is_found(tracker, portrait) -> None:
     assert np.linalg.norm((points - reference)[:, :2], axis=1).mean() < 2.0
 
 
+def test_a_group_in_a_big_picture_is_found_down_to_its_smallest_face(tracker, portrait) -> None:
+    picture, small = on_canvas(scaled(portrait, 1.3), 1000, 1600, 300, 1100), scaled(portrait, 0.6)
+    for top, left in ((100, 80), (700, 500), (150, 700)):
+        picture[top : top + len(small), left : left + len(small)] = small
+    found = tracker.usable(picture)
+    assert [round(face.width / 10) for face in found] == pytest.approx([6, 6, 6, 12], abs=1)
+
+
 def test_a_lying_face_is_found(tracker, portrait) -> None:
     turned = tracker.still(np.rot90(portrait).copy()).landmarks[0]
     upright = tracker.still(portrait).landmarks[0]
