@@ -62,6 +62,7 @@ def build_avatar(
     own = head.colour[:, head.mask].T.contiguous()  # [N, 3]
     half = view.camera.side / view.camera.map_size / 2
     child = to_colour_map(view.foreground, view.grid[head.mask] + half, view.size)  # [N, 3]
+    child = torch.where(view.shown[head.mask][:, None], child, own)
     on_progress("avatar", 3, 3)
     parted = view.sample(torch.from_numpy(view.masks.parted)[None])[0][head.mask]  # [N]
     grazed = find_grazed(view, head)  # [N]

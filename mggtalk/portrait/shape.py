@@ -64,7 +64,7 @@ def shape(
     estimate = estimator(seen, on_progress)
     on_progress("surface", 1, 3)
     coarse, _ = coarse_cloud(seen, estimate, view.raster, view.camera, *pose, config)
-    colour = view.sample(view.foreground)  # [3, H, W]
+    colour = view.head_colours()  # [3, H, W]
     mask = view.head > 0.02  # [H, W]
     cloud = coarse
     if not refine.untrained:

@@ -20,6 +20,7 @@ from mggtalk.face.fitting import FaceFit, fit_track
 from mggtalk.face.masks import HeadMasks, below_rim, down_the_face, head_masks
 from mggtalk.face.matte_edges import sharpen_edges
 from mggtalk.geometry import head_to_camera, project
+from mggtalk.inpaint.plates import like_skin
 from mggtalk.nets.maps import erode, fill, step, to_colour_map, to_float
 from mggtalk.portrait.hair import part_hair
 from mggtalk.portrait.skull import COARSE, SOFT, outermost, skull_level
@@ -30,6 +31,12 @@ EARS = (234, 454)
 
 CHEEKS = (50, 280, 205, 425, 199)
 """Vertices whose colour is that of the skin: on the cheeks and the chin."""
+
+HAIR = 0.1
+"""Share of what is seen above the middle of the face and beside it that has to be hair, for a head to have any."""
+
+PAST = (0.0, 0.06)
+"""How far behind a border, over the side of the picture, its pixels go on, and from where on the colour is all soft."""
 
 SKULL_OFFSET = (0.0, 0.3, -0.2)
 """Middle of the skull from the middle of the ears' vertices, decimetres."""
@@ -122,6 +129,23 @@ class PortraitView:
     def sample(self, image: Tensor) -> Tensor:
         """Sample ``[C, S, S]`` on the position map: ``[C, H, W]``."""
         return sample(image, self.grid)
+
+    @property
+    def shown(self) -> Tensor:
+        """Where the position map ``[H, W]`` shows the picture, not what goes on behind its borders."""
+        return ((self.grid >= 0) & (self.grid <= self.size)).all(-1)
+
+    def head_colours(self) -> Tensor:
+        """Colour of the head on the position map ``[3, H, W]``; behind the picture's borders hair goes on softly."""
+        colour, known = self.sample(self.foreground), self.shown * self.head
+        if bool(self.shown.all()) or not bool(known.any()):
+            return colour
+        outside = torch.from_numpy(self.raster.triangle < 0) * (self.height < 0)  # above the middle of the face
+        hair = known * outside * (like_skin(colour, self.skin) < 0.3)  # [H, W]
+        bald = float(hair.sum()) < HAIR * float((known * outside).sum())
+        soft = fill(colour[None], (known if bald else hair)[None, None])[0]  # [3, H, W]
+        past = torch.maximum(-self.grid, self.grid - self.size).amax(-1) / self.size  # [H, W]
+        return torch.lerp(colour, soft, step(past, *PAST))
 
     def colours_at(self, points: Tensor) -> Tensor:
         """Colours ``[N, 3]`` of the portrait where head points ``[N, 3]`` project."""

@@ -22,7 +22,7 @@ from mggtalk.face.topology import (
 )
 from mggtalk.geometry import head_to_camera, project
 from mggtalk.portrait.prepare import build_avatar
-from mggtalk.portrait.view import see
+from mggtalk.portrait.view import PAST, see
 from mggtalk.runtime.progress import no_progress
 from mggtalk.scene import FaceTrack
 
@@ -151,3 +151,16 @@ def test_random_regions(pipeline, seen, build, motion, seed):
     if rolled.max() < 0.1:
         pytest.skip("nothing is left")
     check_moves(pipeline, build(replace(track, landmarks=landmarks), rolled), motion)
+
+
+def test_a_crown_that_the_picture_cuts_is_hair(pipeline, photo, seen):
+    track, matte = seen
+    row = int(track.landmarks[0, CROWN, 1]) + 4  # on the forehead
+    picture, weights = (np.concatenate([part[row:], part[-row:]]) for part in (photo, matte.astype(np.float32)))
+    moved = replace(track, landmarks=track.landmarks - np.array((0.0, row, 0.0), np.float32))
+    view = see(picture, moved, weights, pipeline.face_model, pipeline.config)
+    colour = view.head_colours()  # [3, H, W]
+    crown = (view.grid[..., 1] < -PAST[1] * SIDE) & (view.head > 0.9)
+    assert crown.sum() > 100
+    assert float(colour[:, crown].mean()) < 0.6 * float(view.skin.mean())
+    assert torch.equal(colour[:, view.shown], view.sample(view.foreground)[:, view.shown])
