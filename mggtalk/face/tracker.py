@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 SAME_FACE = 0.4  # overlap at which two landmark boxes are the same face
 SECOND_FACE = 0.4  # a further face counts if it is this wide, over the widest
+SURE, BESIDE = 0.8, 0.02  # score of a face that is found beside others in a closer view, and its overlap with them
 SEEN = 0.08  # least width of a face that the detector sees for sure, over the side of its view
 THOROUGH_EVERY = 8  # while a face is lost, frames between two looks into tiles
 JUMP = 1.0  # face widths that a lost face may have moved when it is found again
@@ -151,12 +152,16 @@ class FaceTracker:
         """
         faces: list[Face] = []
         for detections, side in self._detector.search(image, thorough):
+            known = len(faces)
             for detection in detections[: 2 * self.config.max_faces]:
+                if known and detection.score < SURE:
+                    continue
                 face = self.look(image, detection.roi)
                 if face is None:
                     continue
                 face = self.look(image, Roi.from_landmarks(face.landmarks)) or face
-                if all(overlap(np.array(face.box), np.array(other.box)) < SAME_FACE for other in faces):
+                shared = [float(overlap(np.array(face.box), np.array(other.box))) for other in faces]
+                if max(shared[:known], default=0.0) <= BESIDE and max(shared[known:], default=0.0) < SAME_FACE:
                     faces.append(face)
             if faces and SECOND_FACE * max(face.width for face in faces) > SEEN * side:
                 break
