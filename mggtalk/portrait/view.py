@@ -32,8 +32,9 @@ EARS = (234, 454)
 CHEEKS = (50, 280, 205, 425, 199)
 """Vertices whose colour is that of the skin: on the cheeks and the chin."""
 
-HAIR = 0.1
-"""Share of what is seen above the middle of the face and beside it that has to be hair, for a head to have any."""
+NO_SKIN, HAIR = 0.3, 0.1
+"""Likeness to skin under which what is above the middle of the face and beside it is hair, and the share of it that has
+to be, for a head to have any."""
 
 PAST = (0.0, 0.06)
 """How far behind a border, over the side of the picture, its pixels go on, and from where on the colour is all soft."""
@@ -141,8 +142,8 @@ class PortraitView:
         if bool(self.shown.all()) or not bool(known.any()):
             return colour
         outside = torch.from_numpy(self.raster.triangle < 0) * (self.height < 0)  # above the middle of the face
-        hair = known * outside * (like_skin(colour, self.skin) < 0.3)  # [H, W]
-        bald = float(hair.sum()) < HAIR * float((known * outside).sum())
+        hair = known * outside * (like_skin(colour, self.skin) < NO_SKIN)  # [H, W]
+        bald = float(hair.sum()) <= HAIR * float((known * outside).sum())
         soft = fill(colour[None], (known if bald else hair)[None, None])[0]  # [3, H, W]
         past = torch.maximum(-self.grid, self.grid - self.size).amax(-1) / self.size  # [H, W]
         return torch.lerp(colour, soft, step(past, *PAST))
