@@ -5,7 +5,8 @@ In torch, to be read: :mod:`mggtalk.inpaint.image_renderer`.
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -45,7 +46,7 @@ class CpuFinisher:
         self, plates: Plates, source: MotionFrame, image_renderer: ImageRenderer, focal_ratio: float, block: int = 1
     ) -> None:
         self._background = plates.background.permute(1, 2, 0).contiguous().numpy()  # [F, F, 3]
-        self._torso = lru_cache(STATES)(partial(_shed, plates))
+        self._torso = _shedding(plates)
         self._loose = bool(plates.loose.any())
         self._follow = plates.follow[0].contiguous().numpy()
         self._steep = steepness(plates.follow)
@@ -112,10 +113,25 @@ class CpuFinisher:
         return composite
 
 
-def _shed(plates: Plates, share: float) -> np.ndarray:
-    """The torso ``[F, F, 4]`` less a share of what is loose, see :func:`mggtalk.inpaint.follow.shed_loose`."""
-    torso: np.ndarray = (plates.torso * (1.0 - share * plates.loose)).permute(1, 2, 0).contiguous().numpy()
-    return torso
+def _shedding(plates: Plates) -> Callable[[float], np.ndarray]:
+    """Make the function that gives the torso ``[F, F, 4]`` less a share of what is loose.
+
+    Only the box around what is loose is touched, see :func:`mggtalk.inpaint.follow.shed_loose`.
+    """
+    torso = plates.torso.permute(1, 2, 0).contiguous().numpy()  # [F, F, 4]
+    loose = plates.loose[0, :, :, None].numpy()  # [F, F, 1]
+    rows, columns = (np.flatnonzero(loose.any((axis, 2))) for axis in (1, 0))
+    if not len(rows):
+        return lambda _: torso
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+    @lru_cache(STATES)
+    def shed(share: float) -> np.ndarray:
+        left = torso.copy()
+        left[box] *= 1.0 - np.float32(share) * loose[box]
+        return left
+
+    return shed
 
 
 def shrink_image(image: np.ndarray, block: int) -> np.ndarray:
