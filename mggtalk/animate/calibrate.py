@@ -11,7 +11,7 @@ from mggtalk.animate.head import PortraitHead
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.geometry import head_to_camera, project
 from mggtalk.motion.deformation import drive_points
-from mggtalk.nets.maps import erode, to_colour_map
+from mggtalk.nets.maps import erode, in_picture, to_colour_map
 from mggtalk.scene import Gaussians
 
 
@@ -38,7 +38,7 @@ def calibrate_colours(animator: Animator, head: PortraitHead, portrait: Tensor, 
     driven = head.drive(avatar.source)
     own, child = avatar.colour, avatar.colour + avatar.colour_step
     count, places = len(avatar.points), _places(animator, driven.points)
-    weight = _inside(avatar) * _shown(places, size)
+    weight = _inside(avatar) * in_picture(places, size)[:, None]
     for _ in range(rounds):
         current = avatar.with_(colour=own, colour_step=child - own)
         splats = head.turn(head.sgp.dense(current, driven, head.features), avatar.source)
@@ -70,7 +70,7 @@ def calibrate_coarse(animator: Animator, head: PortraitHead) -> Tensor:
     places = _places(animator, driven.points)
     seen = to_colour_map(_own_picture(animator, splats), places, size)
     portrait = avatar.from_map(avatar.head_image[0])  # [N, 4] premultiplied RGB, alpha
-    weight = _inside(avatar) * _shown(places, size)
+    weight = _inside(avatar) * in_picture(places, size)[:, None]
     error = weight * (portrait[:, :3] / portrait[:, 3:].clamp(min=0.05) - seen)  # [N, 3]
     error = avatar.from_map(smooth(avatar.position_map(error)))
     return (avatar.colour + weight * error).clamp(-0.2, 1.2)
@@ -85,11 +85,6 @@ def _inside(avatar: Avatar) -> Tensor:
     """Weigh how far each visible point lies inside the head, ``[N, 1]`` in [0, 1]; soft edges show the background."""
     inner = erode(avatar.position_map(avatar.opacity[:, None]), 2)  # [1, H, W] eroded
     return ((avatar.from_map(inner) - 0.8) / 0.19).clamp(0, 1)
-
-
-def _shown(places: Tensor, size: int) -> Tensor:
-    """Which of the places ``[N, 2]`` the picture shows ``[N, 1]``: behind its borders it says nothing of colours."""
-    return ((places >= 0) & (places <= size)).all(-1, keepdim=True).float()
 
 
 def _places(animator: Animator, points: Tensor) -> Tensor:

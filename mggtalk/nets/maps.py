@@ -36,6 +36,11 @@ def dilate(maps: Tensor, radius: int) -> Tensor:
     return F.max_pool2d(along, (side, 1), stride=1, padding=(radius, 0))
 
 
+def in_picture(places: Tensor, size: int) -> Tensor:
+    """Tell which places ``[..., 2]`` a square picture shows: ``[...]`` bool; behind its borders it says nothing."""
+    return ((places >= 0) & (places <= size)).all(-1)
+
+
 def box_mean(value: Tensor, side: int) -> Tensor:
     """Mean of ``[B, C, H, W]`` over the part of a box of an odd side that is inside."""
     for sides, pad in (((side, 1), (side // 2, 0)), ((1, side), (0, side // 2))):

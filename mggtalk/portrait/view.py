@@ -21,7 +21,7 @@ from mggtalk.face.masks import HeadMasks, below_rim, down_the_face, head_masks
 from mggtalk.face.matte_edges import sharpen_edges
 from mggtalk.geometry import head_to_camera, project
 from mggtalk.inpaint.plates import like_skin
-from mggtalk.nets.maps import erode, fill, step, to_colour_map, to_float
+from mggtalk.nets.maps import erode, fill, in_picture, step, to_colour_map, to_float
 from mggtalk.portrait.hair import part_hair
 from mggtalk.portrait.skull import COARSE, SOFT, outermost, skull_level
 from mggtalk.scene import FaceTrack
@@ -134,7 +134,7 @@ class PortraitView:
     @property
     def shown(self) -> Tensor:
         """Where the position map ``[H, W]`` shows the picture, not what goes on behind its borders."""
-        return ((self.grid >= 0) & (self.grid <= self.size)).all(-1)
+        return in_picture(self.grid, self.size)
 
     def head_colours(self) -> Tensor:
         """Colour of the head on the position map ``[3, H, W]``; behind the picture's borders hair goes on softly."""
@@ -265,7 +265,7 @@ def find_beyond(masks: HeadMasks, level: Callable[[Tensor], Tensor]) -> Beyond |
 
 def _inside(grid: Tensor, size: int, beyond: Beyond | None, level: Callable[[Tensor], Tensor]) -> Tensor:
     """1 where the position map ``[H, W]`` shows the portrait; beyond its borders the head ends with the skull."""
-    shown = ((grid >= 0) & (grid <= size)).all(-1)  # [H, W]
+    shown = in_picture(grid, size)  # [H, W]
     if beyond is None:
         return shown.float()
     behind = step(-level(grid), -beyond.outline - SOFT, -beyond.outline + SOFT)
