@@ -48,6 +48,11 @@ def helper(function: Function) -> Function:
     return numba.njit(function, fastmath=set(FAST_MATH), error_model="numpy")
 
 
+def inlined(function: Function) -> Function:
+    """Compile a function that stands in a kernel of the same file as if it were written there."""
+    return numba.njit(function, fastmath=set(FAST_MATH), error_model="numpy", inline="always")
+
+
 def frozen(function: Function) -> str:
     """Digest of all that a kernel takes from outside of it: constants and functions, and what these take."""
     digest = hashlib.sha256()

@@ -21,7 +21,7 @@ from numba.extending import overload
 from mggtalk.render.compiled.lanes import LANES, add_scaled, any_positive
 from mggtalk.render.compiled.tiles import TILE
 from mggtalk.render.constants import MAX_ALPHA, MIN_ALPHA, MIN_TRANSMITTANCE
-from mggtalk.runtime.kernels import FAST_MATH, Numbers, helper, kernel
+from mggtalk.runtime.kernels import FAST_MATH, Numbers, helper, inlined, kernel
 
 ROW = TILE + LANES
 PLANE = ROW * TILE
@@ -53,6 +53,55 @@ def _decay_for(x):  # type: ignore[no-untyped-def]  # numba compares the signatu
         return value * np.int32((whole + np.int32(127)) << np.int32(23)).view(np.float32)
 
     return polynomial
+
+
+@inlined
+def _draw_run(
+    work: np.ndarray,
+    start: int,
+    weights: int,
+    opacity: float,
+    dx_start: float,
+    a: float,
+    b_term: float,
+    c_term: float,
+) -> None:
+    """Let one Gaussian cover LANES pixels of a row: their transmittance falls, and its weight in each is written.
+
+    Args:
+        work: The tile, see the module.
+        start: First of the pixels.
+        weights: Offset of the plane into which the weights go, ``alpha T``; 0 where nothing is drawn.
+        opacity: Of the Gaussian.
+        dx_start: From the first pixel to its centre.
+        a: ``sigma = (a dx + b_term) dx + c_term`` is half the squared distance to the centre, in its own scale.
+        b_term: See a.
+        c_term: See a.
+    """
+    dt = work.dtype.type
+    zero, one = dt(0), dt(1)
+    min_alpha, max_alpha, stop_at = dt(MIN_ALPHA), dt(MAX_ALPHA), dt(MIN_TRANSMITTANCE)
+    for lane in range(LANES):
+        q = start + np.uint64(lane)
+        dx = dx_start - dt(np.int32(lane))
+        before = work[q]
+        sigma = (a * dx + b_term) * dx + c_term
+        alpha = min(max_alpha, opacity * _decay(sigma))
+        seen = (before > zero) & (sigma >= zero) & (alpha >= min_alpha)
+        alpha = alpha * dt(seen)
+        after = before * (one - alpha)
+        stop = seen & (after <= stop_at)
+        work[q] = -before if stop else after
+        work[q + weights] = zero if stop else alpha * before
+
+
+@inlined
+def _all_finished(work: np.ndarray) -> bool:
+    """Whether no pixel of a tile lets anything through any more."""
+    live = False
+    for cell in range(PLANE):
+        live |= work[cell] > 0
+    return not live
 
 
 @kernel
@@ -88,7 +137,6 @@ def composite(
     """
     dt = splats.dtype.type
     zero, one, half = dt(0), dt(1), dt(0.5)
-    min_alpha, max_alpha, stop_at = dt(MIN_ALPHA), dt(MAX_ALPHA), dt(MIN_TRANSMITTANCE)
     channels = len(background)
     height, width = transmittance.shape[0] * block, transmittance.shape[1] * block
     share = one / dt(block * block)
@@ -125,27 +173,11 @@ def composite(
                     start = np.uint64((y - tile_top) * ROW + (x - tile_left))
                     if not any_positive(work, start):
                         continue
-                    dx_start = centre_x - dt(x)
-                    for lane in range(LANES):
-                        q = start + np.uint64(lane)
-                        dx = dx_start - dt(np.int32(lane))
-                        before = work[q]
-                        sigma = (a * dx + b_term) * dx + c_term
-                        alpha = min(max_alpha, opacity * _decay(sigma))
-                        seen = (before > zero) & (sigma >= zero) & (alpha >= min_alpha)
-                        alpha = alpha * dt(seen)
-                        after = before * (one - alpha)
-                        stop = seen & (after <= stop_at)
-                        work[q] = -before if stop else after
-                        work[q + weights] = zero if stop else alpha * before
+                    _draw_run(work, start, weights, opacity, centre_x - dt(x), a, b_term, c_term)
                     for k in range(channels):
                         add_scaled(work, start + np.uint64((k + 1) * PLANE), start + weights, colour[k])
-            if (place - offsets[tile]) % LOOK == LOOK - 1:
-                live = False
-                for cell in range(PLANE):
-                    live |= work[cell] > zero
-                if not live:
-                    break
+            if (place - offsets[tile]) % LOOK == LOOK - 1 and _all_finished(work):
+                break
         for y in range(tile_top // block, tile_bottom // block):
             for x in range(tile_left // block, tile_right // block):
                 start = np.uint64((y * block - tile_top) * ROW + x * block - tile_left)
@@ -289,13 +321,9 @@ def composite_gradients(
             sums[slot, 3], sums[slot, 4], sums[slot, 5] = v_xx, v_xy, v_yy
             for k in range(channels):
                 sums[slot, np.uint64(6 + k)] = colour_sum[k]
-            if (place - offsets[tile]) % LOOK == LOOK - 1:
-                live = False
-                for cell in range(PLANE):
-                    live |= work[cell] > zero
-                if not live:
-                    end = place + 1
-                    break
+            if (place - offsets[tile]) % LOOK == LOOK - 1 and _all_finished(work):
+                end = place + 1
+                break
         for place in range(end, offsets[tile + 1]):
             slot = _slot(starts, boxes, members[place], tile // tiles_x, tile % tiles_x)
             for k in range(6 + channels):
@@ -331,7 +359,6 @@ def composite_sums(
     """
     dt = splats.dtype.type
     zero, one, half = dt(0), dt(1), dt(0.5)
-    min_alpha, max_alpha, stop_at = dt(MIN_ALPHA), dt(MAX_ALPHA), dt(MIN_TRANSMITTANCE)
     height, width, channels = values.shape
     weights = np.uint64(PLANE)
     work = np.empty((2 + channels) * PLANE, splats.dtype)  # the last C planes: the values
@@ -360,30 +387,14 @@ def composite_sums(
                     start = np.uint64((y - tile_top) * ROW + (x - tile_left))
                     if not any_positive(work, start):
                         continue
-                    dx_start = centre_x - dt(x)
-                    for lane in range(LANES):
-                        q = start + np.uint64(lane)
-                        dx = dx_start - dt(np.int32(lane))
-                        before = work[q]
-                        sigma = (a * dx + b_term) * dx + c_term
-                        alpha = min(max_alpha, opacity * _decay(sigma))
-                        seen = (before > zero) & (sigma >= zero) & (alpha >= min_alpha)
-                        alpha = alpha * dt(seen)
-                        after = before * (one - alpha)
-                        stop = seen & (after <= stop_at)
-                        work[q] = -before if stop else after
-                        work[q + weights] = zero if stop else alpha * before
+                    _draw_run(work, start, weights, opacity, centre_x - dt(x), a, b_term, c_term)
                     for k in range(channels):
                         total, plane = zero, start + np.uint64((k + 2) * PLANE)
                         for lane in range(LANES):
                             total += work[start + weights + np.uint64(lane)] * work[plane + np.uint64(lane)]
                         sums[slot, np.uint64(k)] += total
-            if (place - offsets[tile]) % LOOK == LOOK - 1:
-                live = False
-                for cell in range(PLANE):
-                    live |= work[cell] > zero
-                if not live:
-                    break
+            if (place - offsets[tile]) % LOOK == LOOK - 1 and _all_finished(work):
+                break
 
 
 @helper
