@@ -23,6 +23,6 @@ def dub_film(pipe: MGGTalkPipeline, options: argparse.Namespace, on_progress: Pr
     if options.adapter is not None:
         avatar = load_adapter(pipe, options.adapter, on_progress)
     elif options.minutes > 0:
-        config = AdaptConfig().lasting(options.minutes)
+        config = AdaptConfig(method="blendshapes").lasting(options.minutes)  # of the head, a film shows the mouth alone
         avatar = adapt(pipe, options.video, options.consent, config, options.face, on_progress).avatar
     return dub(pipe, options.video, options.audio, options.consent, options.face, options.language, avatar, on_progress)

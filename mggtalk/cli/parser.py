@@ -224,9 +224,9 @@ def add_adapt(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, metavar="A.safetensors", help="the adapter to write, 10 MB at most")
     parser.add_argument(
         "--method",
-        choices=("blendshapes", "talking-gaussian"),
-        default="blendshapes",
-        help="blendshapes: typical expressions of this person; talking-gaussian: a persistent field that motion moves",
+        choices=("talking-gaussian", "blendshapes"),
+        default="talking-gaussian",
+        help="talking-gaussian (default): a persistent field that motion moves; blendshapes: typical expressions",
     )
     parser.add_argument(
         "--colour-mlp", action="store_true", help="let colours of talking-gaussian follow expression and pose, too"

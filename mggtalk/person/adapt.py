@@ -38,7 +38,7 @@ from mggtalk.runtime.progress import Progress, no_progress
 
 logger = logging.getLogger(__name__)
 
-Method = Literal["blendshapes", "talking-gaussian"]
+Method = Literal["talking-gaussian", "blendshapes"]
 METHODS: tuple[Method, ...] = get_args(Method)
 """Ways to learn a person-specific head."""
 
@@ -62,7 +62,7 @@ class AdaptConfig:
     held_out: float = 0.0  # share of the clip, at its end, that is only measured
     crop: CropMode = "auto"  # of the clip, see open_clip
     portraits: int = 4  # frames that are tried as the portrait, at most
-    method: Method = "blendshapes"
+    method: Method = "talking-gaussian"
     codes: CodeConfig = field(default_factory=CodeConfig)  # of blendshapes, like the one that follows
     learn: LearnConfig = field(default_factory=LearnConfig)
     talking: FieldConfig = field(default_factory=FieldConfig)  # of talking-gaussian, like the one that follows

@@ -10,12 +10,12 @@ import torch
 
 from mggtalk.avatar.adapter_file import write_adapter
 from mggtalk.avatar.touches import Touches
-from mggtalk.cli.parser import main
+from mggtalk.cli.parser import build_parser, main
 from mggtalk.config import CONSENT
 from mggtalk.errors import OptionError
 from mggtalk.evaluation.metrics import psnr
 from mggtalk.face.regions import mouth_mask
-from mggtalk.person.adapt import CHOSEN, WITH, Adaptation, AdaptConfig, adapt, held_out, made
+from mggtalk.person.adapt import CHOSEN, METHODS, WITH, Adaptation, AdaptConfig, adapt, held_out, made
 from mggtalk.person.blendshapes.codes import CodeConfig, fresh_adapter
 from mggtalk.person.blendshapes.learn import LearnConfig, Learner
 from mggtalk.person.footage import SIDE, open_clip
@@ -31,7 +31,8 @@ LEARN = LearnConfig(minutes=600.0, steps=24, lpips=0.0, rate=4e-3, frozen=0.5)
 
 @pytest.fixture(scope="module")
 def adaptation(pipeline: MGGTalkPipeline, clip: Path) -> Adaptation:
-    return adapt(pipeline, clip, CONSENT, AdaptConfig(held_out=0.3, crop="none", portraits=1, codes=SMALL, learn=LEARN))
+    config = AdaptConfig(0.3, "none", portraits=1, method="blendshapes", codes=SMALL, learn=LEARN)
+    return adapt(pipeline, clip, CONSENT, config)
 
 
 def test_learning_lowers_the_loss(pipeline: MGGTalkPipeline, adaptation: Adaptation) -> None:
@@ -86,12 +87,15 @@ def test_clip_is_cut_where_it_should(pipeline: MGGTalkPipeline, clip: Path) -> N
     assert found.candidates[0].picture.shape == (512, 512, 3) and torch.isfinite(torch.from_numpy(landmarks)).all()
 
 
-@pytest.mark.parametrize(
-    "config", [AdaptConfig(held_out=0.9), AdaptConfig(learn=LearnConfig(minutes=0.0))], ids=["held out", "no time"]
-)
+@pytest.mark.parametrize("config", [AdaptConfig(held_out=0.9), AdaptConfig().lasting(0.0)], ids=["held out", "no time"])
 def test_settings_are_checked_before_any_work(pipeline: MGGTalkPipeline, config: AdaptConfig) -> None:
     with pytest.raises(OptionError):
         adapt(pipeline, "no such clip.mp4", CONSENT, config)
+
+
+def test_command_line_and_library_learn_by_the_same_method() -> None:
+    options = build_parser().parse_args(["adapt", "--clip", "c.mp4", "--out", "a.safetensors"])
+    assert options.method == AdaptConfig().method == METHODS[0] == "talking-gaussian"
 
 
 @pytest.mark.parametrize(
