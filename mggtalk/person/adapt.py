@@ -132,9 +132,7 @@ def adapt(
     clip = open_clip(pipe, path, config.held_out, config.crop, face, on_progress)
     facts = Facts(said, pipe.face_model.version, pipe.trained, clip.seconds, 0)
     portrait, avatar = choose_portrait(pipe, clip, config)
-    background = see_background(pipe, clip.learned, portrait, avatar.plates.background)
-    if background is not None:
-        avatar = avatar.with_(plates=with_background(avatar.plates, background))
+    background, avatar = look_behind(pipe, clip.learned, portrait, avatar)
     voice = learn_voice(pipe, path, clip, avatar, on_progress)
     adapter, losses = learn_head(pipe, avatar, clip.learned, config, on_progress, stop, resume)
     file = AdapterFile(adapter, portrait.picture, background, facts._replace(steps=len(losses)), voice.voice)
@@ -184,6 +182,26 @@ def choose_portrait(pipe: MGGTalkPipeline, clip: Clip, config: AdaptConfig) -> t
     if best is None:
         raise NoFaceError("No frame of the clip shows a face well enough.", "Give a clip with a larger, clearer face.")
     return best[1:]
+
+
+def look_behind(
+    pipe: MGGTalkPipeline, footage: Footage, portrait: Candidate, avatar: Avatar
+) -> tuple[np.ndarray | None, Avatar]:
+    """What frames show of the background that the portrait does not, and the avatar before it.
+
+    Args:
+        pipe: Tells the person from the background.
+        footage: The frames.
+        portrait: The frame that the avatar is made of.
+        avatar: Of that frame alone.
+
+    Returns:
+        The background as uint8 ``[S, S, 3]``, None where nothing more is seen; the avatar with it.
+    """
+    background = see_background(pipe, footage, portrait, avatar.plates.background)
+    if background is None:
+        return None, avatar
+    return background, avatar.with_(plates=with_background(avatar.plates, background))
 
 
 def is_learning(stage: str) -> bool:

@@ -2,7 +2,8 @@
 
 The first part of a clip is learned, the rest is driven by its own expressions and poses, and once more by its sound
 with the true poses, in the voice that was learned from the first part. As TalkingGaussian's tables do, a head is also
-measured over the true torso and background: what they would add is not the head's doing.
+measured over the true torso and background: what they would add is not the head's doing. What is learned stands before
+what the first part shows of the background, as ``adapt`` leaves it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from mggtalk.evaluation.sheets import Moment, save_sheet
 from mggtalk.face.blendshapes import NAMES
 from mggtalk.face.masks import head_masks
 from mggtalk.nets.perceptual import LPIPS
-from mggtalk.person.adapt import AdaptConfig, choose_portrait, learn_head
+from mggtalk.person.adapt import AdaptConfig, choose_portrait, learn_head, look_behind
 from mggtalk.person.footage import SIDE, Clip, Footage, open_clip
 from mggtalk.person.load import put_together
 from mggtalk.person.voice import Learned, learn_voice, say, speak_all
@@ -42,7 +43,7 @@ from mggtalk.training.speech.sync import correlation, lip_gaps
 logger = logging.getLogger(__name__)
 
 ONE_SHOT, BEST = "one-shot", "best frame"
-"""Columns in which nothing is learned: the avatars of the first frame and of the best one."""
+"""Columns in which nothing is learned: the avatars of the first frame and of the best one, each of that frame alone."""
 
 BY_SOUND = ", by sound"
 """Behind the name of a method whose expressions are told from the sound."""
@@ -198,11 +199,12 @@ def measure_clip(  # noqa: PLR0913  one for each thing that a table row depends 
     portrait, avatar = choose_portrait(pipe, clip, config)
     avatars = {ONE_SHOT: put_together(pipe, clip.candidates[0].picture, None), BEST: avatar}
     minutes = dict.fromkeys(avatars, 0.0)
+    _, before = look_behind(pipe, clip.learned, portrait, avatar)
     for name, change in columns.items():
         started = time.process_time()
-        adapter, _ = learn_head(pipe, avatar, clip.learned, change(config), on_progress)
+        adapter, _ = learn_head(pipe, before, clip.learned, change(config), on_progress)
         minutes[name] = (time.process_time() - started) / 60.0
-        avatars[name] = avatar.with_(adapter=adapter)
+        avatars[name] = before.with_(adapter=adapter)
     voice = learn_voice(pipe, path, clip, avatar, on_progress)
     logger.info("%s: %s", path.name, voice.note)
     made = _draw(pipe, avatars, held)

@@ -8,14 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from mggtalk.avatar.avatar import Avatar
 from mggtalk.cli.parser import main
 from mggtalk.config import CONSENT
 from mggtalk.errors import OptionError
+from mggtalk.evaluation.comparison import Perception
+from mggtalk.nets.perceptual import LPIPS
+from mggtalk.person import evaluate
 from mggtalk.person.adapt import AdaptConfig
 from mggtalk.person.blendshapes.codes import CodeConfig
 from mggtalk.person.blendshapes.learn import LearnConfig
-from mggtalk.person.evaluate import BEST, ONE_SHOT, choose_columns, evaluate_person, markdown
+from mggtalk.person.evaluate import BEST, METHODS, ONE_SHOT, choose_columns, evaluate_person, markdown, measure_clip
+from mggtalk.person.footage import Candidate, Footage, open_clip
 from mggtalk.person.talking_gaussian.config import LearnConfig as TalkingLearnConfig
 from mggtalk.pipeline import MGGTalkPipeline
 from tests.person.talking_gaussian.conftest import SMALL
@@ -45,6 +51,21 @@ def test_all_methods_are_measured_on_the_same_held_out_frames(
     report = (tmp_path / "person.md").read_text()
     assert report == markdown(scores) and report.count("| talking-gaussian |") == 1
     assert (tmp_path / "sheets" / f"{clip.stem}.png").is_file()
+
+
+def test_what_is_learned_stands_before_what_the_clip_shows_of_the_background(
+    pipeline: MGGTalkPipeline, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look_behind(
+        pipe: MGGTalkPipeline, footage: Footage, portrait: Candidate, avatar: Avatar
+    ) -> tuple[None, Avatar]:
+        black = avatar.plates._replace(background=torch.zeros_like(avatar.plates.background))
+        return None, avatar.with_(plates=black)
+
+    monkeypatch.setattr(evaluate, "look_behind", look_behind)
+    found, columns = open_clip(pipeline, clip, CONFIG.held_out, CONFIG.crop), {"blendshapes": METHODS["blendshapes"]}
+    rows = measure_clip(pipeline, clip, found, CONFIG, columns, 1, Perception(LPIPS("alex")))
+    assert rows["blendshapes"].pictures.psnr < rows[BEST].pictures.psnr - 3.0
 
 
 def test_columns_of_ablations_change_what_they_say() -> None:
