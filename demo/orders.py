@@ -15,6 +15,7 @@ from mggtalk.config import RenderConfig, check_yaw
 from mggtalk.errors import OptionError
 from mggtalk.media import check_readable
 from mggtalk.media.backdrop import COLOUR, NONE
+from mggtalk.media.files import tell_excess
 from mggtalk.motion.retarget import PoseMode
 from mggtalk.motion.style import Style
 from mggtalk.performance import (
@@ -125,7 +126,8 @@ def _short(performance: Performance) -> Performance:
     """
     if performance.motion.seconds > LONGEST_MOTION:
         raise OptionError(
-            f"The motion is {performance.motion.seconds:.0f} s long.", f"Give one of {LONGEST_MOTION:g} s or less."
+            f"The motion is {tell_excess(performance.motion.seconds)} s long.",
+            f"Give one of {LONGEST_MOTION:g} s or less.",
         )
     return performance
 

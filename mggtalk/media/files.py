@@ -19,6 +19,11 @@ def article(noun: str) -> str:
     return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
 
 
+def tell_excess(value: float) -> str:
+    """A value that is over a limit, rounded up to a tenth, so that it never reads like the limit itself."""
+    return f"{math.ceil(round(value * 10, 6)) / 10:.1f}"
+
+
 def check_readable(path: PathLike, kind: str, most_megabytes: float = math.inf) -> Path:
     """Check that a path names an ordinary file with something in it.
 
@@ -53,7 +58,7 @@ def check_readable(path: PathLike, kind: str, most_megabytes: float = math.inf) 
     if not os.access(file, os.R_OK):
         raise MediaError(f"The {kind} {str(file)!r} may not be read.", "Change its permissions.")
     if status.st_size > most_megabytes * 1e6:
-        problem = f"The {kind} {str(file)!r} has {status.st_size / 1e6:.1f} MB."
+        problem = f"The {kind} {str(file)!r} has {tell_excess(status.st_size / 1e6)} MB."
         raise MediaTooLongError(problem, f"Give one of {most_megabytes:g} MB or less.")
     return file
 

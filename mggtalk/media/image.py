@@ -12,7 +12,7 @@ from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 from mggtalk.config import MediaConfig
 from mggtalk.errors import MediaError, MediaTooLongError
 from mggtalk.media.badge import check_statement
-from mggtalk.media.files import PathLike, check_readable, check_writable
+from mggtalk.media.files import PathLike, check_readable, check_writable, tell_excess
 from mggtalk.media.marks import lay_over, mark_frame
 from mggtalk.media.provenance import mark_exif, mark_png, mark_text
 from mggtalk.media.stills import BOMB, BROKEN, HEIC_BRANDS, NAMES, add_heif, kind_of, open_still
@@ -80,7 +80,7 @@ def _open(path: Path, config: MediaConfig) -> Image.Image:
         return open_still(path)
     except BOMB as error:
         pixels = re.search(r"\((\d+) pixels\)", str(error))
-        seen = f"{int(pixels[1]) / 1e6:.0f} million" if pixels else "far too many"
+        seen = f"{tell_excess(int(pixels[1]) / 1e6)} million" if pixels else "far too many"
         raise _too_large(name, seen, config) from error
     except UnidentifiedImageError as error:
         with path.open("rb") as file:
@@ -200,7 +200,7 @@ def _checked_shape(image: np.ndarray, channels: tuple[int, ...] = (3,)) -> np.nd
 def _check_size(width: int, height: int, name: str, config: MediaConfig) -> None:
     """Compare a size with the limits."""
     if width * height > config.max_image_megapixels * 1e6:
-        raise _too_large(name, f"{width} x {height} = {width * height / 1e6:.1f} million", config)
+        raise _too_large(name, f"{width} x {height} = {tell_excess(width * height / 1e6)} million", config)
     if min(width, height) < config.min_image_side:
         advice = f"Use one of at least {config.min_image_side} pixels on each side."
         raise MediaError(f"{name} is only {width} x {height} pixels.", advice)

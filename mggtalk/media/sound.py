@@ -12,7 +12,7 @@ import numpy as np
 from mggtalk.config import MediaConfig
 from mggtalk.errors import MediaError, MediaTooLongError
 from mggtalk.media.ffmpeg import FFmpegPipe, explain, input_arguments
-from mggtalk.media.files import PathLike, check_readable
+from mggtalk.media.files import PathLike, check_readable, tell_excess
 from mggtalk.media.probe import probe
 
 logger = logging.getLogger(__name__)
@@ -197,4 +197,4 @@ def _check_length(seconds: float, file: Path, config: MediaConfig) -> None:
     """Compare a length with the limit."""
     if seconds > config.max_sound_seconds:
         advice = f"Cut it to {config.max_sound_seconds:g} s or less."
-        raise MediaTooLongError(f"The recording {str(file)!r} is {seconds:.1f} s long.", advice)
+        raise MediaTooLongError(f"The recording {str(file)!r} is {tell_excess(seconds)} s long.", advice)

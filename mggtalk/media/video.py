@@ -16,7 +16,7 @@ import numpy as np
 from mggtalk.config import MediaConfig
 from mggtalk.errors import MediaError, MediaTooLongError
 from mggtalk.media.ffmpeg import STALL_SECONDS, FFmpegPipe, explain, frame_rate, input_arguments, last_line
-from mggtalk.media.files import PathLike, check_readable
+from mggtalk.media.files import PathLike, check_readable, tell_excess
 from mggtalk.media.probe import Header, Scan, probe, scan
 
 logger = logging.getLogger(__name__)
@@ -126,13 +126,13 @@ def open_video(path: PathLike, config: MediaConfig | None = None) -> VideoReader
     if packets.seconds > config.max_video_seconds:
         seconds = max(packets.seconds, header.duration or 0.0)  # the packets were followed up to the limit only
         advice = f"Cut it to {config.max_video_seconds:g} s or less."
-        raise MediaTooLongError(f"The video {str(file)!r} is {seconds:.1f} s long.", advice)
+        raise MediaTooLongError(f"The video {str(file)!r} is {tell_excess(seconds)} s long.", advice)
     width, height = _display_size(header, packets)
     if max(width, height) > config.max_video_side:
         advice = f"Scale it down to {config.max_video_side} pixels on the longer side."
         raise MediaTooLongError(f"The video {str(file)!r} is {width} x {height} pixels.", advice)
     if width * height > config.max_video_megapixels * 1e6:
-        problem = f"The video {str(file)!r} is {width} x {height} = {width * height / 1e6:.1f} million pixels."
+        problem = f"The video {str(file)!r} is {width} x {height} = {tell_excess(width * height / 1e6)} million pixels."
         raise MediaTooLongError(problem, f"Scale it down to {config.max_video_megapixels:g} million or fewer.")
     if re.search(r"smpte2084|arib-std-b67", header.details):
         logger.warning("%s is an HDR video; its colours are taken as they are and may look flat", file)

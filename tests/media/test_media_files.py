@@ -6,6 +6,7 @@ import pytest
 
 from mggtalk.errors import MediaError
 from mggtalk.media import check_readable, check_writable, load_image, load_sound, open_video
+from mggtalk.media.files import tell_excess
 from mggtalk.runtime.files import temporary_beside
 
 
@@ -35,6 +36,11 @@ def test_paths_that_cannot_be_written(tmp_path):
             check_writable(path, (".mp4",))
     with pytest.raises(MediaError, match="NoneType"):
         check_writable(None, (".mp4",))
+
+
+def test_what_is_over_a_limit_never_reads_like_the_limit():
+    assert tell_excess(7072 * 7072 / 1e6) == tell_excess(50.1) == "50.1"
+    assert tell_excess(600.0001) == "600.1"
 
 
 def test_a_folder_that_takes_no_files(tmp_path):
