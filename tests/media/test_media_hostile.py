@@ -119,7 +119,7 @@ def test_a_picture_in_a_video_that_is_too_large_is_never_decoded(make):
 @pytest.mark.parametrize(
     "limits, words",
     [
-        ({"max_image_megabytes": 1e-5}, r"has 0\.0 MB.*1e-05 MB or less"),
+        ({"max_image_megabytes": 1e-5}, r"has 0\.1 MB.*1e-05 MB or less"),
         ({"max_image_megapixels": 0.01}, "128 x 128"),
     ],
 )
