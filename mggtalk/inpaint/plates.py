@@ -23,10 +23,6 @@ RIM = 0.012
 SEEN = 0.03
 """Matte from which on there may be a person."""
 
-SHADOW, MIRRORED, JAW_BLUR = 0.01, 0.02, 0.03
-"""Shadow under the jaw, part of the neck below it that is mirrored, and blur of the jaw's line, over the side of the
-picture."""
-
 KNOWN = 0.9
 """Share of a pixel that must show the torso alone for its colour to be known."""
 
@@ -34,6 +30,9 @@ LIT, SHADED, GUESS = 0.8, 0.85, 0.02
 """Brightness of a neck below the jaw over that of the cheeks, that of the neck behind the jaw over the one below it,
 and weight of such a guess where skin below the jaw tells more. In 25 clips skin is .61 as bright as the cheeks at the
 line of the jaw, and .84 a fifth of the face further down."""
+
+LITTLE = 1e-3
+"""Weight of what stands beside a neck where hair does: it counts only where nothing below the jaw is seen."""
 
 ENOUGH = 0.002
 """Share of the picture that shows skin below the jaw at which its colour counts as much as that of the face."""
@@ -80,27 +79,6 @@ def background_plate(portrait: Tensor, person: Tensor) -> Tensor:
     return fill_background(portrait, hole.numpy())
 
 
-def raise_neck(colour: Tensor, hidden: Tensor) -> Tensor:
-    """Continue a neck upward behind the jaw: at first mirrored, then column by column.
-
-    Args:
-        colour: ``[3, S, S]`` RGB.
-        hidden: ``[S, S]`` bool, where the neck is hidden.
-
-    Returns:
-        ``[3, S, S]``, changed where it was hidden.
-    """
-    size = len(hidden)
-    rows = torch.arange(size)[:, None]  # [S, 1]
-    below = (rows * hidden).amax(0) + 1  # [S] the first row under what is hidden
-    around = max(3, round(JAW_BLUR * size)) // 2 * 2 + 1
-    padded = F.pad(below[None].float(), (around // 2, around // 2), mode="replicate")
-    below = F.avg_pool1d(padded, around, stride=1)[0].round().long()  # [S]
-    source = below + round(SHADOW * size) + (below - rows).clamp(0, round(MIRRORED * size))  # [S, S]
-    there = colour.gather(1, source.clamp(0, size - 1).expand(3, -1, -1))
-    return torch.where(hidden, there, colour)
-
-
 def like_skin(portrait: Tensor, skin: Tensor) -> Tensor:
     """Measure how much pixels ``[3, S, S]`` look like a skin ``[3]`` in some light: ``[S, S]`` in [0, 1]."""
     light = torch.einsum("chw,c->hw", portrait, skin) / skin.square().sum().clamp(min=1e-4)
@@ -129,8 +107,10 @@ def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor, skin: Tensor)
     colour = portrait
     if float(known.sum()) > 0:
         colour = fill(portrait[None], known.clamp(max=1.0))[0]
-        # Behind the jaw skin goes on, in its shadow, not the collar beside it.
-        guess, naked = GUESS * neck, known[0, 0] * like_skin(portrait, skin).pow(4)  # [S, S]
+        # Behind the jaw skin goes on, in its shadow, not the collar beside it, nor hair.
+        hair = bool((hanging > 0.5).any())  # else all around is neck and collar
+        naked = known[0, 0] * like_skin(portrait, skin).pow(4) * (neck if hair else 1.0)  # [S, S]
+        guess = GUESS * neck
         sure = guess + naked
         like = (naked * portrait).sum((1, 2)) + ENOUGH * naked.numel() * LIT * skin  # [3]
         like = like / (naked.sum() + ENOUGH * naked.numel())  # [3] the neck's own colour
@@ -140,11 +120,12 @@ def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor, skin: Tensor)
         away = ndimage.distance_transform_edt(hidden.numpy()) / portrait.shape[-1]
         deep = step(torch.from_numpy(away).float(), *COLLAR)  # [S, S]
         shade = 1.0 - (1.0 - SHADED) * deep  # [S, S] the jaw's own shadow
-        hair = bool((hanging > 0.5).any())  # else all around is neck and collar
+        if hair:
+            column = fill(portrait[None], (known * neck.clamp(min=LITTLE)).clamp(max=1.0))[0]
+            colour = torch.lerp(colour, column, neck * hidden)
         near = neck if hair else dilate(neck[None, None], round(AROUND * len(neck)))[0, 0]  # [S, S]
         colour = torch.lerp(colour, shade * goes_on, deep * near)
         if hair:
-            colour = torch.lerp(colour, raise_neck(colour, hidden & (neck > SEEN)), neck * hidden)
             colour = fill_background(colour, (hidden & (neck < 0.5)).numpy(), (torso > SEEN).numpy())
     # Where the pixel is not under the head, torso over background must give the picture itself, soft edges included.
     bare = (1.0 - head).pow(2)[None]  # [1, S, S]

@@ -74,6 +74,25 @@ def test_a_bare_neck_goes_on_in_the_shadow_of_the_jaw_and_its_collar_does_not() 
     assert torch.allclose(behind, (SHADED * 0.8 * SKIN)[:, None].expand_as(behind), atol=0.1)
 
 
+def test_behind_the_jaw_a_neck_with_hair_beside_it_is_skin_without_streaks_of_what_hangs_below() -> None:
+    image, masks = drawing()
+    y, x = np.mgrid[0:SIZE, 0:SIZE] + 0.5
+    column = torch.from_numpy((np.abs(x - 48) < 10) & (y > 44))
+    hanging = (np.abs(np.abs(x - 48) - 16) < 5) & (y > 30)
+    person = np.maximum(masks.person, hanging)
+    torso = np.maximum(masks.torso, hanging).astype(np.float32)
+    neck = column.numpy() * (y > 20)
+    masks = masks._replace(
+        person=person.astype(np.float32), torso=torso, hanging=hanging.astype(np.float32), neck=neck.astype(np.float32)
+    )
+    bare = torch.from_numpy(masks.head == 0)
+    image[:, column & bare] = 0.8 * SKIN[:, None]
+    image[:, column & bare & torch.from_numpy(np.abs(x - 46) < 2)] = 1.0  # a pale ribbon hangs down
+    image[:, torch.from_numpy(hanging) & bare] = 0.0  # black hair
+    behind = make_plates(image, masks, torch.from_numpy(masks.person), SKIN).torso[:3, 45, 41:55]  # [3, 14]
+    assert torch.allclose(behind, (SHADED * 0.8 * SKIN)[:, None].expand_as(behind), atol=0.12)
+
+
 def test_unhidden_torso_keeps_its_pixels() -> None:
     image, masks = drawing()
     texture = image * (0.7 + 0.3 * torch.rand(1, SIZE, SIZE, generator=torch.Generator().manual_seed(1)))
