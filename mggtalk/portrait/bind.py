@@ -20,16 +20,13 @@ from mggtalk.face.topology import (
     RIGHT_IRIS,
     UPPER_LIDS,
 )
+from mggtalk.portrait.closed_lips import is_closed
 from mggtalk.portrait.mouth_pixels import inside_pixels
 from mggtalk.portrait.novelty import SHUT, open_eyes
 from mggtalk.portrait.teeth_border import ALL_UPPER, teeth_border
 
 LASH_BAND = 2.0
 """Factor by which, faster than linear, the lid's motion sets in above its rim; 2: its lower half moves as one piece."""
-
-
-CLOSED_MOUTH = 0.014
-"""Gap between the lips, over the side of the map, under which a mouth counts as closed."""
 
 
 def triangle_parts(triangles: np.ndarray) -> np.ndarray:
@@ -79,7 +76,7 @@ def bind(
     down = _share(weights, lower_lip)  # [N] from the upper lip to the lower
     grid = np.argwhere(mask)[:, ::-1] + 0.5  # [N, 2] x, y
     # Where nothing of the inside shows, what lies between lips or lids belongs to one of them, never to both.
-    if np.linalg.norm(pixels[LIPS_INNER_UPPER[5]] - pixels[LIPS_INNER_LOWER[5]]) < CLOSED_MOUTH * len(mask):
+    if is_closed(pixels, len(mask)):
         inside = part == Part.UPPER_MOUTH
         weights = np.where(inside[:, None], _on_one_side(weights, lower_lip), weights)
         part = np.where(inside, int(Part.SKIN), part)

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER, LOWER_LIP_MIDDLES
+from mggtalk.nets.paths import likeliest_path
 
 REACH = 0.07
 """How far the lip may begin above or below the tracked rim, over the mouth's width; two pixels at least."""
@@ -70,7 +71,7 @@ def inside_pixels(image: np.ndarray, opening: np.ndarray, pixels: np.ndarray) ->
     above = np.cumsum(likeness[window, columns], axis=0)  # [2 reach, C] sum down to and with each row
     sums = np.concatenate([np.zeros((1, len(columns))), 2.0 * above]) - above[-1]  # [2 reach + 1, C] for each edge
     prefer_rim = 1e-3 * np.abs(np.arange(-reach, reach + 1))[:, None]
-    best = _smoothest(sums - prefer_rim)  # [C]
+    best = likeliest_path(sums - prefer_rim, STIFF)  # [C]
     teeth = (likeness[window, columns] * (np.arange(2 * reach)[:, None] < best)).max(0) > 0.0  # [C]
     edge = np.where(teeth, end - reach + best + MIXED, end)  # [C]
     edge = ndimage.gaussian_filter1d(ndimage.median_filter(edge.astype(float), 5, mode="nearest"), SMOOTHING)
@@ -81,30 +82,6 @@ def inside_pixels(image: np.ndarray, opening: np.ndarray, pixels: np.ndarray) ->
     reached = np.zeros(image.shape[1], bool)
     reached[columns] = ndimage.median_filter(teeth.astype(np.uint8), 5, mode="nearest") > 0
     return inside, reached
-
-
-def _smoothest(likeness: np.ndarray) -> np.ndarray:
-    """Choose one of O offsets for each of C columns: the likeliest of all ways along the mouth, by Viterbi's algorithm.
-
-    A pale part of the lip looks like teeth; an edge that followed it would be a notch in the lip when the mouth opens.
-
-    Args:
-        likeness: ``[O, C]``.
-
-    Returns:
-        ``[C]``, which maximise ``sum_c likeness[o_c, c] - STIFF sum_c (o_c - o_{c-1})^2``.
-    """
-    offsets = np.arange(len(likeness))
-    cost = STIFF * (offsets[:, None] - offsets) ** 2  # [O, O] of a step to the first one from the second one
-    total, came = likeness[:, 0], np.zeros(likeness.shape, int)
-    for column in range(1, likeness.shape[1]):
-        ways = total - cost  # [O, O]
-        came[:, column] = ways.argmax(1)
-        total = ways.max(1) + likeness[:, column]
-    best = [int(total.argmax())]
-    for column in range(likeness.shape[1] - 1, 0, -1):
-        best.append(int(came[best[-1], column]))
-    return np.array(best[::-1])
 
 
 def lip_line(image: np.ndarray, inside: np.ndarray, pixels: np.ndarray) -> np.ndarray:

@@ -22,6 +22,7 @@ from mggtalk.face.matte_edges import sharpen_edges
 from mggtalk.geometry import head_to_camera, project
 from mggtalk.inpaint.plates import like_skin
 from mggtalk.nets.maps import erode, fill, in_picture, step, to_colour_map, to_float
+from mggtalk.portrait.closed_lips import is_closed, move_closed_lips
 from mggtalk.portrait.hair import part_hair
 from mggtalk.portrait.skull import COARSE, SOFT, outermost, skull_level
 from mggtalk.scene import FaceTrack
@@ -211,6 +212,8 @@ def see(
     camera = head_crop(masks, beyond, config, size)
     grid = camera.pixel_grid()  # [H, W, 2]
     pixels = camera.to_crop(torch.from_numpy(landmarks[:, :2])).numpy()  # [V, 2] tracked, exact
+    if is_closed(pixels, camera.map_size):
+        pixels = move_closed_lips(sample(image, grid).permute(1, 2, 0).numpy(), pixels)
 
     def measure(heights: np.ndarray) -> Tensor:
         return sample(torch.from_numpy(heights).float()[None], grid)[0]  # [H, W]
