@@ -70,9 +70,7 @@ def move_closed_lips(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     offsets = np.arange(-reach, reach + 1) / STEPS  # [O] pixels down
     depth = _valley(image, middles + offsets[:, None, None] * across, BESIDE * width * across)  # [O, C]
     best = likeliest_path(depth - NEARER * np.abs(offsets)[:, None], STIFF / STEPS**2)  # [C]
-    lower = middles + offsets[best][:, None] * across  # [C, 2] in the line
-    shift = offsets[best] + _half_way(image, lower, 2.0 * BESIDE * width * across) * 2.0 * BESIDE * width  # [C]
-    shift = ndimage.gaussian_filter1d(shift, BLUR, mode="nearest")
+    shift = ndimage.gaussian_filter1d(offsets[best], BLUR, mode="nearest")  # [C]
     # The lips' own vertices go all the way, what is around them less and less.
     offset = pixels - line[0]
     column, below = offset @ along, offset @ across - np.interp(offset @ along, place, (line - line[0]) @ across)  # [V]
@@ -87,13 +85,6 @@ def move_closed_lips(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
 def _valley(image: np.ndarray, places: np.ndarray, beside: np.ndarray) -> np.ndarray:
     """Log of the brightness on both sides of places ``[..., 2]`` (x, y), a step ``[2]`` away, over that in them."""
     return (_light(image, places - beside) + _light(image, places + beside)) / 2 - _light(image, places)
-
-
-def _half_way(image: np.ndarray, places: np.ndarray, step: np.ndarray) -> np.ndarray:
-    """Find where it is half as bright as it gets on a step ``[2]`` from places ``[C, 2]``: ``[C]`` in [0, 1]."""
-    shares = np.linspace(0.0, 1.0, 17)  # [P]
-    light = _light(image, places + shares[:, None, None] * step)  # [P, C]
-    return shares[(light >= (light[0] + light.max(0)) / 2).argmax(0)]
 
 
 def _light(image: np.ndarray, places: np.ndarray) -> np.ndarray:

@@ -98,10 +98,11 @@ def lip_line(view: MapView) -> Folds:
     skin = cheek + share * (lip - cheek)
     # What goes on beyond the corners is no gap of the lips: a pout has none, however closed it is.
     place = torch.where(outside > 0, float(WIDTH), nearest[chosen])
-    # In the middle the line is the shadow of lips that are open as well; a sliver of teeth there is not.
+    # In the middle the line is the shadow of an upper lip that is open as well; on the lower lip it is not, nor is a
+    # sliver of teeth.
     own = view.colour[:, view.mask].T[chosen]  # [S, 3]
     white = ((own.amin(-1) - skin.amin(-1)) / WHITE).clamp(0.0, 1.0)
-    weight = weight * torch.maximum(outward[chosen], white)
+    weight = weight * torch.maximum(torch.maximum(outward[chosen], white), (across > 0).float())
     seen = weight > 0
     return Folds(chosen[seen], weight[seen], skin[seen], place[seen], gaps)
 
