@@ -85,11 +85,13 @@ def test_a_closed_pout_ends_at_its_corners(make_lips: Lips) -> None:
     assert torch.equal(pout[:, 14:50], own[:, 14:50])
 
 
-def test_a_sliver_of_teeth_between_the_lips_goes_and_their_shadow_stays(make_lips: Lips) -> None:
+def test_a_sliver_of_teeth_between_the_lips_goes_and_the_shadow_of_the_upper_one_stays(make_lips: Lips) -> None:
     view = portrait(make_lips)
     middle = (slice(LINE_ROW - 1, LINE_ROW + 1), slice(27, 37))
     open_lips = face(make_lips, 0.3)
-    assert torch.allclose(shown(view, find_folds(view), open_lips)[middle], torch.tensor(0.1), atol=0.01)
+    upper, lower = shown(view, find_folds(view), open_lips)[middle]  # [10, 3] each
+    assert torch.allclose(upper, torch.tensor(0.1), atol=0.01)
+    assert torch.allclose(lower, LIP.expand_as(lower), atol=0.01)
     view.colour[:, LINE_ROW - 1 : LINE_ROW + 1, 20:44] = 0.9
     lips = shown(view, find_folds(view), open_lips)[middle]
     assert torch.allclose(lips, LIP.expand_as(lips), atol=0.1)
