@@ -136,6 +136,21 @@ def dark_slit(image: np.ndarray, inside: np.ndarray, pixels: np.ndarray) -> np.n
     return inside if toothless else np.zeros_like(inside)
 
 
+def thin_rim(lower: np.ndarray) -> np.ndarray:
+    """Tell which pixels are no teeth of the jaw but the shadow that the lower lip begins with.
+
+    Drawn out along a mouth that opens further they would be dark spots on the lip.
+
+    Args:
+        lower: ``[H, W]`` bool, what of the inside moves with the jaw.
+
+    Returns:
+        ``[H, W]`` bool: ``lower``, or none where it is mostly thicker than a line.
+    """
+    thick = lower.sum(0)[lower.any(0)]  # [C] pixels
+    return lower if len(thick) and np.median(thick) <= LINE else np.zeros_like(lower)
+
+
 def _lower_lip(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     """Colour ``[3]`` of the lower lip."""
     column, row = (pixels[list(LOWER_LIP_MIDDLES)].T - 0.5).round().astype(int)

@@ -27,7 +27,7 @@ from mggtalk.geometry import camera_to_head, head_to_camera
 from mggtalk.inpaint.plates import make_plates
 from mggtalk.nets.maps import step, to_colour_map
 from mggtalk.portrait.hair import hanging_share
-from mggtalk.portrait.mouth_pixels import dark_slit, lip_line
+from mggtalk.portrait.mouth_pixels import dark_slit, lip_line, thin_rim
 from mggtalk.portrait.paint import paint_back, paint_folds, paint_mouth
 from mggtalk.portrait.shape import HeadShape, shape
 from mggtalk.portrait.view import PortraitView
@@ -110,10 +110,12 @@ def find_grazed(view: PortraitView, head: HeadShape) -> Tensor:
 
 def find_lip_line(view: PortraitView, head: HeadShape) -> Tensor:
     """Find the dark line between teeth and lower lip, or the dark of a slit: ``[N]``, 1 where a point belongs to it."""
-    inside = torch.zeros_like(head.mask)
+    inside, lower = torch.zeros_like(head.mask), torch.zeros_like(head.mask)
     inside[head.mask] = head.binding.part >= Part.UPPER_MOUTH  # [H, W]
+    lower[head.mask] = head.binding.part == Part.LOWER_MOUTH  # [H, W]
     seen = head.colour.permute(1, 2, 0).numpy(), inside.numpy(), view.pixels
-    return torch.from_numpy(lip_line(*seen) | dark_slit(*seen))[head.mask].float()
+    line = lip_line(*seen) | dark_slit(*seen) | thin_rim(lower.numpy())
+    return torch.from_numpy(line)[head.mask].float()
 
 
 def opening(face_model: FaceModel) -> Tensor:
