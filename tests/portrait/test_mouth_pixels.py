@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER, LOWER_LIP_MIDDLES
-from mggtalk.portrait.mouth_pixels import LINE, MIXED, SLIT, dark_slit, inside_pixels, lip_line
+from mggtalk.portrait.mouth_pixels import LINE, MIXED, SLIT, dark_slit, inside_pixels, lip_line, thin_rim
 
 SIDE, TOP, LIP = 64, 20, (0.7, 0.35, 0.35)
 TEETH, DARKNESS = (0.9, 0.88, 0.8), (0.12, 0.06, 0.06)
@@ -97,3 +97,13 @@ def test_the_dark_of_a_slit_goes_and_teeth_or_an_open_mouth_stay() -> None:
     assert slit(dark, 40 * SLIT - 1) and not slit(dark, 40 * SLIT + 1)
     assert not slit(mouth(np.full(SIDE, 26), TEETH)[0], 6.0)
     assert not dark_slit(dark, inside & False, pixels).any(), "lips that are closed"
+
+
+def test_a_thin_rim_is_shadow_and_a_thick_one_teeth() -> None:
+    lower = np.zeros((SIDE, SIDE), bool)
+    lower[30:32, 12:52] = True
+    lower[28:32, 20] = True
+    assert (thin_rim(lower) == lower).all()
+    lower[26:32, 12:52] = True
+    assert not thin_rim(lower).any()
+    assert not thin_rim(lower & False).any()

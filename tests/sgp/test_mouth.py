@@ -14,6 +14,7 @@ from mggtalk.face.topology import LIPS_INNER_UPPER
 from mggtalk.render.constants import SH_0
 from mggtalk.sgp.mouth.decoder import (
     CAVITY,
+    DEEP,
     OVERLAP,
     MouthDecoder,
     Purse,
@@ -169,5 +170,16 @@ def test_lines_part_the_upper_teeth_and_nothing_below_them(make_lips: Lips, mout
     hidden = mouth_sheet._replace(known=torch.zeros_like(mouth_sheet.known))
     estimate = decoder().estimate(hidden, make_lips(0.3))
     teeth = (estimate.colour + paints(hidden, estimate)[:, 0])[:, 0].view(ROWS, COLUMNS)  # their red
-    above, below = teeth[ROWS // 5], teeth[-ROWS // 8]  # [C]
-    assert torch.std(below[8:-8]) < 0.02 * torch.std(above[8:-8])
+    depth = (hidden.edge + estimate.teeth.lift - estimate.points[:, 1]).view(ROWS, COLUMNS)
+    above, below = teeth[ROWS // 5], teeth[(depth > 0.04) & (depth < DEEP[0])]  # [C], [Q]
+    assert torch.std(below) < 0.04 * torch.std(above[8:-8])
+
+
+def test_far_below_the_upper_teeth_a_light_inside_is_red_as_a_tongue(make_lips: Lips, mouth_sheet: MouthSheet) -> None:
+    hidden = mouth_sheet._replace(known=torch.zeros_like(mouth_sheet.known))
+    estimate = decoder().estimate(hidden, make_lips(0.4))
+    teeth = (estimate.colour + paints(hidden, estimate)[:, 0]).view(ROWS, COLUMNS, 3)[:, COLUMNS // 2]
+    depth = (hidden.edge - estimate.points.view(ROWS, COLUMNS, 3)[:, COLUMNS // 2, 1]).clamp(min=0.0)
+    warmth = teeth[:, 0] / teeth[:, 2]  # [R] red over blue
+    assert torch.allclose(warmth[depth < DEEP[0]], (mouth_sheet.teeth[0] / mouth_sheet.teeth[2]), atol=1e-3)
+    assert (warmth[depth > DEEP[1] + 0.05] > 1.15 * warmth[0]).all()

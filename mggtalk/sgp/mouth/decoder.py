@@ -23,6 +23,7 @@ from mggtalk.face.lips import lip_heights
 from mggtalk.face.masks import CHIN
 from mggtalk.face.topology import LIPS_INNER_LOWER, LIPS_INNER_UPPER
 from mggtalk.geometry import constant, indices
+from mggtalk.nets.maps import step
 from mggtalk.nets.unet import ResidualUNet
 from mggtalk.render.harmonics import harmonics_from_colour
 from mggtalk.scene import Gaussians
@@ -47,6 +48,10 @@ CHIN_TO_LIPS = 0.7
 
 WARM, DARK, TONGUE = 1.1, 0.6, 2.6
 """The decoder's paints: the brightest teeth over the sheet's own, the darkest inside and the tongue over the cavity."""
+
+DEEP, REDDENED = (0.05, 0.15), 0.65
+"""Decimetres below the edge of the upper teeth over which the paint of teeth becomes that of the tongue, and how far.
+Deep in a wide mouth some drivers show lower teeth and more of them a tongue: their mean, learned, is a flat beige."""
 
 INVENTED = (1.12, 1.04, 1.02)
 """RGB of teeth that nobody has learned, over those of the sheet: as bright and warm as they are on average."""
@@ -132,11 +137,13 @@ def paints(sheet: MouthSheet, estimate: SheetEstimate) -> Tensor:
 
     Teeth, dark and tongue, in this portrait's light: whatever a network says, nothing gets a colour that no mouth has.
     One unit replaces the colour by the paint's; none where the portrait tells the colour. Lines part the upper teeth,
-    and nothing below them.
+    and nothing below them; far below them teeth are few, and light is mostly tongue.
     """
     light = 1.0 - above_edge(sheet, estimate.points, estimate.teeth) * (1.0 - estimate.teeth.light)  # [..., R*C]
     teeth = WARM * sheet.teeth * light[..., None]  # [..., R*C, 3]
     dark, tongue = (part.expand_as(teeth) for part in (DARK * sheet.cavity, TONGUE * sheet.cavity))
+    deep = step(sheet.edge + estimate.teeth.lift - estimate.points[..., 1], *DEEP)  # [..., R*C]
+    teeth = torch.lerp(teeth, tongue, (REDDENED * deep)[..., None])
     colours = torch.stack([teeth, dark, tongue], dim=-2)  # [..., R*C, 3 paints, 3]
     return (1.0 - estimate.trusted)[..., None, None] * (colours - estimate.colour[..., None, :])
 
