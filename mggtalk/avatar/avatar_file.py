@@ -24,7 +24,7 @@ from mggtalk.media.files import PathLike, check_readable, check_writable
 from mggtalk.media.provenance import mark_text
 from mggtalk.runtime.files import whole_file
 
-FORMAT = "mggtalk-avatar-10"
+FORMAT = "mggtalk-avatar-11"
 
 SUFFIX = ".safetensors"
 
@@ -92,6 +92,8 @@ SHAPES = {
     "turning.replaced": "N",
     "turning.replacing": "M",
     "turning.parted": "N",
+    "turning.beside": "N",
+    "turning.beside_twins": "M",
     "turning.grazed": "N",
     "turning.grazed_twins": "M",
     "turning.lip_line": "N",

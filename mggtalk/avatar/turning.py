@@ -13,8 +13,9 @@ What was seen at a grazing angle, beside the face, is drawn out when it is looke
 background through its soft edges: such points, and their twins, go as the head turns, and the back of the head
 (:mod:`mggtalk.dsgr.back`) stands there.
 
-Hair that borders on the cheek belongs to the head as long as it is seen as in the portrait, where the two have one
-surface, and is the torso's from an angle on (:data:`mggtalk.inpaint.follow.PARTING`).
+Long hair beside the face belongs to the head as long as it is seen as in the portrait, where head and torso have one
+surface, and is the torso's from an angle on (:data:`mggtalk.inpaint.follow.PARTING`): on the side that comes to be
+seen, and at the cheek on both (:mod:`mggtalk.portrait.hair`).
 
 Two things depend on the expression instead: the dark line between the teeth of a smile and the lower lip, which neither
 of them keeps when the mouth opens further, and the dark between lips that are hardly open, which tells nothing of a
@@ -31,7 +32,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mggtalk.geometry import view_direction
-from mggtalk.inpaint.follow import parting
+from mggtalk.inpaint.follow import PARTING, parting
 from mggtalk.nets.maps import step
 from mggtalk.scene import Gaussians, MotionFrame
 
@@ -57,6 +58,8 @@ class Turning(NamedTuple):
     replaced: Tensor  # [N] of each visible point that gives way to twins
     replacing: Tensor  # [M] of each mirrored point that stands where a visible one gives way
     parted: Tensor  # [N] of each visible point that is hair which the torso has as well
+    beside: Tensor  # [N] the same of hair that goes only where it comes to be seen; with the sign of its x
+    beside_twins: Tensor  # [M] the same of the twins
     grazed: Tensor  # [N] of each visible point seen too badly to be looked at from the side; with the sign of its x
     grazed_twins: Tensor  # [M] the same of the twins
     lip_line: Tensor  # [N] of each visible point that is the line between teeth and lower lip, or the dark of a slit
@@ -64,9 +67,10 @@ class Turning(NamedTuple):
 
     def visible(self, shares: Shares) -> Tensor:
         """Share ``[..., N]`` of each visible point that is drawn."""
-        twins, torso, side, opened = (share[..., None] for share in shares)  # [..., 1]
+        twins, torso, beside, side, opened = (share[..., None] for share in shares)  # [..., 1]
         going = (2.0 * twins - 1.0).clamp(min=0.0)  # [..., 1]
         drawn = (1.0 - going * self.replaced) * (1.0 - torso * self.parted)  # [..., N]
+        drawn = drawn * (1.0 - (beside * self.beside).clamp(min=0.0))
         return drawn * (1.0 - (side * self.grazed).clamp(min=0.0)) * (1.0 - opened * self.lip_line)
 
 
@@ -75,6 +79,7 @@ class Shares(NamedTuple):
 
     twins: Tensor  # [...] 0 where the portrait was taken, 1 from the front and beyond
     torso: Tensor  # [...] 0 where the portrait was taken
+    beside: Tensor  # [...] the same, for turns to a side; with the sign of the x that more is seen of, in [-1, 1]
     side: Tensor  # [...] the same, for larger turns; with the sign of the x that more is seen of, in [-1, 1]
     opened: Tensor  # [...] 0 with lips as in the portrait or closer, 1 well open
 
@@ -85,11 +90,11 @@ def turn_shares(source: MotionFrame, frame: MotionFrame, turning: Turning | None
     start, end = (torch.atan2(eye[..., 0], eye[..., 2]) for eye in (own, now))
     start = torch.where(start.abs() < 1e-3, 1e-3, start)
     aside = end - start  # [...]
-    side = step(aside.abs(), *GRAZED) * aside.sign()
+    beside, side = (step(aside.abs(), *turns) * aside.sign() for turns in (PARTING, GRAZED))
     opened = torch.zeros_like(aside)
     if turning is not None:
         opened = step((frame.expression - source.expression) @ turning.opening, *OPENED)
-    return Shares(step(1.0 - end / start, NEAR, FAR), parting(source, frame), side, opened)
+    return Shares(step(1.0 - end / start, NEAR, FAR), parting(source, frame), beside, side, opened)
 
 
 def turn_opacities(gaussians: Gaussians, turning: Turning | None, shares: Shares, sets: int) -> Gaussians:
@@ -104,8 +109,9 @@ def turn_opacities(gaussians: Gaussians, turning: Turning | None, shares: Shares
     if turning is None:
         return gaussians
     visible, coming = turning.visible(shares), (2.0 * shares.twins[..., None]).clamp(max=1.0)  # [..., N], [..., 1]
-    side = shares.side[..., None]  # [..., 1]
-    mirrored = (1.0 - (1.0 - coming) * turning.replacing) * (1.0 - (side * turning.grazed_twins).clamp(min=0.0))
+    beside, side = shares.beside[..., None], shares.side[..., None]  # [..., 1]
+    mirrored = (1.0 - (1.0 - coming) * turning.replacing) * (1.0 - (beside * turning.beside_twins).clamp(min=0.0))
+    mirrored = mirrored * (1.0 - (side * turning.grazed_twins).clamp(min=0.0))  # [..., M]
     shown = torch.cat([soft_opacity(torch.cat([visible, mirrored], dim=-1))] * sets, dim=-1)  # [..., sets (N + M)]
     shown = F.pad(shown, (0, gaussians.opacities.shape[-1] - shown.shape[-1]), value=1.0)  # [..., G]
     return gaussians._replace(opacities=gaussians.opacities * shown)

@@ -25,6 +25,10 @@ HIDDEN_NECK = (0.6, 0.9)
 JAW_WIDTH, JAW_MARGIN = 1.05, 0.01
 """The cheeks reach beyond the mesh: width of the rim over that of the face oval, and face heights below it."""
 
+SIDE_LEVEL = 0.12
+"""Level of the mouth, face heights below the middle of the face, at which the head ends beside the face: ear lobes are
+above, shoulders and long hair below."""
+
 FOLLOW_REACH = 1.1
 """Face heights below the rim over which the torso stops to follow the head."""
 
@@ -58,6 +62,9 @@ class HeadMasks(NamedTuple):
     hanging: np.ndarray  # [S, S] what goes on to the shoulders without a gap: neck, long hair, what is before them
     neck: np.ndarray  # [S, S] where a neck stands behind the jaw
     parted: np.ndarray  # [S, S] hair at the cheek that head and torso both have
+    beside: np.ndarray  # [S, S] the rest of the hair beside the face that both have
+    behind: np.ndarray  # [S, S] where such hair goes on behind the cheeks
+    strands: np.ndarray  # [S, S] where its colours are seen
     loose: np.ndarray  # [S, S] ear lobes and locks beside the jaw, which torso has in the portrait's view alone
 
 
@@ -115,8 +122,7 @@ def below_rim(landmarks: np.ndarray, size: int) -> np.ndarray:
     x, y = _face_coordinates(landmarks, size)
     jaw_x, jaw_y = _jaw_line(landmarks, axes)
     jaw_x = jaw_x.mean() + JAW_WIDTH * (jaw_x - jaw_x.mean())
-    side_level = 0.12  # mouth height: ear lobes are above, shoulders and long hair below
-    rim = np.interp(x, jaw_x, jaw_y, left=side_level, right=side_level)
+    rim = np.interp(x, jaw_x, jaw_y, left=SIDE_LEVEL, right=SIDE_LEVEL)
     # Beyond twice the face's half width nothing below the eyes belongs to the head.
     half = 0.5 * (jaw_x[-1] - jaw_x[0])
     middle = 0.5 * (jaw_x[-1] + jaw_x[0])
@@ -259,5 +265,8 @@ def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
         hanging=(long_hair * (np.abs(x - middle) > 0.7 * half)).astype(np.float32),
         neck=(matte * hidden).astype(np.float32),
         parted=np.zeros((size, size), np.float32),
+        beside=np.zeros((size, size), np.float32),
+        behind=np.zeros((size, size), np.float32),
+        strands=np.zeros((size, size), np.float32),
         loose=(below * loose).astype(np.float32),
     )

@@ -1,34 +1,58 @@
-"""Long hair beside the jaw: it hangs to where the torso begins, so that head and torso go on moving as one.
+"""Long hair beside the face belongs to head and torso, so that nothing opens between them when the head turns.
 
-The torso's plate moves at the rim of the head like points on the plane about which the neck turns (see
-:mod:`mggtalk.inpaint.follow`). Hair that the rim cuts comes to lie on that plane, along its rays; what is at the height
-of the ears stays where it is. The strip of it that borders on the cheek is the plate's as soon as the head turns (see
-:mod:`mggtalk.avatar.turning`): on the head it would be stretched between the two, or turn with the cheek. Cheek and ear
-are told from hair by their colour.
+On the head alone, hair that reaches the shoulders would end with it; the torso's plate moves at the rim of the head
+like points on the plane about which the neck turns (see :mod:`mggtalk.inpaint.follow`). From the height of the eyes
+down the plate has such hair as well, and it goes on there behind the cheek. As the head turns (see
+:mod:`mggtalk.avatar.turning`) the head's copy goes on the side that comes to be seen, where it would be torn from what
+hangs below, and at the cheek on both. On the other side it covers the plate's. Cheek and ear are told from hair by
+their colour.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from scipy import ndimage
 from torch import Tensor
 
-from mggtalk.face.masks import HeadMasks, below_rim, face_axes
+from mggtalk.face.masks import SIDE_LEVEL, HeadMasks, below_rim, down_the_face, face_axes
 from mggtalk.face.regions import face_mask
-from mggtalk.geometry import camera_to_head, head_to_camera
-from mggtalk.inpaint.follow import PIVOT_DEPTH
 from mggtalk.nets.maps import erode, fill, step
 
-HANGING = 0.3
-"""Face heights above the rim of the head over which hair beside the jaw comes to the plane of the torso."""
+HANGING = 0.6
+"""Face heights above the level of the mouth from which on hair beside the face is the plate's."""
+
+LOWEST = 0.1
+"""Face heights below the level of the mouth down to which there is a head beside the face."""
+
+SURE = 0.3
+"""Face heights above the rim of the head in which colours are taken for those of hair."""
+
+TAPER, FULL = 0.065, 0.15
+"""Face heights by which the plate's hair is narrower where it begins, and below which level above the mouth it is not:
+it lies deeper than the outline of the head, and would stand out beside it when the head turns."""
+
+BEYOND = 0.16
+"""Face heights from the face from which on all that hangs beside it is hair, of whatever colour: ears end before."""
+
+CHIN = 0.3
+"""Level below the mouth, face heights, down to which hair tells what goes on behind the cheek: below may be a scarf."""
+
+BEHIND, SLOPE = 0.25, (-0.15, 0.35)
+"""How far hair goes on behind the cheek, and from which level below the mouth on less and less so, to where it does
+not, as there is the neck; face heights."""
 
 NEAR, FAR = 0.03, 0.08
 """Face heights from the face from which on a pixel counts as hair where colours do not tell it, and from which on
-colours are taken for those of hair; the strip between the face and the second is the plate's as well."""
+colours are taken for those of hair."""
 
 TOLD = 0.15
 """Difference of colour from which on hair can be told from skin."""
+
+DARK = 0.5
+"""Brightness over that of the skin under which a pixel beside the face is hair: it lies in shadow."""
 
 LEAST = 0.01
 """Squared face heights of hair beside the jaw: with less of it nothing hangs."""
@@ -38,7 +62,68 @@ SPECK = 0.02
 
 
 def part_hair(image: Tensor, masks: HeadMasks, landmarks: np.ndarray) -> HeadMasks:
-    """Tell what is hair of all that hangs beside the face, and give what borders on the cheek to the torso.
+    """Give long hair beside the face to the torso as well.
+
+    Args:
+        image: Portrait ``[3, S, S]``.
+        masks: Its masks.
+        landmarks: ``[478, 2 or 3]`` pixels.
+
+    Returns:
+        Masks with ``parted``, ``beside`` and ``behind``, whose ``hanging`` is hair alone.
+    """
+    place = measure_places(landmarks, image.shape[-1])
+    told = find_hair(image, masks, place)
+    if told is None:
+        return masks._replace(hanging=np.zeros_like(masks.hanging))
+    hair, like = told  # [S, S] each
+    from_hair = distance(hair) / place.height
+    edge = (from_hair < SPECK) & (like > 0.5) & ~place.inside  # dots of hair along the cheek
+    top = HANGING + (SURE - HANGING) * (1.0 - step(place.away, FAR, BEYOND))  # [S, S] ears stay with the head
+    both = (hair | edge) * (1.0 - step(-place.level / top, 0.5, 1.0)) * (place.level < LOWEST)
+    both = smooth(both, 0.7)
+    at_cheek = (1.0 - step(place.away, 0.8 * FAR, FAR)) * step(place.depth, -SURE, -0.5 * SURE)
+    person = torch.from_numpy(masks.person)
+    narrower = TAPER * (1.0 - step(place.level, -HANGING, -FULL))
+    kept = both * step(distance(person < 0.5) / place.height - narrower, -SPECK, 0.0)
+    # Behind the cheek it goes on from where it hangs, less and less so further down.
+    from_above = distance(hair & (place.level < LOWEST)) / place.height
+    near = 1.0 - step(from_above - BEHIND * (1.0 - step(place.level, *SLOPE)), -SPECK, 0.0)
+    within = (torch.from_numpy(masks.hanging) > 0.5) | place.inside
+    behind = smooth(near * within * step(place.level, -0.9 * HANGING, -0.7 * HANGING), 0.5 * SPECK * place.height)
+    return masks._replace(
+        neck=masks.neck * (step(from_hair, 0.5 * FAR, FAR) * (1.0 - behind)).numpy(),
+        torso=np.maximum(masks.torso, (person * torch.maximum(kept, behind)).numpy()),
+        hanging=hair.float().numpy(),
+        parted=(both * at_cheek).numpy(),
+        beside=(both * (1.0 - at_cheek)).numpy(),
+        behind=behind.numpy(),
+        strands=(hair & (place.level < CHIN) & (distance(person < 0.9) > SPECK * place.height)).float().numpy(),
+        loose=masks.loose * (1.0 - both).numpy(),
+    )
+
+
+class Places(NamedTuple):
+    """Where pixels of a portrait of side S are."""
+
+    height: float  # of the face, pixels
+    inside: Tensor  # [S, S] bool, in the face
+    away: Tensor  # [S, S] face heights from the face
+    depth: Tensor  # [S, S] face heights below the rim of the head
+    level: Tensor  # [S, S] face heights below the level of the mouth
+
+
+def measure_places(landmarks: np.ndarray, size: int) -> Places:
+    """Measure where pixels are against a face of ``landmarks [478, 2 or 3]``, in a picture of side S."""
+    height = face_axes(landmarks).height
+    inside = torch.from_numpy(face_mask(landmarks, size, size))  # [S, S]
+    depth, level = below_rim(landmarks, size), down_the_face(landmarks, size) - SIDE_LEVEL
+    lengths = torch.from_numpy(depth).float(), torch.from_numpy(level).float()
+    return Places(height, inside, distance(inside) / height, *lengths)
+
+
+def find_hair(image: Tensor, masks: HeadMasks, place: Places) -> tuple[Tensor, Tensor] | None:
+    """Tell hair from all that hangs beside the face, by its colour c.
 
     ::
 
@@ -47,59 +132,40 @@ def part_hair(image: Tensor, masks: HeadMasks, landmarks: np.ndarray) -> HeadMas
     Args:
         image: Portrait ``[3, S, S]``.
         masks: Its masks.
-        landmarks: ``[478, 2 or 3]`` pixels.
+        place: Of its pixels.
 
     Returns:
-        Masks with ``parted``, whose ``hanging`` is the rest of the hair.
+        ``[S, S]`` bool, and how much each pixel looks like it, ``[S, S]`` in [0, 1]; None where nothing hangs.
     """
-    size, height = image.shape[-1], face_axes(landmarks).height
-    inside = face_mask(landmarks, size, size) > 0.5  # [S, S]
-    away = torch.from_numpy(ndimage.distance_transform_edt(~inside)).float() / height
-    hanging = torch.from_numpy(masks.hanging) > 0.5
-    depth = torch.from_numpy(below_rim(landmarks, size)).float()
-    sure = (hanging & (away > FAR) & (depth > -HANGING) & (depth < 0.0)).float()[None, None]  # [1, 1, S, S]
-    face = erode(torch.from_numpy(inside).float()[None, None], max(1, round(SPECK * height)))
-    if float(sure.sum()) < LEAST * height**2 or float(face.sum()) == 0.0:
-        return masks._replace(hanging=np.zeros_like(masks.hanging))
-    skin, hair = fill(image[None], face)[0], fill(image[None], sure)[0]  # [3, S, S]
+    hanging, person = (torch.from_numpy(mask) > 0.5 for mask in (masks.hanging, masks.person))
+    sure = hanging & (place.away > FAR) & (place.depth > -SURE) & (place.depth < 0.0)
+    face = erode(place.inside.float()[None, None], max(1, round(SPECK * place.height)))  # [1, 1, S, S]
+    if float(sure.sum()) < LEAST * place.height**2 or float(face.sum()) == 0.0:
+        return None
+    skin, hair = fill(image[None], face)[0], fill(image[None], sure.float()[None, None])[0]  # [3, S, S]
     apart = hair - skin
     like = ((image - skin) * apart).sum(0) / apart.square().sum(0).clamp(min=1e-4)  # [S, S]
-    like = torch.where(apart.norm(dim=0) > TOLD, like.clamp(0.0, 1.0), (away > NEAR).float())
-    around = ndimage.gaussian_filter(like.numpy(), SPECK / 2 * height)
-    is_hair = (hanging & torch.from_numpy(~inside)).numpy() & (around > 0.5) & (like.numpy() > 0.5)
-    strip = torch.from_numpy(is_hair) * (1.0 - step(away, 0.8 * FAR, FAR)) * step(depth, -HANGING, -0.5 * HANGING)
-    strip = ndimage.gaussian_filter(strip.numpy(), 0.7)  # [S, S]
-    behind = (hanging & (away < 1.2 * FAR)) * step(depth, -0.9 * HANGING, -0.7 * HANGING)
-    behind = ndimage.gaussian_filter(behind.numpy(), 0.5 * SPECK * height)  # [S, S]
-    from_hair = ndimage.distance_transform_edt(~is_hair) / height if is_hair.any() else np.inf
-    return masks._replace(
-        neck=masks.neck * step(torch.as_tensor(from_hair).float(), 0.5 * FAR, FAR).numpy(),
-        torso=np.maximum(masks.torso, masks.person * np.maximum(strip, behind)),
-        hanging=(is_hair & (strip < 0.5)).astype(np.float32),
-        parted=strip.astype(np.float32),
-    )
+    like = torch.where(apart.norm(dim=0) > TOLD, like.clamp(0.0, 1.0), (place.away > NEAR).float())
+    like = torch.where(image.sum(0) < DARK * skin.sum(0), 1.0, like)
+    hairy = (smooth(like, SPECK / 2 * place.height) > 0.5) & (like > 0.5) & ~place.inside
+    # What curls inward below hangs as well, where it is connected with hair that reaches the shoulders.
+    low = (hairy | (place.away > BEYOND)) & person & (place.level > -HANGING) & (place.level < LOWEST)
+    return connected(hairy & hanging, low), like
 
 
-def hanging_share(hair: Tensor, rim: Tensor) -> Tensor:
-    """Share ``[H, W]`` of the way to the plane of the torso that hair is brought, see :func:`hang_hair`."""
-    return step(rim, -HANGING, 0.0) * (hair > 0.5)
+def distance(region: Tensor) -> Tensor:
+    """Distance in pixels ``[S, S]`` of what is outside a region ``[S, S]`` (bool) from it; infinite without one."""
+    if not bool(region.any()):
+        return torch.full(region.shape, torch.inf)
+    return torch.from_numpy(ndimage.distance_transform_edt(~region.numpy())).float()
 
 
-def hang_hair(cloud: Tensor, hair: Tensor, rim: Tensor, rotation: Tensor, translation: Tensor) -> Tensor:
-    """Bring hair beside the jaw to the plane of the torso.
+def smooth(values: Tensor, sigma: float) -> Tensor:
+    """Blur ``[S, S]`` by a Gaussian of so many pixels."""
+    return torch.from_numpy(ndimage.gaussian_filter(values.float().numpy(), sigma))
 
-    Args:
-        cloud: ``P_f [3, H, W]``.
-        hair: ``[H, W]`` in [0, 1], what hangs beside the face.
-        rim: ``[H, W]`` face heights below the rim of the head.
-        rotation: Source head rotation ``[3, 3]``.
-        translation: Source head translation ``[3]``.
 
-    Returns:
-        ``[3, H, W]``.
-    """
-    share = hanging_share(hair, rim)  # [H, W]
-    in_camera = head_to_camera(cloud.flatten(1).T, rotation, translation)  # [H * W, 3]
-    plane = translation[2] + PIVOT_DEPTH
-    in_camera = in_camera * (1.0 + share.view(-1, 1) * (plane / in_camera[:, 2:].clamp(min=1.0) - 1.0))
-    return camera_to_head(in_camera, rotation, translation).T.view_as(cloud)
+def connected(parts: Tensor, around: Tensor) -> Tensor:
+    """Grow parts ``[S, S]`` (bool) over all of a region ``[S, S]`` (bool) that is connected with them."""
+    labels, _ = ndimage.label((parts | around).numpy())
+    return torch.from_numpy(np.isin(labels, np.unique(labels[parts.numpy()])))

@@ -13,10 +13,12 @@ from mggtalk.avatar.mouth_sheet import COLUMNS, ROWS, MouthSheet
 from mggtalk.avatar.neighbours import Neighbours
 from mggtalk.avatar.turning import soft_opacity
 from mggtalk.dsgr.back import STRIDE, back_cloud, keep_under, points_between
+from mggtalk.face.masks import SIDE_LEVEL
 from mggtalk.geometry import camera_to_head, head_to_camera, unproject
 from mggtalk.inpaint.plates import like_skin
 from mggtalk.nets.maps import dilate, step
 from mggtalk.portrait.find_folds import MapView, find_folds
+from mggtalk.portrait.hair import HANGING
 from mggtalk.portrait.paint_eyes import paint_eyes
 from mggtalk.portrait.shape import HeadShape
 from mggtalk.portrait.view import PortraitView
@@ -72,6 +74,8 @@ def paint_back(view: PortraitView, shape: HeadShape) -> Gaussians:
     log_scales, quaternions = scales_and_rotation(surface, spread=SPREAD)
     # No edge where hair and neck go on.
     end = step(-view.rim, *NAPE) * step(NAPE_LEVEL - view.height, 0.0, NAPE[1])  # [H, W]
+    if bool((view.hair > 0.5).any()):  # below, long hair is seen, which is the torso's
+        end = end * step(SIDE_LEVEL - view.height, 0.5 * HANGING, 0.8 * HANGING)
     end = end[::STRIDE, ::STRIDE][keep]  # [B]
     logits = torch.logit(soft_opacity(end), eps=1e-3)
     harmonics = harmonics_from_colour(spread[:, keep].T)

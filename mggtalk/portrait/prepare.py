@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -26,7 +27,6 @@ from mggtalk.face.topology import LIPS_INNER_UPPER
 from mggtalk.geometry import camera_to_head, head_to_camera
 from mggtalk.inpaint.plates import make_plates
 from mggtalk.nets.maps import step, to_colour_map
-from mggtalk.portrait.hair import hanging_share
 from mggtalk.portrait.mouth_pixels import dark_slit, lip_line, thin_rim
 from mggtalk.portrait.paint import paint_back, paint_folds, paint_mouth
 from mggtalk.portrait.shape import HeadShape, shape
@@ -36,9 +36,6 @@ from mggtalk.runtime.progress import Progress
 STEEP, AROUND = (0.25, 0.45), 5
 """Cosines between normal and ray under which a point beside the face is of no use from the side, and over which it is
 shown, where a pixel is stretched four times and twice; and side of the neighbourhood that has one share, pixels."""
-
-HUNG = (0.1, 0.4)
-"""Shares of the way to the torso's plane from which hair is beside its place when it is looked at from the side."""
 
 EYE_SETBACK, MOUTH_SETBACK = 0.03, 0.06
 """Decimetres that eyeballs and the seen inside of the mouth lie behind the lids and lips."""
@@ -64,12 +61,14 @@ def build_avatar(
     child = to_colour_map(view.foreground, view.grid[head.mask] + half, view.size)  # [N, 3]
     child = torch.where(view.shown[head.mask][:, None], child, own)
     on_progress("avatar", 3, 3)
-    parted = view.sample(torch.from_numpy(view.masks.parted)[None])[0][head.mask]  # [N]
+    hair = np.stack([view.masks.parted, view.masks.beside])  # [2, S, S]
+    parted, beside = view.sample(torch.from_numpy(hair))[:, head.mask]  # [N] each
     grazed = find_grazed(view, head)  # [N]
     signs = head.cloud[0, head.mask].sign(), head.half.points[:, 0].sign()  # [N], [M]
+    beside, beside_twins = signs[0] * beside, signs[1] * beside[head.mirrored]
     grazed, twins = signs[0] * grazed, signs[1] * grazed[head.mirrored]
     mouth = find_lip_line(view, head), opening(view.face_model)  # [N], [K]
-    turning = Turning(head.half.replaced, head.half.replacing, parted, grazed, twins, *mouth)
+    turning = Turning(head.half.replaced, head.half.replacing, parted, beside, beside_twins, grazed, twins, *mouth)
     return Avatar(
         identity=view.fit.identity,
         expression=view.expression,
@@ -99,11 +98,10 @@ def build_avatar(
 
 
 def find_grazed(view: PortraitView, head: HeadShape) -> Tensor:
-    """Find what was seen too badly to be looked at from the side ``[N]``: soft edges, steep slopes, hair that hangs."""
+    """Find what was seen too badly to be looked at from the side ``[N]``: soft edges, steep slopes."""
     in_camera = head_to_camera(head.cloud.flatten(1).T, view.rotation, view.translation).T.view_as(head.cloud)
     face = torch.from_numpy(view.raster.triangle >= 0)  # [H, W] whose depth is the face model's
     seen = step(facing(in_camera), *STEEP) * purity(view.head)  # [H, W]
-    seen = torch.minimum(seen, 1.0 - step(hanging_share(view.hair, view.rim), *HUNG))
     seen = F.avg_pool2d(seen[None], AROUND, stride=1, padding=AROUND // 2)[0]
     return torch.where(face, 0.0, 1.0 - seen)[head.mask]
 

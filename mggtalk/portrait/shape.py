@@ -20,7 +20,6 @@ from mggtalk.face.topology import LEFT_IRIS, RIGHT_IRIS
 from mggtalk.geometry import camera_to_head, head_to_camera, mirror_points, rotation_to_euler
 from mggtalk.portrait.bind import bind
 from mggtalk.portrait.face_trust import trust_points
-from mggtalk.portrait.hair import hang_hair
 from mggtalk.portrait.view import PortraitView
 
 FALLOFF = 0.22
@@ -72,7 +71,6 @@ def shape(
         eye = camera_to_head(torch.zeros(1, 3), *pose)[0].to(device)
         head_image = (colour * view.head)[None].to(device)  # [1, 3, H, W]
         cloud = refine((coarse * mask)[None].to(device), head_image, eye)[0].cpu()
-    cloud = hang_hair(cloud, view.hair, view.rim, *pose)
     on_progress("symmetry", 2, 3)
     binding = bind_points(view, mask, colour)
     turned = math.degrees(abs(float(rotation_to_euler(view.rotation)[1]))) > TURNED

@@ -41,7 +41,8 @@ def test_opacities_of_points_and_children_change_places(avatar: Avatar, pipeline
     grazed = torch.zeros(points)
     grazed[-points // 4 :] = 1.0
     none, opening = torch.zeros(points), torch.zeros_like(avatar.expression)
-    turning = Turning(replaced, torch.ones(twins), none, grazed, torch.zeros(twins), none, opening)
+    no_twin = torch.zeros(twins)
+    turning = Turning(replaced, torch.ones(twins), none, none, no_twin, grazed, no_twin, none, opening)
     two_sided = avatar.with_(turning=turning)
     head = pipeline.head(two_sided, 512)
     with torch.inference_mode():
@@ -51,7 +52,7 @@ def test_opacities_of_points_and_children_change_places(avatar: Avatar, pipeline
     before, seen = plain.gaussians.opacities, own.gaussians.opacities
     assert torch.allclose(seen[:points], before[:points], atol=1e-2)
     assert bool((seen[points : points + twins] == 0).all())
-    shares = Shares(torch.ones(2), torch.zeros(2), torch.ones(2), torch.zeros(2))  # of two frames
+    shares = Shares(torch.ones(2), torch.zeros(2), torch.ones(2), torch.ones(2), torch.zeros(2))  # of two frames
     away = turn_opacities(plain.gaussians, turning, shares, 2).opacities  # [2, G]
     assert away.shape == (2, len(before))
     for start in (0, points + twins):
@@ -63,9 +64,9 @@ def test_opacities_of_points_and_children_change_places(avatar: Avatar, pipeline
 def test_between_two_halves_nothing_behind_them_shows() -> None:
     ones = torch.ones(2)
     pair = Gaussians(torch.zeros(2, 3), torch.ones(2, 3), torch.eye(4)[[0, 0]], ones, torch.zeros(2, 1, 3))
-    turning = Turning(*(torch.tensor([value]) for value in (1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0)))
+    turning = Turning(*(torch.tensor([value]) for value in (1.0, 1.0, *[0.0] * 7)))
     for share in (0.0, 0.3, 0.5, 0.7, 1.0):
-        shares = Shares(*(torch.tensor(value) for value in (share, 0.0, 0.0, 0.0)))
+        shares = Shares(*(torch.tensor(value) for value in (share, 0.0, 0.0, 0.0, 0.0)))
         assert float(turn_opacities(pair, turning, shares, 1).opacities.max()) > 0.99
 
 
@@ -75,6 +76,19 @@ def test_hair_at_the_cheek_is_the_torsos_once_the_head_turns() -> None:
     assert shares[:2] == [0.0, 0.0] and abs(shares[2] - 0.5) < 0.05 and shares[3] == 1.0
     assert float(turn_shares(source, turned(0.0, roll=30.0)).torso) == 0.0
     assert float(turn_shares(source, turned(0.0, pitch=12.0)).torso) == 1.0
+
+
+def test_hair_beside_the_face_goes_on_the_side_that_comes_to_be_seen(avatar: Avatar) -> None:
+    assert avatar.turning is not None
+    sides = avatar.points[:, 0].sign()
+    turning = avatar.turning._replace(beside=sides, grazed=torch.zeros_like(sides), parted=torch.zeros_like(sides))
+    for yaw in (-14.0, 14.0):
+        rotation = avatar.rotation @ euler_to_rotation(torch.tensor([0.0, yaw, 0.0]).deg2rad())
+        shares = turn_shares(avatar.source, avatar.source._replace(rotation=rotation))
+        assert float(shares.side) == 0.0 and abs(float(shares.beside)) == 1.0
+        hair = turning.replaced + turning.lip_line == 0.0
+        gone = turning.visible(shares)[hair] == 0.0
+        assert torch.equal(gone, (sides == shares.beside)[hair])
 
 
 def test_soft_and_steep_points_beside_the_face_go_when_it_turns(avatar: Avatar) -> None:
@@ -116,7 +130,7 @@ def test_the_line_before_the_lip_goes_as_a_smile_opens(avatar: Avatar, pipeline:
 def test_from_all_sides_twins_have_the_place(avatar: Avatar) -> None:
     replaced, twins = torch.linspace(0, 1, len(avatar.points)), torch.ones(len(avatar.mirrored))
     none, opening = torch.zeros_like(replaced), torch.zeros_like(avatar.expression)
-    turning = Turning(replaced, twins, none, none, 0 * twins, none, opening)
+    turning = Turning(replaced, twins, none, none, 0 * twins, none, 0 * twins, none, opening)
     fixed = avatar.with_(turning=turning).seen_from_all_sides()
     assert fixed.turning is None and float(fixed.opacity[-1]) < 1e-6
     assert torch.allclose(fixed.opacity[:1], avatar.opacity[:1], atol=0.01)
