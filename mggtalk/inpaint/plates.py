@@ -64,6 +64,12 @@ class Plates(NamedTuple):
     loose: Tensor  # [1, S, S] share of a torso pixel that leaves it as the head turns
 
 
+def find_hole(person: Tensor) -> Tensor:
+    """Where a picture does not surely show its background, bool ``[S, S]``: the person's matte ``[S, S]`` and a rim."""
+    reach = max(2, round(RIM * person.shape[-1]))
+    return dilate((person > SEEN).float()[None, None], reach)[0, 0] > 0
+
+
 def background_plate(portrait: Tensor, person: Tensor) -> Tensor:
     """The background with the person taken out and filled from around.
 
@@ -75,9 +81,7 @@ def background_plate(portrait: Tensor, person: Tensor) -> Tensor:
         ``[3, S, S]``; the portrait but for the person and a rim, which the matte's soft edge and light from the person
         would colour.
     """
-    reach = max(2, round(RIM * portrait.shape[-1]))
-    grown = dilate((person > SEEN).float()[None, None], reach)[0, 0]  # [S, S]
-    hole = grown > 0
+    hole = find_hole(person)
     if float(hole.sum()) > MOST * hole.numel():  # the person covers the picture: continue its border
         return fill(portrait[None], (1.0 - person)[None, None].clamp(min=1e-3))[0]
     return fill_background(portrait, hole.numpy())

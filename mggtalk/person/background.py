@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mggtalk.inpaint.fill_background import fill_background
+from mggtalk.inpaint.plates import find_hole
 from mggtalk.nets.maps import dilate, erode, to_bytes, to_float
 from mggtalk.person.footage import SIDE, Candidate, Footage
 from mggtalk.pipeline import MGGTalkPipeline
@@ -24,12 +26,17 @@ STEADY = 0.04
 LEAST_GAIN = 0.003
 """Share of the picture that must be seen anew, to be worth keeping."""
 
+SURE = 0.99
+"""Share of other frames in a pixel from which on it counts as seen."""
+
 LEAST_TIMES = 2
 """Frames in which a pixel must be seen free of the person."""
 
 
 def see_background(pipe: MGGTalkPipeline, footage: Footage, portrait: Candidate, own: Tensor) -> np.ndarray | None:
     """The portrait's background, with the median of other frames where those see what the portrait's person hides.
+
+    What no frame shows is filled from there.
 
     Args:
         pipe: Tells the person from the background.
@@ -59,7 +66,9 @@ def see_background(pipe: MGGTalkPipeline, footage: Footage, portrait: Candidate,
         return None
     values = F.interpolate(torch.nan_to_num(middle)[None], size=size, mode="bilinear")[0]
     blended = own + new * (values - own)
-    return to_bytes(blended).numpy()
+    # What nobody saw goes on from what is seen now, not from what the portrait shows alone.
+    unseen = find_hole(torch.from_numpy(pipe.person_matte(*portrait))) & (new[0] < SURE)  # [P, P]
+    return to_bytes(fill_background(blended, unseen.numpy())).numpy()
 
 
 def _free(pipe: MGGTalkPipeline, frame: np.ndarray, landmarks: np.ndarray) -> Tensor:
