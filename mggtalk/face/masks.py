@@ -95,8 +95,8 @@ def smoothstep(values: np.ndarray, low: float, high: float) -> np.ndarray:
     return t * t * (3.0 - 2.0 * t)
 
 
-def _face_coordinates(landmarks: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """X and y ``[S, S]`` of each pixel along the face's axes, in face heights from its middle."""
+def face_coordinates(landmarks: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Measure x and y ``[S, S]`` of each pixel along the face's axes, in face heights from its middle."""
     axes = face_axes(landmarks)
     grid = np.stack(np.meshgrid(np.arange(size) + 0.5, np.arange(size) + 0.5), axis=-1)  # [S, S, 2] x, y
     offset = (grid - axes.centre) / axes.height
@@ -105,7 +105,7 @@ def _face_coordinates(landmarks: np.ndarray, size: int) -> tuple[np.ndarray, np.
 
 def down_the_face(landmarks: np.ndarray, size: int) -> np.ndarray:
     """Measure each pixel's way down the face from its middle: ``[S, S]`` in face heights."""
-    return _face_coordinates(landmarks, size)[1]
+    return face_coordinates(landmarks, size)[1]
 
 
 def below_rim(landmarks: np.ndarray, size: int) -> np.ndarray:
@@ -119,7 +119,7 @@ def below_rim(landmarks: np.ndarray, size: int) -> np.ndarray:
         ``[S, S]`` in face heights; negative inside the head.
     """
     axes = face_axes(landmarks)
-    x, y = _face_coordinates(landmarks, size)
+    x, y = face_coordinates(landmarks, size)
     jaw_x, jaw_y = _jaw_line(landmarks, axes)
     jaw_x = jaw_x.mean() + JAW_WIDTH * (jaw_x - jaw_x.mean())
     rim = np.interp(x, jaw_x, jaw_y, left=SIDE_LEVEL, right=SIDE_LEVEL)
@@ -236,7 +236,7 @@ def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
     axes = face_axes(landmarks)
     depth = below_rim(landmarks, size)
     face = face_mask(landmarks, size, size)
-    x, y = _face_coordinates(landmarks, size)
+    x, y = face_coordinates(landmarks, size)
     chin_column, chin_row = (int(np.clip(value, 0, size - 1)) for value in landmarks[CHIN, :2])
     jaw = landmarks[list(FACE_OVAL), :2]
     jaw_x = (jaw - axes.centre) @ axes.x_axis / axes.height

@@ -17,7 +17,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from mggtalk.face.masks import SIDE_LEVEL, HeadMasks, below_rim, down_the_face, face_axes
+from mggtalk.face.masks import LEFT_EAR, RIGHT_EAR, SIDE_LEVEL, HeadMasks, below_rim, face_axes, face_coordinates
 from mggtalk.face.regions import face_mask
 from mggtalk.nets.maps import erode, fill, step
 
@@ -34,8 +34,13 @@ TAPER, FULL = 0.065, 0.15
 """Face heights by which the plate's hair is narrower where it begins, and below which level above the mouth it is not:
 it lies deeper than the outline of the head, and would stand out beside it when the head turns."""
 
-BEYOND = 0.16
-"""Face heights from the face from which on all that hangs beside it is hair, of whatever colour: ears end before."""
+NOSE = 1
+"""Vertex of the tip of the nose."""
+
+BEYOND, WIDEST = 0.16, 2.0
+"""Face heights from a face that looks into the camera from which on all that hangs beside it is hair, of whatever
+colour: ears end before. Of a turned face more of the ear is seen: that length times the square of the cheek's width
+over the mean of both, this many times at most."""
 
 CHIN = 0.3
 """Level below the mouth, face heights, down to which hair tells what goes on behind the cheek: below may be a scarf."""
@@ -79,7 +84,9 @@ def part_hair(image: Tensor, masks: HeadMasks, landmarks: np.ndarray) -> HeadMas
     hair, like = told  # [S, S] each
     from_hair = distance(hair) / place.height
     edge = (from_hair < SPECK) & (like > 0.5) & ~place.inside  # dots of hair along the cheek
-    top = HANGING + (SURE - HANGING) * (1.0 - step(place.away, FAR, BEYOND))  # [S, S] ears stay with the head
+    top = HANGING + (SURE - HANGING) * (
+        1.0 - step(place.away - place.ear, FAR - BEYOND, 0.0)
+    )  # [S, S] ears stay with the head
     both = (hair | edge) * (1.0 - step(-place.level / top, 0.5, 1.0)) * (place.level < LOWEST)
     both = smooth(both, 0.7)
     at_cheek = (1.0 - step(place.away, 0.8 * FAR, FAR)) * step(place.depth, -SURE, -0.5 * SURE)
@@ -111,15 +118,19 @@ class Places(NamedTuple):
     away: Tensor  # [S, S] face heights from the face
     depth: Tensor  # [S, S] face heights below the rim of the head
     level: Tensor  # [S, S] face heights below the level of the mouth
+    ear: Tensor  # [S, S] face heights from the face at which an ear on this side ends
 
 
 def measure_places(landmarks: np.ndarray, size: int) -> Places:
     """Measure where pixels are against a face of ``landmarks [478, 2 or 3]``, in a picture of side S."""
-    height = face_axes(landmarks).height
+    axes = face_axes(landmarks)
     inside = torch.from_numpy(face_mask(landmarks, size, size))  # [S, S]
-    depth, level = below_rim(landmarks, size), down_the_face(landmarks, size) - SIDE_LEVEL
-    lengths = torch.from_numpy(depth).float(), torch.from_numpy(level).float()
-    return Places(height, inside, distance(inside) / height, *lengths)
+    across, down = face_coordinates(landmarks, size)  # [S, S] each
+    right, nose, left = (landmarks[[RIGHT_EAR, NOSE, LEFT_EAR], :2] - axes.centre) @ axes.x_axis / axes.height
+    wide = 2.0 * np.where(across < nose, nose - right, left - nose) / (left - right)  # [S, S] over the mean of both
+    lengths = below_rim(landmarks, size), down - SIDE_LEVEL, BEYOND * np.clip(wide**2, 1.0, WIDEST)
+    away = distance(inside) / axes.height
+    return Places(axes.height, inside, away, *(torch.from_numpy(length).float() for length in lengths))
 
 
 def find_hair(image: Tensor, masks: HeadMasks, place: Places) -> tuple[Tensor, Tensor] | None:
@@ -149,7 +160,7 @@ def find_hair(image: Tensor, masks: HeadMasks, place: Places) -> tuple[Tensor, T
     like = torch.where(image.sum(0) < DARK * skin.sum(0), 1.0, like)
     hairy = (smooth(like, SPECK / 2 * place.height) > 0.5) & (like > 0.5) & ~place.inside
     # What curls inward below hangs as well, where it is connected with hair that reaches the shoulders.
-    low = (hairy | (place.away > BEYOND)) & person & (place.level > -HANGING) & (place.level < LOWEST)
+    low = (hairy | (place.away > place.ear)) & person & (place.level > -HANGING) & (place.level < LOWEST)
     return connected(hairy & hanging, low), like
 
 
