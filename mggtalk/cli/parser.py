@@ -231,7 +231,7 @@ def add_adapt(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--colour-mlp", action="store_true", help="let colours of talking-gaussian follow expression and pose, too"
     )
-    parser.add_argument("--minutes", type=float, default=5.0, metavar="N", help="time to learn (default 5)")
+    parser.add_argument("--minutes", type=float, default=5.0, metavar="N", help="time to learn at most (default 5)")
     parser.add_argument(
         "--held-out", type=float, default=0.0, metavar="SHARE", help="end of the clip to measure on, as in 0.3"
     )
