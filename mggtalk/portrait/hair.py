@@ -24,6 +24,9 @@ from mggtalk.nets.maps import erode, fill, step
 HANGING = 0.6
 """Face heights above the level of the mouth from which on hair beside the face is the plate's."""
 
+EYES = 0.35
+"""Face heights above the level of the mouth that hair reaches, and a collar does not."""
+
 LOWEST = 0.1
 """Face heights below the level of the mouth down to which there is a head beside the face."""
 
@@ -161,7 +164,11 @@ def find_hair(image: Tensor, masks: HeadMasks, place: Places) -> tuple[Tensor, T
     hairy = (smooth(like, SPECK / 2 * place.height) > 0.5) & (like > 0.5) & ~place.inside
     # What curls inward below hangs as well, where it is connected with hair that reaches the shoulders.
     low = (hairy | (place.away > place.ear)) & person & (place.level > -HANGING) & (place.level < LOWEST)
-    return connected(hairy & hanging, low), like
+    found = connected(hairy & hanging, low)
+    # A collar of the same colour ends below the eyes.
+    found = connected(found & (place.level < -EYES), found)
+    enough = float((found & (place.level > -HANGING) & (place.level < LOWEST)).sum()) > LEAST * place.height**2
+    return (found, like) if enough else None
 
 
 def distance(region: Tensor) -> Tensor:

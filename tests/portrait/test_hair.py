@@ -35,6 +35,16 @@ def test_short_hair_stays_as_it_is() -> None:
     assert np.array_equal(parted.torso, masks.torso)
 
 
+def test_a_dark_collar_is_no_hair() -> None:
+    y, x = np.mgrid[:SIZE, :SIZE] + 0.5
+    place = measure_places(landmarks(), SIZE)
+    collar = (abs(x - 100) > 31) & (abs(x - 100) < 60) & (place.level.numpy() > -0.1)  # of a head that is bowed
+    image = torch.from_numpy(np.where(collar[..., None], HAIR, SKIN)).float().permute(2, 0, 1)  # [3, S, S]
+    masks = head_masks(np.maximum(bust(), collar * 1.0), landmarks())
+    parted = part_hair(image, masks, landmarks())
+    assert not parted.parted.any() and not parted.behind.any() and not parted.hanging.any()
+
+
 def test_hair_goes_on_behind_the_cheek_but_not_before_the_neck() -> None:
     y, x = np.mgrid[:SIZE, :SIZE] + 0.5
     beside = (abs(x - 100) > 31) & (abs(x - 100) < 60) & (y > 40)
