@@ -65,7 +65,7 @@ class Plates(NamedTuple):
 
 
 def find_hole(person: Tensor) -> Tensor:
-    """Where a picture does not surely show its background, bool ``[S, S]``: the person's matte ``[S, S]`` and a rim."""
+    """Find where a picture may not show its background, bool ``[S, S]``: the person's matte ``[S, S]`` and a rim."""
     reach = max(2, round(RIM * person.shape[-1]))
     return dilate((person > SEEN).float()[None, None], reach)[0, 0] > 0
 
@@ -106,43 +106,18 @@ def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor, skin: Tensor)
     Returns:
         The plates.
     """
-    person, head, torso, follow, hanging, neck, parted, beside, behind, strands, loose = (
+    person, head, stays, follow, hanging, neck, parted, beside, behind, strands, loose = (
         torch.from_numpy(mask) for mask in masks
-    )
-    stays, torso = torso, torch.maximum(torso, loose)
-    parted = parted + beside
-    head = head * (1.0 - parted)
+    )  # [S, S] each
+    torso = torch.maximum(stays, loose)
+    head = head * (1.0 - (parted + beside))
     background = background_plate(portrait, torch.maximum(person, matte))
     # The torso's own colour is known where the head does not cover it and the matte is full.
-    known = ((1.0 - head / person.clamp(min=1e-3)).clamp(0, 1) * person.pow(4))[None, None]  # [1, 1, S, S]
+    known = (1.0 - head / person.clamp(min=1e-3)).clamp(0, 1) * person.pow(4)  # [S, S]
     colour = portrait
     if float(known.sum()) > 0:
-        colour = fill(portrait[None], known.clamp(max=1.0))[0]
-        # Behind the jaw skin goes on, in its shadow, not the collar beside it, nor hair.
-        hair = bool((hanging > 0.5).any())  # else all around is neck and collar
-        naked = known[0, 0] * like_skin(portrait, skin).pow(4) * (neck if hair else 1.0)  # [S, S]
-        guess = GUESS * neck
-        sure = guess + naked
-        like = (naked * portrait).sum((1, 2)) + ENOUGH * naked.numel() * LIT * skin  # [3]
-        like = like / (naked.sum() + ENOUGH * naked.numel())  # [3] the neck's own colour
-        seen = (naked * portrait + guess * like[:, None, None]) / sure.clamp(min=1e-6)
-        goes_on = fill(seen[None], sure.clamp(max=1.0)[None, None])[0]
-        hidden = known[0, 0] < KNOWN  # [S, S]
-        away = ndimage.distance_transform_edt(hidden.numpy()) / portrait.shape[-1]
-        deep = step(torch.from_numpy(away).float(), *COLLAR)  # [S, S]
-        shade = 1.0 - (1.0 - SHADED) * deep  # [S, S] the jaw's own shadow
-        if hair:
-            column = fill(portrait[None], (known * neck.clamp(min=LITTLE)).clamp(max=1.0))[0]
-            colour = torch.lerp(colour, column, neck * hidden)
-        near = neck if hair else dilate(neck[None, None], round(AROUND * len(neck)))[0, 0]  # [S, S]
-        colour = torch.lerp(colour, shade * goes_on, deep * near)
-        if hair:
-            seen_hair = (strands > 0.5) & ~hidden  # hair goes on as hair, not as a collar or the neck
-            goes_on = fill_background(portrait, ~seen_hair.numpy(), (behind > SEEN).numpy())
-            dark = 1.0 - (1.0 - DARKER) * step(torch.from_numpy(away).float(), *UNDER)  # [S, S]
-            colour = torch.lerp(colour, dark * goes_on, behind * hidden)
-            rest = hidden & (torch.maximum(neck, behind) < 0.5)
-            colour = fill_background(colour, rest.numpy(), (torso > SEEN).numpy())
+        view = TorsoView(known, torso, neck, behind, strands, bool((hanging > 0.5).any()))
+        colour = continue_torso(portrait, view, skin)
     # Where the pixel is not under the head, torso over background must give the picture itself, soft edges included.
     bare = (1.0 - head).pow(2)[None]  # [1, S, S]
     exact = (portrait - (1.0 - torso) * background).clamp(min=0.0).minimum(torso)  # premultiplied
@@ -153,6 +128,57 @@ def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor, skin: Tensor)
     background = (background + missing).clamp(0.0, 1.0)
     leaving = (torso - stays) / torso.clamp(min=1e-6)  # [S, S]
     return Plates(background, torch.cat([premultiplied, torso[None]]), follow[None], leaving[None])
+
+
+class TorsoView(NamedTuple):
+    """What a portrait shows of the torso, and what is behind the head; weights in [0, 1] on its pixels."""
+
+    known: Tensor  # [S, S] share of each pixel that shows the torso alone
+    torso: Tensor  # [S, S] its alpha
+    neck: Tensor  # [S, S] see HeadMasks, like those that follow
+    behind: Tensor  # [S, S]
+    strands: Tensor  # [S, S]
+    hair: bool  # whether long hair hangs beside the face; else all around is neck and collar
+
+
+def continue_torso(portrait: Tensor, view: TorsoView, skin: Tensor) -> Tensor:
+    """Continue the colours of neck, hair and clothes behind the head.
+
+    Args:
+        portrait: ``[3, S, S]`` RGB in [0, 1].
+        view: Of its torso.
+        skin: Colour of the face ``[3]``.
+
+    Returns:
+        ``[3, S, S]``; about the portrait where the torso is known.
+    """
+    known, torso, neck, behind, strands, hair = view
+    colour = fill(portrait[None], known[None, None].clamp(max=1.0))[0]
+    # Behind the jaw skin goes on, in its shadow, not the collar beside it, nor hair.
+    naked = known * like_skin(portrait, skin).pow(4) * (neck if hair else 1.0)  # [S, S]
+    guess = GUESS * neck
+    sure = guess + naked
+    like = (naked * portrait).sum((1, 2)) + ENOUGH * naked.numel() * LIT * skin  # [3]
+    like = like / (naked.sum() + ENOUGH * naked.numel())  # [3] the neck's own colour
+    seen = (naked * portrait + guess * like[:, None, None]) / sure.clamp(min=1e-6)
+    goes_on = fill(seen[None], sure.clamp(max=1.0)[None, None])[0]
+    hidden = known < KNOWN  # [S, S]
+    away = torch.from_numpy(ndimage.distance_transform_edt(hidden.numpy()) / len(hidden)).float()  # [S, S]
+    deep = step(away, *COLLAR)  # [S, S]
+    shade = 1.0 - (1.0 - SHADED) * deep  # [S, S] the jaw's own shadow
+    if not hair:
+        near = dilate(neck[None, None], round(AROUND * len(neck)))[0, 0]  # [S, S]
+        return torch.lerp(colour, shade * goes_on, deep * near)
+    column = fill(portrait[None], (known * neck.clamp(min=LITTLE)).clamp(max=1.0)[None, None])[0]
+    colour = torch.lerp(colour, column, neck * hidden)
+    colour = torch.lerp(colour, shade * goes_on, deep * neck)
+    # Hair goes on as hair, not as a collar or the neck.
+    seen_hair = (strands > 0.5) & ~hidden
+    goes_on = fill_background(portrait, ~seen_hair.numpy(), (behind > SEEN).numpy())
+    dark = 1.0 - (1.0 - DARKER) * step(away, *UNDER)  # [S, S]
+    colour = torch.lerp(colour, dark * goes_on, behind * hidden)
+    rest = hidden & (torch.maximum(neck, behind) < 0.5)
+    return fill_background(colour, rest.numpy(), (torso > SEEN).numpy())
 
 
 def resize(image: Tensor, size: int) -> Tensor:

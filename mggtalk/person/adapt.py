@@ -187,7 +187,7 @@ def choose_portrait(pipe: MGGTalkPipeline, clip: Clip, config: AdaptConfig) -> t
 def look_behind(
     pipe: MGGTalkPipeline, footage: Footage, portrait: Candidate, avatar: Avatar
 ) -> tuple[np.ndarray | None, Avatar]:
-    """What frames show of the background that the portrait does not, and the avatar before it.
+    """Find what frames show of the background that the portrait does not, and put the avatar before it.
 
     Args:
         pipe: Tells the person from the background.
