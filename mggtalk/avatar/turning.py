@@ -70,8 +70,8 @@ class Turning(NamedTuple):
         twins, torso, beside, side, opened = (share[..., None] for share in shares)  # [..., 1]
         going = (2.0 * twins - 1.0).clamp(min=0.0)  # [..., 1]
         drawn = (1.0 - going * self.replaced) * (1.0 - torso * self.parted)  # [..., N]
-        drawn = drawn * (1.0 - (beside * self.beside).clamp(min=0.0))
-        return drawn * (1.0 - (side * self.grazed).clamp(min=0.0)) * (1.0 - opened * self.lip_line)
+        drawn = drawn * _staying(beside, self.beside) * _staying(side, self.grazed)
+        return drawn * (1.0 - opened * self.lip_line)
 
 
 class Shares(NamedTuple):
@@ -110,11 +110,21 @@ def turn_opacities(gaussians: Gaussians, turning: Turning | None, shares: Shares
         return gaussians
     visible, coming = turning.visible(shares), (2.0 * shares.twins[..., None]).clamp(max=1.0)  # [..., N], [..., 1]
     beside, side = shares.beside[..., None], shares.side[..., None]  # [..., 1]
-    mirrored = (1.0 - (1.0 - coming) * turning.replacing) * (1.0 - (beside * turning.beside_twins).clamp(min=0.0))
-    mirrored = mirrored * (1.0 - (side * turning.grazed_twins).clamp(min=0.0))  # [..., M]
+    mirrored = 1.0 - (1.0 - coming) * turning.replacing  # [..., M]
+    mirrored = mirrored * _staying(beside, turning.beside_twins) * _staying(side, turning.grazed_twins)
     shown = torch.cat([soft_opacity(torch.cat([visible, mirrored], dim=-1))] * sets, dim=-1)  # [..., sets (N + M)]
     shown = F.pad(shown, (0, gaussians.opacities.shape[-1] - shown.shape[-1]), value=1.0)  # [..., G]
     return gaussians._replace(opacities=gaussians.opacities * shown)
+
+
+def _staying(turned: Tensor, going: Tensor) -> Tensor:
+    """Share ``[..., P]`` that is drawn of points which go on the side that comes to be seen.
+
+    Args:
+        turned: ``[..., 1]`` of :class:`Shares`, with the sign of the x that more is seen of.
+        going: ``[P]`` of each point, with the sign of its x.
+    """
+    return 1.0 - (turned * going).clamp(min=0.0)
 
 
 def soft_opacity(weight: Tensor) -> Tensor:

@@ -68,7 +68,8 @@ def move_closed_lips(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     middles = np.stack([np.interp(columns, place, line[:, axis]) for axis in (0, 1)], axis=-1)  # [C, 2]
     reach = int(np.ceil(REACH * width)) * STEPS
     offsets = np.arange(-reach, reach + 1) / STEPS  # [O] pixels down
-    depth = _valley(image, middles + offsets[:, None, None] * across, BESIDE * width * across)  # [O, C]
+    light = np.log(ndimage.gaussian_filter(image.mean(-1), BLUR) + DARKEST)  # [H, W]
+    depth = _valley(light, middles + offsets[:, None, None] * across, BESIDE * width * across)  # [O, C]
     best = likeliest_path(depth - NEARER * np.abs(offsets)[:, None], STIFF / STEPS**2)  # [C]
     shift = ndimage.gaussian_filter1d(offsets[best], BLUR, mode="nearest")  # [C]
     # The lips' own vertices go all the way, what is around them less and less.
@@ -82,15 +83,11 @@ def move_closed_lips(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     return moved
 
 
-def _valley(image: np.ndarray, places: np.ndarray, beside: np.ndarray) -> np.ndarray:
-    """Log of the brightness on both sides of places ``[..., 2]`` (x, y), a step ``[2]`` away, over that in them."""
-    return (_light(image, places - beside) + _light(image, places + beside)) / 2 - _light(image, places)
-
-
-def _light(image: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Log of the brightness at places ``[..., 2]`` (x, y): ``[...]``."""
-    grey = np.log(ndimage.gaussian_filter(image.mean(-1), BLUR) + DARKEST)  # [H, W]
-    light: np.ndarray = ndimage.map_coordinates(
-        grey, (places[..., 1] - 0.5, places[..., 0] - 0.5), order=1, mode="nearest"
+def _valley(light: np.ndarray, places: np.ndarray, beside: np.ndarray) -> np.ndarray:
+    """Light, log ``[H, W]``, on both sides of places ``[..., 2]`` (x, y), a step ``[2]`` away, over that in them."""
+    left, middle, right = (
+        ndimage.map_coordinates(light, (at[..., 1] - 0.5, at[..., 0] - 0.5), order=1, mode="nearest")
+        for at in (places - beside, places, places + beside)
     )
-    return light
+    depth: np.ndarray = (left + right) / 2 - middle
+    return depth

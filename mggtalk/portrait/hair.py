@@ -163,12 +163,11 @@ def find_hair(image: Tensor, masks: HeadMasks, place: Places) -> tuple[Tensor, T
     like = torch.where(image.sum(0) < DARK * skin.sum(0), 1.0, like)
     hairy = (smooth(like, SPECK / 2 * place.height) > 0.5) & (like > 0.5) & ~place.inside
     # What curls inward below hangs as well, where it is connected with hair that reaches the shoulders.
-    low = (hairy | (place.away > place.ear)) & person & (place.level > -HANGING) & (place.level < LOWEST)
-    found = connected(hairy & hanging, low)
+    band = (place.level > -HANGING) & (place.level < LOWEST)  # [S, S]
+    found = connected(hairy & hanging, (hairy | (place.away > place.ear)) & person & band)
     # A collar of the same colour ends below the eyes.
     found = connected(found & (place.level < -EYES), found)
-    enough = float((found & (place.level > -HANGING) & (place.level < LOWEST)).sum()) > LEAST * place.height**2
-    return (found, like) if enough else None
+    return (found, like) if float((found & band).sum()) > LEAST * place.height**2 else None
 
 
 def distance(region: Tensor) -> Tensor:
@@ -185,5 +184,4 @@ def smooth(values: Tensor, sigma: float) -> Tensor:
 
 def connected(parts: Tensor, around: Tensor) -> Tensor:
     """Grow parts ``[S, S]`` (bool) over all of a region ``[S, S]`` (bool) that is connected with them."""
-    labels, _ = ndimage.label((parts | around).numpy())
-    return torch.from_numpy(np.isin(labels, np.unique(labels[parts.numpy()])))
+    return torch.from_numpy(ndimage.binary_propagation(parts.numpy(), mask=(parts | around).numpy()))
