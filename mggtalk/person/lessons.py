@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mggtalk.avatar.adapter import Touch
 from mggtalk.avatar.avatar import Avatar
@@ -19,7 +19,7 @@ from mggtalk.inpaint.follow import shed_loose, torso_and_background, torso_warp
 from mggtalk.inpaint.shrink import shrink
 from mggtalk.motion.deformation import drive
 from mggtalk.nets.maps import erode, to_float
-from mggtalk.nets.perceptual import LPIPS
+from mggtalk.nets.perceptual import LPIPS, Network
 from mggtalk.person.footage import SIDE, Footage
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.render import rasterize
@@ -194,7 +194,7 @@ class Lessons:
         return Lesson(frame, box, near, truth[None], plate.clone(), weight[None], face[None], inside[None])
 
 
-def compare(image: Tensor, alpha: Tensor, lesson: Lesson, terms: Terms, lpips: LPIPS | None) -> Tensor:
+def compare(image: Tensor, alpha: Tensor, lesson: Lesson, terms: Terms, lpips: Perceived | None) -> Tensor:
     """Distance of a drawn window from the real one: a scalar.
 
     Args:
@@ -202,7 +202,7 @@ def compare(image: Tensor, alpha: Tensor, lesson: Lesson, terms: Terms, lpips: L
         alpha: Of the head ``[1, 1, h, w]``.
         lesson: The real window.
         terms: Weights.
-        lpips: The perceptual network; without it there is no such term.
+        lpips: What perceptual networks say; without it there is no such term.
     """
     # Around the face, only what the head covers for sure: it must not paint the background.
     covered = erode(alpha.detach(), RIM)
@@ -221,10 +221,26 @@ def never() -> bool:
     return False
 
 
-def perceptual() -> LPIPS | None:
+class Perceived(nn.Module):
+    """Mean of the distances that perceptual networks tell: what deceives one of them, another one sees.
+
+    Args:
+        networks: Their names.
+    """
+
+    def __init__(self, *networks: Network) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(LPIPS(network) for network in networks)
+
+    def forward(self, image: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
+        """Distances ``[B]``; see :meth:`mggtalk.nets.perceptual.LPIPS.forward`."""
+        return torch.stack([network(image, truth, mask) for network in self.networks]).mean(0)
+
+
+def perceptual(*networks: Network) -> Perceived | None:
     """The perceptual distance; without its weights pictures get duller, and the log says so."""
     try:
-        return LPIPS("alex")
+        return Perceived(*networks)
     except WeightsMissingError as error:
         logger.warning("learning without a perceptual distance: %s", error)
         return None

@@ -66,7 +66,7 @@ class Learner:
         self.avatar, self.config = avatar, config
         self.lessons = Lessons(pipe, avatar, footage, config.mouth, config.eyes)
         self.motion = self.lessons.motion
-        self.lpips = perceptual() if config.lpips else None
+        self.lpips = perceptual("alex") if config.lpips else None
 
     def learn(self, adapter: Adapter, on_progress: Progress = no_progress, stop: Callable[[], bool] = never) -> Learned:
         """Learn for as long as the configuration says.

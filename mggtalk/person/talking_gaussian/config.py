@@ -105,12 +105,12 @@ class Rates:
 class LearnConfig:
     """Settings of learning a head; times are shares of the whole.
 
-    After some 350 steps the perceptual distance that is learned with goes on falling, and another one rises: shreds at
-    the lips.
+    The perceptual distance is that of two networks: against one of them alone, shreds and speckles are learned after
+    some 350 steps that it does not see and the other one does.
     """
 
     minutes: float = 5.0  # most time for it
-    steps: int = 350  # and most steps, see below; the rates fall to a tenth with whichever comes first
+    steps: int = 1500  # and most steps; the rates fall to zero with whichever comes first
     static: float = 0.15  # first stage: persistent parameters alone
     fusion: float = 0.15  # last stage: colours and opacities alone
     drift_frames: int = 24  # frames by which the drift is found

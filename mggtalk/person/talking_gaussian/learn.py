@@ -86,7 +86,7 @@ class Learner:
         self.lessons = Lessons(pipe, avatar, footage, config.mouth, config.eyes)
         self.motion = self.lessons.motion
         self.head = LearningHead(self.lessons.head)
-        self.lpips = perceptual() if config.lpips else None
+        self.lpips = perceptual("alex", "vgg") if config.lpips else None
         openings = lip_openings(pipe.face_model, self.motion)
         every = config.window_every if config.incremental else 0
         self.closed_form = ClosedForm(self.lessons, self.head, openings, config)
@@ -230,4 +230,4 @@ def rate(kind: str, stage: Stage, done: float) -> float:
     if kind in ("points", "coarse_points", "shape") and stage == Stage.FUSION:
         return 0.0
     slow = SLOW_FUSION if kind == "logits" and stage == Stage.FUSION else 1.0
-    return slow * cosine(done)
+    return slow * cosine(done, floor=0.0)

@@ -1,0 +1,16 @@
+"""What a drawn window is compared by."""
+
+from __future__ import annotations
+
+import torch
+
+from mggtalk.nets.perceptual import LPIPS
+from mggtalk.person.lessons import Perceived
+
+
+def test_several_networks_tell_the_mean_of_their_distances() -> None:
+    random = torch.Generator().manual_seed(0)
+    image, truth = torch.rand(2, 1, 3, 48, 48, generator=random)
+    mask = torch.rand(1, 1, 48, 48, generator=random)
+    alone = [LPIPS(name)(image, truth, mask) for name in ("alex", "vgg")]
+    torch.testing.assert_close(Perceived("alex", "vgg")(image, truth, mask), (alone[0] + alone[1]) / 2)
