@@ -29,6 +29,15 @@ SIDE_LEVEL = 0.12
 """Level of the mouth, face heights below the middle of the face, at which the head ends beside the face: ear lobes are
 above, shoulders and long hair below."""
 
+HALF_SKULL, TURNED_SKULL = 0.36, 1.5
+"""Half the width of a skull from the middle of the ears, face heights, and how much more of it is seen behind them by
+how far they are off the middle of the face: heads that are turned by 25 to 60 degrees reach out by 0.5 to 0.6, hair
+aside."""
+
+STRAIGHT, OUTLINE = 0.05, 0.5
+"""How far the middle of the ears is off that of a face that still counts as straight, face heights, and by how much the
+far outline of the picture is beyond the landmarks, over what it is more."""
+
 FOLLOW_REACH = 1.1
 """Face heights below the rim over which the torso stops to follow the head."""
 
@@ -43,6 +52,10 @@ LOOSE, STRAND, THIN = 0.23, 0.32, 0.056
 """Face heights below the rim down to which what hangs beside the jaw and stands on nothing may reach: ear lobes, which
 end between .03 and .22, and anything of half the width :data:`THIN` at most, strands and earrings. What is wider and
 reaches lower is hair, which would be missed behind the jaw, or a hand."""
+
+BELOW_CHIN = 0.12
+"""Face heights below the chin at which the body is wherever it goes up beside the jaw: a beard, and the outline of a
+turned face, reach below the chin and stand on nothing."""
 
 SOFT = 0.02
 """Width of the soft edge of such parts, and of a neck, face heights."""
@@ -108,12 +121,13 @@ def down_the_face(landmarks: np.ndarray, size: int) -> np.ndarray:
     return face_coordinates(landmarks, size)[1]
 
 
-def below_rim(landmarks: np.ndarray, size: int) -> np.ndarray:
+def below_rim(landmarks: np.ndarray, size: int, behind: bool = True) -> np.ndarray:
     """Measure the depth of each pixel below the rim of the head.
 
     Args:
         landmarks: ``[478, 2 or 3]`` pixels.
         size: Side S of the picture.
+        behind: Whether what is seen of a turned head behind its ears belongs to it.
 
     Returns:
         ``[S, S]`` in face heights; negative inside the head.
@@ -123,19 +137,35 @@ def below_rim(landmarks: np.ndarray, size: int) -> np.ndarray:
     jaw_x, jaw_y = _jaw_line(landmarks, axes)
     jaw_x = jaw_x.mean() + JAW_WIDTH * (jaw_x - jaw_x.mean())
     rim = np.interp(x, jaw_x, jaw_y, left=SIDE_LEVEL, right=SIDE_LEVEL)
-    # Beyond twice the face's half width nothing below the eyes belongs to the head.
+    ears = middle_of_ears(landmarks, axes)
+    if abs(ears) > STRAIGHT:  # the outline rises to an ear that is seen whole, with the hair behind it
+        rim = np.maximum(rim, SIDE_LEVEL)
+    # Far beside the head nothing below the eyes belongs to it; of a turned one the skull reaches out behind the ears.
     half = 0.5 * (jaw_x[-1] - jaw_x[0])
-    middle = 0.5 * (jaw_x[-1] + jaw_x[0])
-    rim = rim - 0.5 * smoothstep(np.abs(x - middle), 1.4 * half, 2.4 * half)
+    left, right = jaw_x[0], jaw_x[-1]
+    if behind:
+        left = min(left, ears - HALF_SKULL - TURNED_SKULL * max(0.0, -ears))
+        right = max(right, ears + HALF_SKULL + TURNED_SKULL * max(0.0, ears))
+    beyond = np.maximum(left - x, x - right)
+    rim = rim - 0.5 * smoothstep(beyond, 0.4 * half, 1.4 * half)
     return y - rim
+
+
+def middle_of_ears(landmarks: np.ndarray, axes: FaceAxes) -> float:
+    """Place between the ears along the eyes, face heights from the middle of the face: a turned head's is off it."""
+    return float(((landmarks[[RIGHT_EAR, LEFT_EAR], :2] - axes.centre) @ axes.x_axis).mean()) / axes.height
 
 
 def _jaw_line(landmarks: np.ndarray, axes: FaceAxes) -> tuple[np.ndarray, np.ndarray]:
     """Lower outline of the face in its own axes, face heights from its middle: x in ascending order, and y.
 
-    The hull of all landmarks, not the face's oval: lips and chin of a turned face stand out beyond its far cheek.
+    The hull of all landmarks, not the face's oval: lips and chin of a turned face stand out beyond its far cheek, and
+    its outline in the picture a little beyond them.
     """
     places = (landmarks[:, :2] - axes.centre) / axes.height  # [478, 2]
+    ears = middle_of_ears(landmarks, axes)
+    ahead = -np.sign(ears) * OUTLINE * max(0.0, abs(ears) - STRAIGHT) * axes.x_axis
+    places = np.concatenate([places, places + ahead])  # [956, 2]
     outline = places[ConvexHull(places).vertices]  # [Q, 2]
     x, y = outline @ axes.x_axis, outline @ axes.y_axis
     lower = y > np.median(places[list(FACE_OVAL)] @ axes.y_axis)
@@ -202,7 +232,7 @@ def loose_parts(
 
     Args:
         matte: Person alpha ``[S, S]``.
-        stands: What of it stands on the row of the chin, see :func:`standing`.
+        stands: What of it stands on a row below the chin, see :func:`standing`.
         depth: Face heights below the rim ``[S, S]``.
         face: ``[S, S]`` in [0, 1].
         height: Of the face, pixels.
@@ -219,7 +249,9 @@ def loose_parts(
     width = ndimage.maximum(ndimage.distance_transform_edt(solid), labels, np.arange(count + 1)) / height
     loose = lowest < np.where(width < THIN, STRAND, LOOSE)
     loose[0] = False
-    return apart & ndimage.binary_dilation(loose[labels], np.ones((3, 3)), max(1, round(SOFT * height)))
+    around = ndimage.binary_dilation(loose[labels], np.ones((3, 3)), max(1, round(SOFT * height)))
+    under = (face > 0.5) & (stands < 0.5 * matte) & (depth > -0.1)  # nor what lies under the rim of the face there
+    return (apart & around) | under
 
 
 def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
@@ -242,11 +274,12 @@ def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
     jaw_x = (jaw - axes.centre) @ axes.x_axis / axes.height
     middle, half = 0.5 * (jaw_x.max() + jaw_x.min()), 0.5 * (jaw_x.max() - jaw_x.min())
     # A neck stands under the ears, behind the face: of a turned head, to the side that it has turned away from.
-    under = float(((landmarks[[RIGHT_EAR, LEFT_EAR], :2] - axes.centre) @ axes.x_axis).mean()) / axes.height
+    under = middle_of_ears(landmarks, axes)
     column = neck_column(matte, x - under, y, float(y[chin_row, chin_column]), half)
     hidden = column * smoothstep(depth, -0.42, -0.30) * smoothstep(y, -0.1, 0.0)  # and not above the ears
     long_hair = standing(matte, chin_row)
-    loose = loose_parts(matte, long_hair, depth, face, axes.height)
+    floor = min(size - 1, chin_row + round(BELOW_CHIN * axes.height))
+    loose = loose_parts(matte, standing(matte, floor), depth, face, axes.height)
     head = matte * np.maximum(1.0 - smoothstep(depth, 0.0, 0.10) * ~loose, face)
     below = matte * smoothstep(depth, -0.04, -0.01)
     torso = np.maximum(below * ~loose, matte * hidden)
@@ -256,7 +289,8 @@ def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
     # The rim jumps where the jaw ends; the neck must not shear there.
     reach = max(FOLLOW_REACH, LEAST_REACH * size / axes.height)
     blur = max(0.08 * axes.height, LEAST_BLUR * size)
-    follow = ndimage.gaussian_filter(1.0 - smoothstep(depth, 0.0, reach), blur, mode="nearest")
+    below_face = below_rim(landmarks, size, behind=False)  # a shoulder behind the ears follows no more than others
+    follow = ndimage.gaussian_filter(1.0 - smoothstep(below_face, 0.0, reach), blur, mode="nearest")
     return HeadMasks(
         person=matte.astype(np.float32),
         head=head.astype(np.float32),

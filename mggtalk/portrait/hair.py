@@ -68,6 +68,17 @@ LEAST = 0.01
 SPECK = 0.02
 """Side of the neighbourhood that is told as one, face heights."""
 
+ASIDE = 1.5
+"""Width of a cheek over the mean of both from which on the neck is seen behind it, which looks like hair in its shadow:
+of such a head the outline tells whether hair hangs."""
+
+SKULL, NECK = (-0.7, -0.6, -0.5, -0.4), (-0.1, 0.0)
+"""Levels below the mouth, face heights, at which the outline is that of the skull, and that of what is below it."""
+
+NARROWER = 0.015
+"""Face heights by which the outline of a turned head draws in from skull to neck where no hair hangs: 0.03 to 0.16 in
+eleven such portraits with short or tied hair; with hanging hair, six of them, it does not."""
+
 
 def part_hair(image: Tensor, masks: HeadMasks, landmarks: np.ndarray) -> HeadMasks:
     """Give long hair beside the face to the torso as well.
@@ -122,6 +133,8 @@ class Places(NamedTuple):
     depth: Tensor  # [S, S] face heights below the rim of the head
     level: Tensor  # [S, S] face heights below the level of the mouth
     ear: Tensor  # [S, S] face heights from the face at which an ear on this side ends
+    across: Tensor  # [S, S] face heights from the middle of the ears to the side of the wider cheek
+    wide: float  # width of that cheek over the mean of both
 
 
 def measure_places(landmarks: np.ndarray, size: int) -> Places:
@@ -131,9 +144,11 @@ def measure_places(landmarks: np.ndarray, size: int) -> Places:
     across, down = face_coordinates(landmarks, size)  # [S, S] each
     right, nose, left = (landmarks[[RIGHT_EAR, NOSE, LEFT_EAR], :2] - axes.centre) @ axes.x_axis / axes.height
     wide = 2.0 * np.where(across < nose, nose - right, left - nose) / (left - right)  # [S, S] over the mean of both
-    lengths = below_rim(landmarks, size), down - SIDE_LEVEL, BEYOND * np.clip(wide**2, 1.0, WIDEST)
+    to_wider = (across - 0.5 * (right + left)) * np.sign(0.5 * (right + left) - nose)
+    lengths = below_rim(landmarks, size), down - SIDE_LEVEL, BEYOND * np.clip(wide**2, 1.0, WIDEST), to_wider
     away = distance(inside) / axes.height
-    return Places(axes.height, inside, away, *(torch.from_numpy(length).float() for length in lengths))
+    depth, level, ear, aside = (torch.from_numpy(length).float() for length in lengths)
+    return Places(axes.height, inside, away, depth, level, ear, aside, float(wide.max()))
 
 
 def find_hair(image: Tensor, masks: HeadMasks, place: Places) -> tuple[Tensor, Tensor] | None:
@@ -154,7 +169,7 @@ def find_hair(image: Tensor, masks: HeadMasks, place: Places) -> tuple[Tensor, T
     hanging, person = (torch.from_numpy(mask) > 0.5 for mask in (masks.hanging, masks.person))
     sure = hanging & (place.away > FAR) & (place.depth > -SURE) & (place.depth < 0.0)
     face = erode(place.inside.float()[None, None], max(1, round(SPECK * place.height)))  # [1, 1, S, S]
-    if float(sure.sum()) < LEAST * place.height**2 or float(face.sum()) == 0.0:
+    if float(sure.sum()) < LEAST * place.height**2 or float(face.sum()) == 0.0 or draws_in(person, place):
         return None
     skin, hair = fill(image[None], face)[0], fill(image[None], sure.float()[None, None])[0]  # [3, S, S]
     apart = hair - skin
@@ -168,6 +183,28 @@ def find_hair(image: Tensor, masks: HeadMasks, place: Places) -> tuple[Tensor, T
     # A collar of the same colour ends below the eyes.
     found = connected(found & (place.level < -EYES), found)
     return (found, like) if float((found & band).sum()) > LEAST * place.height**2 else None
+
+
+def draws_in(person: Tensor, place: Places) -> bool:
+    """Tell a turned head whose outline draws in below the skull, so that a neck stands there and no hair hangs.
+
+    Args:
+        person: ``[S, S]`` bool.
+        place: Of its pixels.
+    """
+    if place.wide < ASIDE:
+        return False
+    skull = max(outline_reach(person, place, level) for level in SKULL)
+    return min(outline_reach(person, place, level) for level in NECK) < skull - NARROWER
+
+
+def outline_reach(person: Tensor, place: Places, level: float) -> float:
+    """How far a person ``[S, S]`` (bool) reaches to the side of the wider cheek at a level, face heights."""
+    band = (place.level > level) & (place.level < level + 0.1)
+    beside = band & ~person & (place.across > 0.0)
+    if float(beside.sum()) < (SPECK * place.height) ** 2:  # the person goes on to the border of the picture
+        return float(place.across[band].max()) if bool(band.any()) else 0.0
+    return float(place.across[beside].quantile(0.02))
 
 
 def distance(region: Tensor) -> Tensor:

@@ -30,6 +30,13 @@ def landmarks(degrees: float = 0.0) -> np.ndarray:
     return (points @ rotation.T + CENTRE).astype(np.float32)
 
 
+def turned_landmarks() -> np.ndarray:
+    """The same of a face that looks to the viewer's left: one ear is seen, the nose is at the outline."""
+    points = landmarks()
+    points[234, 0], points[1, 0] = 95.0, 78.0
+    return points
+
+
 def bust() -> np.ndarray:
     """Matte of a head with hair, a neck and shoulders."""
     y, x = np.mgrid[0:SIZE, 0:SIZE] + 0.5
@@ -67,6 +74,25 @@ def test_rim_is_the_jaw_in_the_middle() -> None:
     assert rim[119, 100] == pytest.approx(0.0, abs=0.03)  # chin
     assert rim[80, 100] < -0.3 and rim[190, 100] > 0.5
     assert rim[150, 30] > 0.4  # a shoulder is below it
+
+
+def test_a_turned_head_reaches_out_behind_its_ears() -> None:
+    straight, turned, face = (
+        below_rim(landmarks(), SIZE),
+        below_rim(turned_landmarks(), SIZE),
+        below_rim(turned_landmarks(), SIZE, behind=False),
+    )
+    assert turned[85, 155] < 0.0 < straight[85, 155] and turned[85, 35] > 0.0
+    assert face[85, 155] > 0.0
+    assert turned[110, 155] > 0.0, "below the mouth there is no head beside the face"
+
+
+def test_a_beard_below_the_chin_is_no_torso() -> None:
+    y, x = np.mgrid[0:SIZE, 0:SIZE] + 0.5
+    beard = (x > 71) & (x < 79) & (y > 90) & (y < 124)  # below the chin, before the neck
+    masks = head_masks(np.maximum(bust(), beard), turned_landmarks())
+    assert masks.torso[116:122, 73:77].max() < 0.1
+    assert masks.loose[116:122, 73:77].min() > 0.5
 
 
 def test_masks_split_the_person(masks: HeadMasks) -> None:

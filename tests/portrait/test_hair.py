@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from mggtalk.face.masks import head_masks
 from mggtalk.portrait.hair import BEYOND, SLOPE, connected, measure_places, part_hair
-from tests.face.test_masks import SIZE, bust, landmarks
+from tests.face.test_masks import SIZE, bust, landmarks, turned_landmarks
 
 SKIN, HAIR = (0.8, 0.6, 0.5), (0.2, 0.15, 0.1)
 
@@ -33,6 +34,17 @@ def test_short_hair_stays_as_it_is() -> None:
     parted = part_hair(image, masks, landmarks())
     assert not parted.parted.any() and not parted.hanging.any()
     assert np.array_equal(parted.torso, masks.torso)
+
+
+@pytest.mark.parametrize(("lowest", "hangs"), [(92.0, False), (150.0, True)])
+def test_short_hair_behind_the_ear_of_a_turned_head_does_not_hang(lowest: float, hangs: bool) -> None:
+    y, x = np.mgrid[:SIZE, :SIZE] + 0.5
+    behind = (x > 131) & (x < 165 - 0.3 * np.maximum(y - 70, 0) * (not hangs)) & (y > 30) & (y < lowest)
+    dark = behind | ((x > 118) & (y > 95))  # the neck is in shadow
+    matte = np.maximum(bust(), behind * 1.0)
+    image = torch.from_numpy(np.where(dark[..., None], HAIR, SKIN)).float().permute(2, 0, 1)  # [3, S, S]
+    parted = part_hair(image, head_masks(matte, turned_landmarks()), turned_landmarks())
+    assert bool(parted.hanging.any()) == hangs and bool(parted.behind.any()) == hangs
 
 
 def test_a_dark_collar_is_no_hair() -> None:
