@@ -41,6 +41,10 @@ far outline of the picture is beyond the landmarks, over what it is more."""
 FOLLOW_REACH = 1.1
 """Face heights below the rim over which the torso stops to follow the head."""
 
+LEAST_PULL = 0.165
+"""Face heights below the rim over which a head that hardly moves pulls its neck, at least: :data:`FOLLOW_REACH` times
+``LEAST_REACH`` of :mod:`mggtalk.inpaint.follow`."""
+
 NECK_ROWS = (0.05, 0.1, 0.15, 0.2, 0.25)
 """Face heights below the chin at which the width of the neck is looked at; collars and shoulders only widen it."""
 
@@ -254,6 +258,20 @@ def loose_parts(
     return (apart & around) | under
 
 
+def follow_weight(depth: np.ndarray, height: float) -> np.ndarray:
+    """Compute how much a torso goes with its head: ``[S, S]`` in [0, 1].
+
+    Args:
+        depth: Face heights below where the pull begins to fall, ``[S, S]``.
+        height: Of the face, pixels.
+    """
+    size = len(depth)
+    reach = max(FOLLOW_REACH, LEAST_REACH * size / height)
+    blur = max(0.08 * height, LEAST_BLUR * size)  # the rim jumps where the jaw ends; the neck must not shear there
+    follow = ndimage.gaussian_filter(1.0 - smoothstep(depth, 0.0, reach), blur, mode="nearest")
+    return follow.astype(np.float32)
+
+
 def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
     """Split the person into head and torso.
 
@@ -295,7 +313,7 @@ def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
         person=matte.astype(np.float32),
         head=head.astype(np.float32),
         torso=torso.astype(np.float32),
-        follow=follow.astype(np.float32),
+        follow=follow_weight(depth, axes.height),
         hanging=(long_hair * (np.abs(x - middle) > 0.7 * half)).astype(np.float32),
         neck=(matte * hidden).astype(np.float32),
         parted=np.zeros((size, size), np.float32),

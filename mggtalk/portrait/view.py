@@ -23,6 +23,7 @@ from mggtalk.geometry import head_to_camera, project
 from mggtalk.inpaint.plates import like_skin
 from mggtalk.nets.maps import erode, fill, in_picture, step, to_colour_map, to_float
 from mggtalk.portrait.closed_lips import is_closed, move_closed_lips
+from mggtalk.portrait.collar import leave_collar
 from mggtalk.portrait.hair import part_hair
 from mggtalk.portrait.skull import COARSE, SOFT, outermost, skull_level
 from mggtalk.scene import FaceTrack
@@ -202,6 +203,7 @@ def see(
     vertices = face_model.vertices(fit.identity, fit.expression[0])  # [V, 3]
     in_camera = head_to_camera(vertices, rotation, translation)
     masks = part_hair(image, head_masks(sharpen_edges(portrait, matte), landmarks), landmarks)
+    masks = leave_collar(portrait, masks, landmarks)
     skull = vertices[list(EARS)].mean(0) + torch.tensor(SKULL_OFFSET)
 
     def level(pixels: Tensor) -> Tensor:
