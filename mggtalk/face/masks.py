@@ -304,16 +304,12 @@ def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
     beside = smoothstep(np.abs(x - middle), 0.95 * half, 1.05 * half) * smoothstep(depth, -0.2, -0.06)
     behind = np.maximum(between(torso * long_hair), beside * long_hair)
     torso = np.maximum(torso, matte * behind)
-    # The rim jumps where the jaw ends; the neck must not shear there.
-    reach = max(FOLLOW_REACH, LEAST_REACH * size / axes.height)
-    blur = max(0.08 * axes.height, LEAST_BLUR * size)
     below_face = below_rim(landmarks, size, behind=False)  # a shoulder behind the ears follows no more than others
-    follow = ndimage.gaussian_filter(1.0 - smoothstep(below_face, 0.0, reach), blur, mode="nearest")
     return HeadMasks(
         person=matte.astype(np.float32),
         head=head.astype(np.float32),
         torso=torso.astype(np.float32),
-        follow=follow_weight(depth, axes.height),
+        follow=follow_weight(below_face, axes.height),
         hanging=(long_hair * (np.abs(x - middle) > 0.7 * half)).astype(np.float32),
         neck=(matte * hidden).astype(np.float32),
         parted=np.zeros((size, size), np.float32),

@@ -14,21 +14,28 @@ from mggtalk.face.masks import LEAST_PULL, HeadMasks, below_rim, face_axes, foll
 from mggtalk.inpaint.plates import like_skin
 from mggtalk.nets.maps import to_float
 
+CHEEKS = (50, 280, 205, 425)
+"""Vertices on the cheeks."""
+
 CHIN = (-0.1, -0.02)
-"""Face heights below the rim between which the chin has its colour, or the beard its own."""
+"""Face heights below the rim between which the chin shows its colour, or that of a beard."""
+
+CLOTH = (0.4, 0.7)
+"""Unlikeness to cheeks and chin from which on a place may be cloth, and is: shaded skin has .1 to .4, a shirt .7 or
+more."""
+
+SMOOTH = 0.02
+"""Face heights over which it is taken together: a mole is no cloth."""
 
 EDGE = 0.03
 """Face heights below the rim over which the head ends where cloth begins."""
 
-SMOOTH = 0.02
-"""Spread of what counts as cloth, face heights: a shadow or a mole is none."""
-
-CHEEKS = (50, 280, 205, 425)
-"""Vertices on the cheeks."""
+BESIDE = 0.1
+"""Face heights beside a neck over which long hair goes with the head again."""
 
 
 def leave_collar(portrait: np.ndarray, masks: HeadMasks, landmarks: np.ndarray) -> HeadMasks:
-    """Take from the head, and from its pull, the cloth right under the jaw.
+    """Take cloth right under the jaw from the head, and from its pull.
 
     Args:
         portrait: uint8 ``[S, S, 3]``.
@@ -39,21 +46,18 @@ def leave_collar(portrait: np.ndarray, masks: HeadMasks, landmarks: np.ndarray) 
         The masks with another ``head`` and ``follow``.
     """
     size, height = len(portrait), face_axes(landmarks).height
-    depth = below_rim(landmarks, size)
-    column = masks.neck / np.maximum(masks.person, 1e-3)  # [S, S]
-    chin = (depth > CHIN[0]) & (depth < CHIN[1]) & (column > 0.5)
-    below = (depth > 0.0) & (depth < LEAST_PULL) & (column > 0.5) & (masks.person > 0.5)
+    depth = below_rim(landmarks, size, behind=False)
+    neck = masks.neck / np.maximum(masks.person, 1e-3)  # [S, S]
+    chin = (depth > CHIN[0]) & (depth < CHIN[1]) & (neck > 0.5)
+    below = (depth > 0.0) & (depth < LEAST_PULL) & (neck > 0.5) & (masks.person > 0.5)
     if not chin.any() or not below.any():
         return masks
-    x, y = np.clip(landmarks[list(CHEEKS), :2].astype(int), 0, size - 1).T
-    image = to_float(portrait)
-    own = [np.median(colours, axis=0) / 255.0 for colours in (portrait[y, x], portrait[chin])]  # [3] each
-    like = torch.stack([like_skin(image, torch.from_numpy(colour).float()) for colour in own]).amax(0).numpy()
-    cloth = ndimage.gaussian_filter(1.0 - like, SMOOTH * height) * column * (masks.loose == 0)  # [S, S]
-    ends = smoothstep(depth, 0.0, EDGE)
-    head = masks.head * (1.0 - smoothstep(cloth, 0.4, 0.7) * ends)
-    share = smoothstep(cloth[below], 0.4, 0.7).mean()
-    higher = LEAST_PULL * share
-    if masks.parted.any() or masks.beside.any():  # long hair beside it goes with the head
-        higher = higher * ndimage.gaussian_filter(column, 0.1 * height)
+    x, y = landmarks[list(CHEEKS), :2].astype(int).clip(0, size - 1).T
+    colours = [torch.from_numpy(np.median(shown, axis=0) / 255.0).float() for shown in (portrait[y, x], portrait[chin])]
+    like = torch.stack([like_skin(to_float(portrait), colour) for colour in colours]).amax(0).numpy()  # [S, S]
+    cloth = smoothstep(ndimage.gaussian_filter(1.0 - like, SMOOTH * height), *CLOTH) * (masks.loose == 0)  # [S, S]
+    head = masks.head * (1.0 - neck * cloth * smoothstep(depth, 0.0, EDGE))
+    higher = LEAST_PULL * cloth[below].mean()  # the more of it is cloth, the earlier the pull ends
+    if masks.parted.any() or masks.beside.any():
+        higher = higher * ndimage.gaussian_filter(neck, BESIDE * height)
     return masks._replace(head=head.astype(np.float32), follow=follow_weight(depth + higher, height))
