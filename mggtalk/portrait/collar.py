@@ -55,8 +55,9 @@ def leave_collar(portrait: np.ndarray, masks: HeadMasks, landmarks: np.ndarray) 
     x, y = landmarks[list(CHEEKS), :2].astype(int).clip(0, size - 1).T
     colours = [torch.from_numpy(np.median(shown, axis=0) / 255.0).float() for shown in (portrait[y, x], portrait[chin])]
     like = torch.stack([like_skin(to_float(portrait), colour) for colour in colours]).amax(0).numpy()  # [S, S]
-    cloth = smoothstep(ndimage.gaussian_filter(1.0 - like, SMOOTH * height), *CLOTH) * (masks.loose == 0)  # [S, S]
-    head = masks.head * (1.0 - neck * cloth * smoothstep(depth, 0.0, EDGE))
+    unlike = ndimage.gaussian_filter(1.0 - like, SMOOTH * height) * neck * (masks.loose == 0)  # [S, S]
+    cloth = smoothstep(unlike, *CLOTH)  # [S, S]
+    head = masks.head * (1.0 - cloth * smoothstep(depth, 0.0, EDGE))
     higher = LEAST_PULL * cloth[below].mean()  # the more of it is cloth, the earlier the pull ends
     if masks.parted.any() or masks.beside.any():
         higher = higher * ndimage.gaussian_filter(neck, BESIDE * height)
