@@ -379,7 +379,7 @@ class MGGTalkPipeline(Components):
     def splat(self, avatar: Avatar, frame: MotionFrame) -> Gaussians:
         """The dense Gaussians of one expression, head frame; ``.save_ply("head.ply")`` writes them."""
         with torch.inference_mode():
-            return self.animator(avatar.seen_from_all_sides(), PORTRAIT_SIZE).splats(frame.expression, frame)
+            return self.animator(avatar.alone().seen_from_all_sides(), PORTRAIT_SIZE).splats(frame.expression, frame)
 
     def render(self, avatar: Avatar, frame: MotionFrame, camera: Camera) -> np.ndarray:
         """One frame from any viewpoint.

@@ -111,6 +111,12 @@ class Avatar:
         """Values of the N visible points ``[..., N, C]`` from maps ``[..., C, H, W]``."""
         return grid.flatten(-2)[..., self.pixels].mT  # [..., N, C]
 
+    def alone(self) -> Avatar:
+        """A copy to be shown without its torso, whose hair would else close the back of the head below the ears."""
+        if self.turning is None:
+            return self
+        return self.with_(back=self.back._replace(opacities=self.turning.back_alone))
+
     def seen_from_all_sides(self) -> Avatar:
         """A copy that looks from everywhere as it does turned away from the portrait's pose: for what knows no pose."""
         if self.turning is None:

@@ -24,7 +24,7 @@ from mggtalk.media.files import PathLike, check_readable, check_writable
 from mggtalk.media.provenance import mark_text
 from mggtalk.runtime.files import whole_file
 
-FORMAT = "mggtalk-avatar-11"
+FORMAT = "mggtalk-avatar-12"
 
 SUFFIX = ".safetensors"
 
@@ -98,6 +98,7 @@ SHAPES = {
     "turning.grazed_twins": "M",
     "turning.lip_line": "N",
     "turning.opening": "K",
+    "turning.back_alone": "B",
     "portrait": "S S 3",
     "fine": "T T 3",
 }

@@ -53,7 +53,7 @@ LAYERS = 5
 
 
 class Turning(NamedTuple):
-    """Shares in [0, 1] of N visible and M mirrored points, and how the lips open."""
+    """Shares in [0, 1] of N visible and M mirrored points, how the lips open, and the back of the head by itself."""
 
     replaced: Tensor  # [N] of each visible point that gives way to twins
     replacing: Tensor  # [M] of each mirrored point that stands where a visible one gives way
@@ -64,6 +64,7 @@ class Turning(NamedTuple):
     grazed_twins: Tensor  # [M] the same of the twins
     lip_line: Tensor  # [N] of each visible point that is the line between teeth and lower lip, or the dark of a slit
     opening: Tensor  # [K] by how much the lips open with the expression, decimetres per unit
+    back_alone: Tensor  # [B] opacity of the back of the head where no torso is drawn, which has long hair there
 
     def visible(self, shares: Shares) -> Tensor:
         """Share ``[..., N]`` of each visible point that is drawn."""

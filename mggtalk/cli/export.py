@@ -36,7 +36,8 @@ def export_head(
     if Path(out).suffix.lower() == ".ply":
         if motion is None:
             raise OptionError("There is nothing to play.", "Give --motion, --audio or --driving, or use 'orbit --ply'.")
-        files = write_sequence(pipe.animator(avatar, max(avatar.mask.shape)), motion, out, on_progress)
+        animator = pipe.animator(avatar.alone(), max(avatar.mask.shape))
+        files = write_sequence(animator, motion, out, on_progress)
         return [f"{files[0]} … {files[-1].name} ({len(files)} files)"]
     sound = None
     if performance is not None and isinstance(performance.sound, str | Path):

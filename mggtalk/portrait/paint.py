@@ -51,8 +51,12 @@ LIPS_MIDDLE = (13, 14)
 """Middle of the upper and the lower inner lip."""
 
 
-def paint_back(view: PortraitView, shape: HeadShape) -> Gaussians:
-    """Close the back of the head with Gaussians, and lids that are shut with eyeballs behind them."""
+def paint_back(view: PortraitView, shape: HeadShape) -> tuple[Gaussians, Tensor]:
+    """Close the back of the head with Gaussians, and lids that are shut with eyeballs behind them.
+
+    Returns:
+        B Gaussians over a torso, and their opacities ``[B]`` where no torso is drawn: long hair at the back is its.
+    """
     front = head_to_camera(shape.cloud.flatten(1).T, view.rotation, view.translation)[:, 2].view(view.head.shape)
     face = torch.from_numpy(view.raster.triangle >= 0)
     ring = view.camera.map_size // 16
@@ -74,10 +78,10 @@ def paint_back(view: PortraitView, shape: HeadShape) -> Gaussians:
     log_scales, quaternions = scales_and_rotation(surface, spread=SPREAD)
     # No edge where hair and neck go on.
     end = step(-view.rim, *NAPE) * step(NAPE_LEVEL - view.height, 0.0, NAPE[1])  # [H, W]
+    over = end
     if bool((view.hair > 0.5).any()):  # below, long hair is seen, which is the torso's
-        end = end * step(SIDE_LEVEL - view.height, 0.5 * HANGING, 0.8 * HANGING)
-    end = end[::STRIDE, ::STRIDE][keep]  # [B]
-    logits = torch.logit(soft_opacity(end), eps=1e-3)
+        over = end * step(SIDE_LEVEL - view.height, 0.5 * HANGING, 0.8 * HANGING)
+    alone, logits = (torch.logit(soft_opacity(ends[::STRIDE, ::STRIDE][keep]), eps=1e-3) for ends in (end, over))
     harmonics = harmonics_from_colour(spread[:, keep].T)
     dome = GaussianParameters(log_scales, quaternions, harmonics, logits)
     # Where neighbours are far apart, at the rim, round ones between them.
@@ -87,8 +91,9 @@ def paint_back(view: PortraitView, shape: HeadShape) -> Gaussians:
     flat = torch.lerp(dome.flatten()[first], dome.flatten()[second], share)
     flat[:, :3] = math.log(SPREAD * spacing)
     back = dome.followed_by(GaussianParameters.of(flat)).activate(points)
+    alone = torch.cat([alone, torch.lerp(alone[first], alone[second], share[:, 0])]).sigmoid()
     eyes = paint_eyes(view)
-    return back if eyes is None else concatenate([back, eyes])
+    return (back, alone) if eyes is None else (concatenate([back, eyes]), torch.cat([alone, eyes.opacities]))
 
 
 def paint_mouth(view: PortraitView, colour: Tensor, part: Tensor) -> MouthSheet:

@@ -68,7 +68,9 @@ def build_avatar(
     beside, beside_twins = signs[0] * beside, signs[1] * beside[head.mirrored]
     grazed, twins = signs[0] * grazed, signs[1] * grazed[head.mirrored]
     mouth = find_lip_line(view, head), opening(view.face_model)  # [N], [K]
-    turning = Turning(head.half.replaced, head.half.replacing, parted, beside, beside_twins, grazed, twins, *mouth)
+    back, back_alone = paint_back(view, head)
+    hidden = parted, beside, beside_twins, grazed, twins
+    turning = Turning(head.half.replaced, head.half.replacing, *hidden, *mouth, back_alone)
     return Avatar(
         identity=view.fit.identity,
         expression=view.expression,
@@ -86,14 +88,14 @@ def build_avatar(
         mirrored_points=head.half.points,
         mirrored_colour=head.half.colour,
         mirrored_binding=binding.select(head.mirrored).mirrored(view.face_model.mirror),
-        back=paint_back(view, head),
+        back=back,
         mouth=paint_mouth(view, own, binding.part),
         folds=paint_folds(view, head, binding.part == Part.SKIN),
         head_image=torch.cat([head.colour * view.head, view.head[None]])[None],  # [1, 4, H, W]
         window=MovingWindow.of(head.mask, binding.weights.sum(-1)),
         plates=make_plates(view.image, view.masks, view.matte, view.skin),
         pixel_size=torch.tensor(view.pixel_size),
-        turning=turning if any(bool(share.any()) for share in turning[:-1]) else None,
+        turning=turning if any(bool(share.any()) for share in turning[:-2]) else None,
     )
 
 

@@ -42,7 +42,9 @@ def test_opacities_of_points_and_children_change_places(avatar: Avatar, pipeline
     grazed[-points // 4 :] = 1.0
     none, opening = torch.zeros(points), torch.zeros_like(avatar.expression)
     no_twin = torch.zeros(twins)
-    turning = Turning(replaced, torch.ones(twins), none, none, no_twin, grazed, no_twin, none, opening)
+    turning = Turning(
+        replaced, torch.ones(twins), none, none, no_twin, grazed, no_twin, none, opening, avatar.back.opacities
+    )
     two_sided = avatar.with_(turning=turning)
     head = pipeline.head(two_sided, 512)
     with torch.inference_mode():
@@ -64,7 +66,7 @@ def test_opacities_of_points_and_children_change_places(avatar: Avatar, pipeline
 def test_between_two_halves_nothing_behind_them_shows() -> None:
     ones = torch.ones(2)
     pair = Gaussians(torch.zeros(2, 3), torch.ones(2, 3), torch.eye(4)[[0, 0]], ones, torch.zeros(2, 1, 3))
-    turning = Turning(*(torch.tensor([value]) for value in (1.0, 1.0, *[0.0] * 7)))
+    turning = Turning(*(torch.tensor([value]) for value in (1.0, 1.0, *[0.0] * 8)))
     for share in (0.0, 0.3, 0.5, 0.7, 1.0):
         shares = Shares(*(torch.tensor(value) for value in (share, 0.0, 0.0, 0.0, 0.0)))
         assert float(turn_opacities(pair, turning, shares, 1).opacities.max()) > 0.99
@@ -130,12 +132,15 @@ def test_the_line_before_the_lip_goes_as_a_smile_opens(avatar: Avatar, pipeline:
 def test_from_all_sides_twins_have_the_place(avatar: Avatar) -> None:
     replaced, twins = torch.linspace(0, 1, len(avatar.points)), torch.ones(len(avatar.mirrored))
     none, opening = torch.zeros_like(replaced), torch.zeros_like(avatar.expression)
-    turning = Turning(replaced, twins, none, none, 0 * twins, none, 0 * twins, none, opening)
+    whole = torch.ones_like(avatar.back.opacities)
+    turning = Turning(replaced, twins, none, none, 0 * twins, none, 0 * twins, none, opening, whole)
     fixed = avatar.with_(turning=turning).seen_from_all_sides()
     assert fixed.turning is None and float(fixed.opacity[-1]) < 1e-6
     assert torch.allclose(fixed.opacity[:1], avatar.opacity[:1], atol=0.01)
+    assert torch.equal(fixed.back.opacities, avatar.back.opacities)
+    assert torch.equal(avatar.with_(turning=turning).alone().back.opacities, whole)  # no torso closes it below
     one_sided = avatar.with_(turning=None)
-    assert one_sided.seen_from_all_sides() is one_sided
+    assert one_sided.seen_from_all_sides() is one_sided and one_sided.alone() is one_sided
 
 
 def test_several_half_opaque_points_cover_what_is_asked() -> None:

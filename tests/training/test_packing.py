@@ -20,7 +20,11 @@ from mggtalk.training.data.packing import ABSENT, EXACT, pack_avatar, unpack_ava
 def test_packed_avatar_is_small_and_nearly_the_same(avatar: Avatar) -> None:
     share = torch.linspace(0, 1, len(avatar.points))
     twins = torch.ones(len(avatar.mirrored))
-    avatar = avatar.with_(turning=Turning(share, twins, share, share, twins, share, twins, share, avatar.expression))
+    avatar = avatar.with_(
+        turning=Turning(
+            share, twins, share, share, twins, share, twins, share, avatar.expression, avatar.back.opacities
+        )
+    )
     data = pack_avatar(avatar)
     assert len(data) < 12e6
     read = unpack_avatar(data)
