@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from mggtalk.avatar.adapter import FEATURES
 from mggtalk.avatar.avatar import Avatar
 from mggtalk.avatar.binding import Part
+from mggtalk.avatar.photo_layers import blur_points
 from mggtalk.config import EXPRESSION_COMPONENTS
 from mggtalk.face import topology
 from mggtalk.face.face_model import FaceModel
@@ -53,9 +54,6 @@ FACING = (0.15, 0.4)
 
 ALIKE = (0.08, 0.16)
 """Difference of mean colours up to which hair is where the first photo has it, and from which it is not."""
-
-BLUR = 9
-"""Side of the squares of the position map over which these means are taken, pixels."""
 
 DOUBLE, GROWN = (0.05, 0.12), 2
 """Difference of colours, less their means, at which the face is not drawn twice yet, and is; and the pixels of the
@@ -176,13 +174,6 @@ def weigh_sight(avatar: Avatar, driven: Driven, photo: Photo, openings: Tensor, 
     weight = weight * torch.where(avatar.binding.part == Part.SKIN, held, 1.0)
     around = F.avg_pool2d(erode(avatar.position_map(weight[:, None]), 1), 5, 1, 2)  # [1, H, W]
     return torch.minimum(weight, avatar.from_map(around)[:, 0])
-
-
-def blur_points(avatar: Avatar, colour: Tensor) -> Tensor:
-    """Mean RGB ``[N, 3]`` of the points around each one on the position map."""
-    maps = F.avg_pool2d(avatar.position_map(F.pad(colour, (0, 1), value=1.0)), BLUR, 1, BLUR // 2)  # [4, H, W]
-    mean = avatar.from_map(maps)  # [N, 4]
-    return mean[:, :3] / mean[:, 3:].clamp(min=1e-3)
 
 
 def compare_light(avatar: Avatar, own: Tensor, first: Tensor, weight: Tensor) -> Tensor:

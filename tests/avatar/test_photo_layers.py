@@ -45,9 +45,14 @@ def layers() -> PhotoLayers:
 
 
 def avatar(coarse: bool) -> SimpleNamespace:
+    """Its points lie in one row of the position map."""
     colour = torch.full((POINTS, 3), 0.5)
     return SimpleNamespace(
-        colour=colour, colour_step=torch.zeros(POINTS, 3), coarse_colour=colour if coarse else colour + 1.0
+        colour=colour,
+        colour_step=torch.zeros(POINTS, 3),
+        coarse_colour=colour if coarse else colour + 1.0,
+        position_map=lambda points: points.T[:, None],
+        from_map=lambda grid: grid[:, 0].T,
     )
 
 
@@ -82,6 +87,16 @@ def test_a_photo_alone_gives_its_colours_where_it_sees(layers: PhotoLayers, coar
     child = torch.tensor(0.0) if coarse else (layers.colour[0, :, 3:6] - layers.colour[0, :, :3]) * seen[0, :, None]
     assert torch.allclose(touch.colour_step, child.expand(POINTS, 3), atol=1e-6)
     assert torch.allclose(touch.sheet, layers.sheet[0])
+
+
+def test_light_is_mixed_and_fine_detail_is_of_one_photo(layers: PhotoLayers) -> None:
+    dark, light = torch.full((POINTS, 9), 0.3), torch.full((POINTS, 9), 0.7)
+    stripes = 0.1 * torch.tensor([1.0, -1.0]).repeat(POINTS // 2)[:, None]  # [N, 1]
+    touches = layers._replace(colour=torch.stack([dark + stripes, light])).touches(avatar(coarse=False))
+    for share, mean, contrast in ((0.5, 0.5, 0.05), (0.8, 0.38, 0.1)):
+        shown = 0.5 + touches.touch(torch.tensor([[0.0, share, 1.0 - share]]).expand(3, 3)).colour
+        assert float(shown.mean()) == pytest.approx(mean, abs=1e-5)
+        assert float((shown[0] - shown[1])[0]) / 2 == pytest.approx(contrast, abs=5e-3)
 
 
 def test_the_first_photo_adds_nothing(layers: PhotoLayers) -> None:
