@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from mggtalk.face.masks import HeadMasks
 from mggtalk.inpaint.fill_background import fill_background
+from mggtalk.inpaint.strands import add_strands, find_strands, without_strands
 from mggtalk.nets.maps import dilate, fill, step
 
 SHOULDER = 1.0
@@ -22,6 +23,9 @@ RIM = 0.012
 
 SEEN = 0.03
 """Matte from which on there may be a person."""
+
+SOLID = 0.98
+"""Weight of the head from which on no background mixes into its colour."""
 
 KNOWN = 0.9
 """Share of a pixel that must show the torso alone for its colour to be known."""
@@ -111,7 +115,11 @@ def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor, skin: Tensor)
     )  # [S, S] each
     torso = torch.maximum(stays, loose)
     head = head * (1.0 - (parted + beside))
-    background = background_plate(portrait, torch.maximum(person, matte))
+    seen = torch.maximum(person, matte)
+    hole = find_hole(seen).numpy()
+    hair = fill(portrait[None], (head > SOLID).float()[None, None])[0]  # [3, S, S] or other colours of the head nearby
+    wisps = find_strands(portrait, hole, hair, masks.follow)
+    background = background_plate(without_strands(portrait, hole, wisps), seen)
     # The torso's own colour is known where the head does not cover it and the matte is full.
     known = (1.0 - head / person.clamp(min=1e-3)).clamp(0, 1) * person.pow(4)  # [S, S]
     colour = portrait
@@ -126,8 +134,11 @@ def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor, skin: Tensor)
     missing = portrait - premultiplied - (1.0 - torso) * background  # [3, S, S]
     missing = bare * (1.0 - follow).pow(4) * (torso > 0) * missing / (1.0 - torso).clamp(min=0.1)
     background = (background + missing).clamp(0.0, 1.0)
-    leaving = (torso - stays) / torso.clamp(min=1e-6)  # [S, S]
-    return Plates(background, torch.cat([premultiplied, torso[None]]), follow[None], leaving[None])
+    torso = add_strands(portrait, torch.cat([premultiplied, torso[None]]), background, head, hair, wisps)
+    # Strands leave as far as they go with the head.
+    stays = stays + (1.0 - follow) * (torso[3] - torch.maximum(stays, loose)).clamp(min=0.0)  # [S, S]
+    leaving = (torso[3] - stays) / torso[3].clamp(min=1e-6)
+    return Plates(background, torso, follow[None], leaving[None])
 
 
 class TorsoView(NamedTuple):

@@ -122,9 +122,9 @@ def test_plates_of_an_empty_and_of_a_full_matte_are_finite(share: float) -> None
 def test_a_veil_that_the_sharper_matte_left_out_stays_out_of_the_background() -> None:
     image, masks = drawing()
     row, column = 4, SIZE // 2
-    image[:, row, column] = torch.tensor((0.0, 0.0, 0.0))  # a dark hair above the head
+    image[:, row - 2 : row + 3, column - 2 : column + 3] = 0.0  # a dark lock above the head
     veil = torch.from_numpy(masks.person).clone()
-    veil[row - 1 : row + 2, column - 1 : column + 2] = 0.5
+    veil[row - 3 : row + 4, column - 3 : column + 4] = 0.5
     clean = make_plates(image, masks, veil, SKIN).background[:, row, column]
     kept = make_plates(image, masks, torch.from_numpy(masks.person), SKIN).background[:, row, column]
     assert kept.max() < 0.01 and clean.max() > 0.5
