@@ -13,9 +13,11 @@ What was seen at a grazing angle, beside the face, is drawn out when it is looke
 background through its soft edges: such points, and their twins, go as the head turns, and the back of the head
 (:mod:`mggtalk.dsgr.back`) stands there.
 
-Long hair beside the face belongs to the head as long as it is seen as in the portrait, where head and torso have one
-surface, and is the torso's from an angle on (:data:`mggtalk.inpaint.follow.PARTING`): on the side that comes to be
-seen, and at the cheek on both (:mod:`mggtalk.portrait.hair`).
+The edge of the neck under the jaw, which softly ends the head in the portrait's view, stays with the torso as the head
+turns; else it would go along as a dark line below the jaw. Long hair beside the face belongs to the head as long as it
+is seen as in the portrait, where head and torso have one surface, and is the torso's from an angle on
+(:data:`mggtalk.inpaint.follow.PARTING`): on the side that comes to be seen, and at the cheek on both
+(:mod:`mggtalk.portrait.hair`).
 
 Two things depend on the expression instead: the dark line between the teeth of a smile and the lower lip, which neither
 of them keeps when the mouth opens further, and the dark between lips that are hardly open, which tells nothing of a
@@ -57,7 +59,7 @@ class Turning(NamedTuple):
 
     replaced: Tensor  # [N] of each visible point that gives way to twins
     replacing: Tensor  # [M] of each mirrored point that stands where a visible one gives way
-    parted: Tensor  # [N] of each visible point that is hair which the torso has as well
+    parted: Tensor  # [N] of each visible point that is neck at the jaw, or hair, which the torso has as well
     beside: Tensor  # [N] the same of hair that goes only where it comes to be seen; with the sign of its x
     beside_twins: Tensor  # [M] the same of the twins
     grazed: Tensor  # [N] of each visible point seen too badly to be looked at from the side; with the sign of its x

@@ -38,6 +38,10 @@ STRAIGHT, OUTLINE = 0.05, 0.5
 """How far the middle of the ears is off that of a face that still counts as straight, face heights, and by how much the
 far outline of the picture is beyond the landmarks, over what it is more."""
 
+ASIDE, THROAT = 0.15, 0.2
+"""How far the middle of the ears is off that of a face from which on its neck is seen from the side, and how far below
+the chin the throat is as far before it as the neck is wide; face heights."""
+
 FOLLOW_REACH = 1.1
 """Face heights below the rim over which the torso stops to follow the head."""
 
@@ -78,7 +82,7 @@ class HeadMasks(NamedTuple):
     follow: np.ndarray  # [S, S] how much a torso pixel goes with the head: 1 at the rim, 0 far below
     hanging: np.ndarray  # [S, S] what goes on to the shoulders without a gap: neck, long hair, what is before them
     neck: np.ndarray  # [S, S] where a neck stands behind the jaw
-    parted: np.ndarray  # [S, S] hair at the cheek that head and torso both have
+    parted: np.ndarray  # [S, S] the neck's edge at the jaw, and hair at the cheek, that head and torso both have
     beside: np.ndarray  # [S, S] the rest of the hair beside the face that both have
     behind: np.ndarray  # [S, S] where such hair goes on behind the cheeks
     strands: np.ndarray  # [S, S] where its colours are seen
@@ -206,7 +210,9 @@ def neck_edges(matte: np.ndarray, x: np.ndarray, y: np.ndarray, chin: float) -> 
     return min(found, key=lambda edges: edges[1] - edges[0]) if found else None
 
 
-def neck_column(matte: np.ndarray, x: np.ndarray, y: np.ndarray, chin: float, half: float) -> np.ndarray:
+def neck_column(
+    matte: np.ndarray, x: np.ndarray, y: np.ndarray, chin: float, half: float, ears: float = 0.0
+) -> np.ndarray:
     """Weigh each pixel by whether a neck can be above or below it: ``[S, S]`` in [0, 1].
 
     Args:
@@ -215,12 +221,16 @@ def neck_column(matte: np.ndarray, x: np.ndarray, y: np.ndarray, chin: float, ha
         y: See :func:`neck_edges`.
         chin: See :func:`neck_edges`.
         half: Half the width of the jaw, face heights.
+        ears: See :func:`middle_of_ears`. A throat goes back from below the chin to below the ears; of a turned face
+            that is the far side of the column.
     """
+    throat = half * (1.0 - min(1.0, abs(ears) / ASIDE) * (1.0 - np.clip(y / (chin + THROAT), 0.0, 1.0)))  # [S, S]
+    before = smoothstep(throat + np.sign(ears) * x, 0.0, SOFT)  # [S, S]
     edges = neck_edges(matte, x, y, chin)
     if edges is None or not NECKS[0] < 0.5 * (edges[1] - edges[0]) / half < NECKS[1]:
-        return 1.0 - smoothstep(np.abs(x) / half, *HIDDEN_NECK)
+        return before * (1.0 - smoothstep(np.abs(x) / half, *HIDDEN_NECK))
     left, right = max(edges[0], -half), min(edges[1], half)
-    return smoothstep(x - left, 0.0, SOFT) * smoothstep(right - x, 0.0, SOFT)
+    return before * smoothstep(x - left, 0.0, SOFT) * smoothstep(right - x, 0.0, SOFT)
 
 
 def standing(matte: np.ndarray, floor: int) -> np.ndarray:
@@ -293,7 +303,7 @@ def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
     middle, half = 0.5 * (jaw_x.max() + jaw_x.min()), 0.5 * (jaw_x.max() - jaw_x.min())
     # A neck stands under the ears, behind the face: of a turned head, to the side that it has turned away from.
     under = middle_of_ears(landmarks, axes)
-    column = neck_column(matte, x - under, y, float(y[chin_row, chin_column]), half)
+    column = neck_column(matte, x - under, y, float(y[chin_row, chin_column]), half, under)
     hidden = column * smoothstep(depth, -0.42, -0.30) * smoothstep(y, -0.1, 0.0)  # and not above the ears
     long_hair = standing(matte, chin_row)
     floor = min(size - 1, chin_row + round(BELOW_CHIN * axes.height))
@@ -301,8 +311,8 @@ def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
     head = matte * np.maximum(1.0 - smoothstep(depth, 0.0, 0.10) * ~loose, face)
     below = matte * smoothstep(depth, -0.04, -0.01)
     torso = np.maximum(below * ~loose, matte * hidden)
-    beside = smoothstep(np.abs(x - middle), 0.95 * half, 1.05 * half) * smoothstep(depth, -0.2, -0.06)
-    behind = np.maximum(between(torso * long_hair), beside * long_hair)
+    aside = smoothstep(np.abs(x - middle), 0.95 * half, 1.05 * half)
+    behind = np.maximum(between(torso * long_hair), aside * smoothstep(depth, -0.2, -0.06) * long_hair)
     torso = np.maximum(torso, matte * behind)
     below_face = below_rim(landmarks, size, behind=False)  # a shoulder behind the ears follows no more than others
     return HeadMasks(
@@ -312,7 +322,7 @@ def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
         follow=follow_weight(below_face, axes.height),
         hanging=(long_hair * (np.abs(x - middle) > 0.7 * half)).astype(np.float32),
         neck=(matte * hidden).astype(np.float32),
-        parted=np.zeros((size, size), np.float32),
+        parted=(smoothstep(depth, 0.0, SOFT) * (1.0 - aside) * ~loose).astype(np.float32),
         beside=np.zeros((size, size), np.float32),
         behind=np.zeros((size, size), np.float32),
         strands=np.zeros((size, size), np.float32),

@@ -116,7 +116,7 @@ def part_hair(image: Tensor, masks: HeadMasks, landmarks: np.ndarray) -> HeadMas
         neck=masks.neck * (step(from_hair, 0.5 * FAR, FAR) * (1.0 - behind)).numpy(),
         torso=np.maximum(masks.torso, (person * torch.maximum(kept, behind)).numpy()),
         hanging=hair.float().numpy(),
-        parted=(both * at_cheek).numpy(),
+        parted=np.maximum(masks.parted, (both * at_cheek).numpy()),
         beside=(both * (1.0 - at_cheek)).numpy(),
         behind=behind.numpy(),
         strands=(hair & (place.level < CHIN) & (distance(person < 0.9) > SPECK * place.height)).float().numpy(),
