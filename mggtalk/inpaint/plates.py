@@ -114,7 +114,7 @@ def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor, skin: Tensor)
         torch.from_numpy(mask) for mask in masks
     )  # [S, S] each
     torso = torch.maximum(stays, loose)
-    head = head * (1.0 - (parted + beside))
+    head = head * (1.0 - (parted + beside).clamp(max=1.0))
     seen = torch.maximum(person, matte)
     hole = find_hole(seen).numpy()
     hair = fill(portrait[None], (head > SOLID).float()[None, None])[0]  # [3, S, S] or other colours of the head nearby

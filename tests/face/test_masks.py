@@ -95,6 +95,17 @@ def test_a_beard_below_the_chin_is_no_torso() -> None:
     assert masks.loose[116:122, 73:77].min() > 0.5
 
 
+def test_the_neck_under_the_jaw_is_no_head_that_turns(masks: HeadMasks) -> None:
+    assert masks.parted[124:140, 100].min() > 0.5 and masks.head[122, 100] > 0.5  # the chin is on row 120
+    assert masks.parted[:118, 100].max() == 0.0 and masks.parted[124:140, [60, 140]].max() == 0.0
+
+
+def test_no_neck_stands_before_a_turned_face() -> None:
+    straight, turned = (head_masks(bust(), points) for points in (landmarks(), turned_landmarks()))
+    assert straight.neck[105, 88] > 0.9  # behind the jaw
+    assert turned.neck[105, 88] < 0.1 < 0.9 < turned.neck[105, 112]
+
+
 def test_masks_split_the_person(masks: HeadMasks) -> None:
     assert all(mask.dtype == np.float32 and mask.shape == (SIZE, SIZE) for mask in masks)
     assert all(mask.min() >= 0 and mask.max() <= 1 for mask in masks)
