@@ -48,9 +48,9 @@ that it has to be."""
 COARSE = 4
 """Pixels, along both axes, that make one of the coarse picture on which this is measured."""
 
-PLAIN = (0.015, 0.035)
+PLAIN = (0.006, 0.01)
 """Standard deviation of its colours from which on a background is less and less plain, and is not. Gray walls: .003 to
-.006, painted boards .013, leaves out of focus .02, streets and rooms .05 to .15."""
+.006, painted boards .013, whose grooves are as thin as hair, leaves out of focus .02, streets and rooms .05 to .15."""
 
 HEAD = (0.5, 0.9)
 """Share of the head's motion from which on what is found may be its hair, and is: further down it may be anything."""
