@@ -48,7 +48,7 @@ def test_a_frame_is_that_of_the_torch_path(talkative: MGGTalkPipeline, avatar: A
     assert all(bool(weight.any()) for weight in silent)
     for frame in (avatar.source, motion[2], motion[4]):
         with torch.inference_mode():
-            slow = animator.render(animator.splats(frame.expression), frame)
+            slow = animator.render(animator.splats(frame.expression, frame), frame)
         slow = (slow * 255.0 + 0.5).to(torch.uint8).permute(1, 2, 0).numpy()
         assert difference(animator.frame(frame), slow) < 0.05
 

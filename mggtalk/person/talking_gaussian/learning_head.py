@@ -78,7 +78,9 @@ class LearningHead:
         mirrored = (source >= parts.visible).long()  # [P]
         table = _table(touch)  # [N, 23]
         added = table[self._points[source]] * self._signs[mirrored]  # [P, 23]
-        changed = _add(values, added - added.detach())
+        whole = parts.gaussians._replace(opacities=torch.ones_like(parts.gaussians.opacities))
+        shown = self._head.turn(whole, frame).opacities[moved]  # [P] share that this pose shows of each
+        changed = _add(values, shown, added - added.detach())
         rest = seen[len(moved) :]  # [R]
         if parts.mouth and len(touch.mouth):
             start = parts.gaussians.means.shape[0] - parts.mouth
@@ -135,13 +137,14 @@ def _table(touch: Touch) -> Tensor:
     return torch.cat([touch.points, added[:, :7], constant, added[:, 10:19], logits], dim=1)
 
 
-def _add(values: Gaussians, added: Tensor) -> Gaussians:
-    """Add raw parameters ``[P, 23]`` to Gaussians."""
+def _add(values: Gaussians, shown: Tensor, added: Tensor) -> Gaussians:
+    """Add raw parameters ``[P, 23]`` to Gaussians, of whose opacities a pose shows the share ``[P]``."""
     means, log_scales, quaternions, harmonics, logits = added.split([3, 3, 4, 12, 1], dim=1)
+    opacities = (values.opacities / shown.clamp(min=OPAQUE)).clamp(max=1.0)  # [P] of the whole ones
     return Gaussians(
         means=values.means + means,
         quaternions=F.normalize(values.quaternions + quaternions, dim=-1),
         scales=values.scales * log_scales.exp(),
-        opacities=(torch.logit(values.opacities, eps=OPAQUE) + logits[:, 0]).sigmoid(),
+        opacities=shown * (torch.logit(opacities, eps=OPAQUE) + logits[:, 0]).sigmoid(),
         harmonics=values.harmonics + harmonics.unflatten(-1, (4, 3)),  # [P, 4, 3]
     )
