@@ -76,8 +76,8 @@ SKULL, NECK = (-0.7, -0.6, -0.5, -0.4), (-0.1, 0.0)
 """Levels below the mouth, face heights, at which the outline is that of the skull, and that of what is below it."""
 
 NARROWER = 0.015
-"""Face heights by which the outline of a turned head draws in from skull to neck where no hair hangs: 0.03 to 0.16 in
-eleven such portraits with short or tied hair; with hanging hair, six of them, it does not."""
+"""Face heights by which the outline of a turned head draws in from skull to neck where no hair hangs: 0.03 to 0.24 in
+sixteen such portraits with short or tied hair; with hanging hair, six of them, it does not."""
 
 
 def part_hair(image: Tensor, masks: HeadMasks, landmarks: np.ndarray) -> HeadMasks:
