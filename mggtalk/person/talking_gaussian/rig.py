@@ -23,6 +23,7 @@ from mggtalk.face.face_model import FaceModel
 from mggtalk.face.topology import VERTICES
 from mggtalk.geometry import FLIP, constant, head_to_camera, project
 from mggtalk.person.talking_gaussian.conditions import BEYOND, POSE
+from mggtalk.runtime.overlap import one_thread
 from mggtalk.scene import Motion
 
 RIDGE, DEEP = 1.0, 4.0
@@ -83,7 +84,10 @@ class Rig(nn.Module):
         wanted = (wanted.flatten(1).T @ seen).view(VERTICES, 3 * size)  # [V, 3 F]
         usual = square[..., 0, 0].sum(0).mean() / count  # of a step across, squared sides a frame
         ridge = RIDGE * usual * constant((1.0, 1.0, DEEP), seen).repeat_interleave(size)  # [3 F]
-        found = torch.linalg.solve(normal + torch.diag(ridge), wanted)  # [V, 3 F]
+        # On one thread: MKL's LU of several such matrices on two threads never ends.
+        with one_thread():
+            factor = torch.linalg.cholesky(normal + torch.diag(ridge))  # [V, 3 F, 3 F]
+            found = torch.cholesky_solve(wanted[..., None], factor)[..., 0]  # [V, 3 F]
         self.weights.copy_(found.reshape(VERTICES * 3, size).T)
 
     @torch.no_grad()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import torch
 
 from mggtalk.avatar.avatar import Avatar
@@ -56,3 +58,26 @@ def test_portrait_keeps_its_own_landmarks(pipeline: MGGTalkPipeline, avatar: Ava
     at = look(pipeline, avatar, source, rig.origin)[0]
     assert (at - landmarks).norm(dim=-1).max() < 2e-4  # sides of the picture: a twentieth of a pixel
     assert torch.allclose(rig(avatar.expression, torch.zeros(3)), -rig.origin)
+
+
+def test_rig_is_solved_where_torch_has_two_threads(pipeline: MGGTalkPipeline, avatar: Avatar) -> None:
+    motion = speaking(pipeline, avatar, 20)
+    landmarks = look(pipeline, avatar, motion, torch.zeros(VERTICES, 3))
+    conditions = Conditions(EXPRESSION_COMPONENTS, 4)
+    conditions.fit(pipeline.face_model, motion)
+    pose = conditions.pose(motion.rotation)
+    rig = Rig(EXPRESSION_COMPONENTS)
+    left = []
+
+    def fit() -> None:
+        torch.set_num_threads(2)
+        rig.fit(pipeline.face_model, avatar.identity, motion, pose, landmarks)
+        left.append(torch.get_num_threads())
+
+    before = torch.get_num_threads()
+    work = threading.Thread(target=fit, daemon=True)  # an endless solver must not keep the suite
+    work.start()
+    work.join(120)
+    torch.set_num_threads(before)
+    assert left == [2]
+    assert torch.isfinite(rig.weights).all()
