@@ -167,7 +167,7 @@ def makes_still(options: argparse.Namespace) -> bool:
     from mggtalk.media.image import IMAGE_SUFFIXES
     from mggtalk.media.stills import is_still
 
-    driving = options.driving if options.run == "reenact" and options.frame == "crop" else None
+    driving = options.driving if options.run == "reenact" else None
     return Path(options.out).suffix.lower() in IMAGE_SUFFIXES and driving is not None and is_still(Path(driving))
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
+from mggtalk.cli.checks import makes_still
+from mggtalk.media import save_image
 from mggtalk.media.writers import film_notes
 from mggtalk.motion.style import Style
 from mggtalk.performance import Performance, from_motion_file, from_speech, from_video
@@ -47,7 +50,11 @@ def animate_whole(pipe: MGGTalkPipeline, options: argparse.Namespace, on_progres
         notes += [f"{whose}{note}" for note in (*sitter.avatar.notes, *one.motion.notes)]
     style = Style(regions=tuple(vars(options).get("regions", ("all",))), gaze=options.gaze)
     video = animate_photo(pipe, photo, sitters, roles, style, on_progress)
-    written = video.save(options.out, no_badge=options.no_badge)
+    written = Path(options.out)
+    if makes_still(options):
+        save_image(written, video.frame(len(video) - 1), options.no_badge)
+    else:
+        written = video.save(written, no_badge=options.no_badge)
     notes += film_notes(options.out, video.sound)
     return [*(f"note: {note}" for note in notes), str(written)]
 

@@ -200,7 +200,9 @@ class FaceTracker:
             if not 0 <= index < len(faces):
                 raise OptionError(
                     f"Face {index} was asked for, but {len(faces)} {'was' if len(faces) == 1 else 'were'} found.",
-                    f"Choose a number from 0 to {len(faces) - 1}, counted from left to right.",
+                    "Its number is 0."
+                    if len(faces) == 1
+                    else f"Choose a number from 0 to {len(faces) - 1}, counted from left to right.",
                 )
             return faces[index]
         if len(faces) > 1 and not allow_several:

@@ -49,7 +49,9 @@ def read_part(text: str) -> Part:
     """
     number, equals, file = text.partition("=")
     if not equals or not number.strip().isdigit() or not file:
-        raise OptionError(f"The driver {text!r} has no face.", "Write FACE=FILE, as in 0=a.mp4 or 2=speech.wav@1.5.")
+        missing = "file" if equals and not file else "face"
+        advice = "Write FACE=FILE, as in 0=a.mp4 or 2=speech.wav@1.5."
+        raise OptionError(f"The driver {text!r} has no {missing}.", advice)
     listens = file.startswith(LISTENER) and not Path(file).exists()
     file = file.removeprefix(LISTENER) if listens else file
     name, _, start = file.rpartition("@")

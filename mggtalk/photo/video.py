@@ -92,6 +92,16 @@ class PhotoVideo:
             yield np.array(frame)  # [H, W, 3]
             self.on_progress("render", index + 1, self.frames)
 
+    def frame(self, index: int) -> np.ndarray:
+        """One frame alone, uint8 ``[H, W, 3]``."""
+        picture = Image.fromarray(self.photo.picture)
+        for actor in self.actors:
+            moment = index - actor.first
+            if 0 <= moment < len(actor.motion):
+                made = actor.animator.frame(actor.motion[moment])
+                put_back(picture, made, actor, float(actor.presence[moment]))
+        return np.array(picture)  # [H, W, 3]
+
     @property
     def width(self) -> int:
         """Pixels."""

@@ -59,6 +59,16 @@ def test_a_picture_drives_a_still_and_only_the_regions_follow(files, monkeypatch
     assert read_mark(tmp_path / "a.png")
 
 
+def test_a_picture_drives_a_still_of_the_whole_picture(files, monkeypatch, tmp_path):
+    monkeypatch.chdir(files)
+    out = tmp_path / "whole.jpg"
+    whole = ("--frame", "whole", "--driving", "portrait.png", "--out", str(out))
+    assert main(("reenact", "--portrait", "portrait.png", *whole)) == 0
+    assert list(tmp_path.iterdir()) == [out]
+    with Image.open(out) as picture, Image.open("portrait.png") as given:
+        assert picture.size == given.size
+
+
 def test_without_a_background_the_video_has_alpha(files, monkeypatch, tmp_path, capfd):
     monkeypatch.chdir(files)
     out = tmp_path / "free.png"

@@ -50,6 +50,9 @@ def test_one_moves_and_all_else_stays_as_it_is(
     assert len(frames) == len(video) == 13 and frames[0].shape == photo.picture.shape
     differences = [np.abs(frame.astype(int) - photo.picture).max(axis=2) for frame in frames]
     assert not differences[0].any(), "both rest"
+    for index in (0, 5, 9):
+        apart = np.abs(video.frame(index).astype(int) - frames[index])
+        assert apart.mean() < 0.2, "a frame alone is that of the video"
     middle = photo.width // 2 - int(0.05 * photo.width)
     assert all(not difference[:, :middle].any() for difference in differences[:8]), "hugo rests while nora moves"
     assert not differences[9][:, photo.width // 2 + 40 :].any(), "and nora while hugo moves"
@@ -68,9 +71,11 @@ def test_parts_are_read_and_doubles_refused(tmp_path: Path) -> None:
     assert read_part("0=speech.wav@1.5") == (0, "speech.wav", 1.5, False)
     hears = read_part("1=listener:speech.wav@2")
     assert hears == (1, "speech.wav", 2.0, True) and hears.kind == "speech"
-    for wrong in ("speech.wav", "=a.wav", "x=a.wav", "0="):
+    for wrong in ("speech.wav", "=a.wav", "x=a.wav"):
         with pytest.raises(OptionError, match="has no face"):
             read_part(wrong)
+    with pytest.raises(OptionError, match="has no file"):
+        read_part("0=")
     with pytest.raises(OptionError, match="driven twice"):
         read_parts(["0=a.mp4", "1=b.mp4", "0=c.mp4"])
 
