@@ -21,12 +21,16 @@ from mggtalk.scene import MotionFrame
 PAINT = np.array([90, 150, 60], np.uint8)
 
 
+def turn(avatar: Avatar) -> MotionFrame:
+    """The portrait's head turned by twelve degrees."""
+    rotation = euler_to_rotation(torch.tensor([0.0, 0.21, 0.0])) @ avatar.rotation
+    return MotionFrame(avatar.expression, rotation, avatar.translation)
+
+
 @pytest.fixture(scope="module")
 def turned(pipeline: MGGTalkPipeline, avatar: Avatar) -> np.ndarray:
     """The astronaut turned by twelve degrees, with a patch of green on one cheek."""
-    rotation = euler_to_rotation(torch.tensor([0.0, 0.21, 0.0])) @ avatar.rotation
-    picture = pipeline.animator(avatar, 512).frame(MotionFrame(avatar.expression, rotation, avatar.translation))
-    picture = picture.copy()
+    picture = pipeline.animator(avatar, 512).frame(turn(avatar)).copy()
     column, row = (int(place) for place in pipeline.tracker.still(picture).landmarks[0, 50, :2])
     picture[row - 5 : row + 6, column - 5 : column + 6] = PAINT
     return picture
@@ -150,13 +154,13 @@ def test_points_that_a_pose_hides_keep_the_first_photos_colours(
         torch.from_numpy(turned.copy()).permute(2, 0, 1) / 255.0,
         landmarks,
         torch.ones(size, size),
-        pose_of(avatar, pipeline, turned),
+        turn(avatar),  # the tracked pose is 9.9 degrees off the portrait's, and what is parted goes until 10
         pipeline.config.render.focal_ratio * size,
     )
     animator, head = pipeline.animator(giving_way, size), pipeline.head(giving_way, size)
     painted = paint_photos(animator, head, [photo]).photos
     assert painted is not None
-    assert (painted.seen[0] * torch.maximum(twin, hair)).max() < 0.01
+    assert (painted.seen[0] * torch.maximum(twin, hair)).max() < 1e-3
     assert (painted.seen[0] > 0.5).float().mean() > 0.2
     free, black = avatar.binding.weights.sum(-1) < 0.9, painted.colour[0, :, :3].amin(1) < -0.199
     assert (painted.seen[0] * free * black).max() < 0.01  # nor what is not drawn for other reasons
