@@ -87,6 +87,8 @@ class HeadMasks(NamedTuple):
     behind: np.ndarray  # [S, S] where such hair goes on behind the cheeks
     strands: np.ndarray  # [S, S] where its colours are seen
     loose: np.ndarray  # [S, S] ear lobes and locks beside the jaw, which torso has in the portrait's view alone
+    depth: np.ndarray  # [S, S] face heights below the rim, see below_rim
+    below_face: np.ndarray  # [S, S] the same, where what is behind the ears is not the head's
 
 
 class FaceAxes(NamedTuple):
@@ -327,4 +329,6 @@ def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
         behind=np.zeros((size, size), np.float32),
         strands=np.zeros((size, size), np.float32),
         loose=(below * loose).astype(np.float32),
+        depth=depth.astype(np.float32),
+        below_face=below_face.astype(np.float32),
     )

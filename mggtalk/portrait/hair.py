@@ -17,7 +17,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from mggtalk.face.masks import LEFT_EAR, RIGHT_EAR, SIDE_LEVEL, HeadMasks, below_rim, face_axes, face_coordinates
+from mggtalk.face.masks import LEFT_EAR, RIGHT_EAR, SIDE_LEVEL, HeadMasks, face_axes, face_coordinates
 from mggtalk.face.regions import face_mask
 from mggtalk.nets.maps import erode, fill, step
 
@@ -91,7 +91,7 @@ def part_hair(image: Tensor, masks: HeadMasks, landmarks: np.ndarray) -> HeadMas
     Returns:
         Masks with ``parted``, ``beside`` and ``behind``, whose ``hanging`` is hair alone.
     """
-    place = measure_places(landmarks, image.shape[-1])
+    place = measure_places(landmarks, masks.depth)
     told = find_hair(image, masks, place)
     if told is None:
         return masks._replace(hanging=np.zeros_like(masks.hanging))
@@ -137,18 +137,19 @@ class Places(NamedTuple):
     wide: float  # width of that cheek over the mean of both
 
 
-def measure_places(landmarks: np.ndarray, size: int) -> Places:
-    """Measure where pixels are against a face of ``landmarks [478, 2 or 3]``, in a picture of side S."""
+def measure_places(landmarks: np.ndarray, depth: np.ndarray) -> Places:
+    """Measure where pixels are against a face of ``landmarks [478, 2 or 3]``, and how deep ``[S, S]`` below its rim."""
+    size = len(depth)
     axes = face_axes(landmarks)
     inside = torch.from_numpy(face_mask(landmarks, size, size))  # [S, S]
     across, down = face_coordinates(landmarks, size)  # [S, S] each
     right, nose, left = (landmarks[[RIGHT_EAR, NOSE, LEFT_EAR], :2] - axes.centre) @ axes.x_axis / axes.height
     wide = 2.0 * np.where(across < nose, nose - right, left - nose) / (left - right)  # [S, S] over the mean of both
     to_wider = (across - 0.5 * (right + left)) * np.sign(0.5 * (right + left) - nose)
-    lengths = below_rim(landmarks, size), down - SIDE_LEVEL, BEYOND * np.clip(wide**2, 1.0, WIDEST), to_wider
+    lengths = depth, down - SIDE_LEVEL, BEYOND * np.clip(wide**2, 1.0, WIDEST), to_wider
     away = distance(inside) / axes.height
-    depth, level, ear, aside = (torch.from_numpy(length).float() for length in lengths)
-    return Places(axes.height, inside, away, depth, level, ear, aside, float(wide.max()))
+    below, level, ear, aside = (torch.from_numpy(length).float() for length in lengths)
+    return Places(axes.height, inside, away, below, level, ear, aside, float(wide.max()))
 
 
 def find_hair(image: Tensor, masks: HeadMasks, place: Places) -> tuple[Tensor, Tensor] | None:

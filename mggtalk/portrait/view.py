@@ -17,13 +17,13 @@ from mggtalk.dsgr.reconstruct import CropCamera
 from mggtalk.errors import NoFaceError
 from mggtalk.face.face_model import FaceModel
 from mggtalk.face.fitting import FaceFit, fit_track
-from mggtalk.face.masks import HeadMasks, below_rim, down_the_face, head_masks
+from mggtalk.face.masks import HeadMasks, down_the_face, head_masks
 from mggtalk.face.matte_edges import sharpen_edges
 from mggtalk.geometry import head_to_camera, project
 from mggtalk.inpaint.plates import like_skin
 from mggtalk.nets.maps import erode, fill, in_picture, step, to_colour_map, to_float
 from mggtalk.portrait.closed_lips import is_closed, move_closed_lips
-from mggtalk.portrait.collar import leave_collar
+from mggtalk.portrait.cloth import leave_cloth
 from mggtalk.portrait.hair import part_hair
 from mggtalk.portrait.skull import COARSE, SOFT, outermost, skull_level
 from mggtalk.scene import FaceTrack
@@ -203,7 +203,7 @@ def see(
     vertices = face_model.vertices(fit.identity, fit.expression[0])  # [V, 3]
     in_camera = head_to_camera(vertices, rotation, translation)
     masks = part_hair(image, head_masks(sharpen_edges(portrait, matte), landmarks), landmarks)
-    masks = leave_collar(portrait, masks, landmarks)
+    masks = leave_cloth(portrait, masks, landmarks)
     skull = vertices[list(EARS)].mean(0) + torch.tensor(SKULL_OFFSET)
 
     def level(pixels: Tensor) -> Tensor:
@@ -231,7 +231,7 @@ def see(
         grid=grid,
         pixel_size=camera.side / camera.map_size * float(translation[2]) / camera.focal,
         head=sample(torch.from_numpy(masks.head)[None], grid)[0] * _inside(grid, size, beyond, level),
-        rim=measure(below_rim(landmarks, size)),
+        rim=measure(masks.depth),
         height=measure(down_the_face(landmarks, size)),
         pixels=pixels,
         vertices=vertices,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mggtalk.face.masks import head_masks
+from mggtalk.face.masks import below_rim, head_masks
 from mggtalk.portrait.hair import BEYOND, SLOPE, connected, measure_places, part_hair
 from tests.face.test_masks import SIZE, bust, landmarks, turned_landmarks
 
@@ -21,7 +21,7 @@ def test_hair_that_hangs_is_parted_from_the_cheek() -> None:
     masks = head_masks(matte, landmarks())
     parted = part_hair(image, masks, landmarks())
     assert parted.hanging.sum() > 0.5 * (beside & (abs(x - 100) > 38) & (y > 70) & (y < 90)).sum()
-    cheeks = ~beside & (measure_places(landmarks(), SIZE).away.numpy() < BEYOND)
+    cheeks = ~beside & (measure_places(landmarks(), below_rim(landmarks(), SIZE)).away.numpy() < BEYOND)
     assert not (parted.hanging.astype(bool) & cheeks).any(), "cheeks are no hair"
     hair = parted.parted * (masks.parted == 0.0)  # the neck's edge is parted as well
     assert hair.max() > 0.9 and (hair <= parted.person + 1e-6).all()
@@ -50,7 +50,7 @@ def test_short_hair_behind_the_ear_of_a_turned_head_does_not_hang(lowest: float,
 
 def test_a_dark_collar_is_no_hair() -> None:
     y, x = np.mgrid[:SIZE, :SIZE] + 0.5
-    place = measure_places(landmarks(), SIZE)
+    place = measure_places(landmarks(), below_rim(landmarks(), SIZE))
     collar = (abs(x - 100) > 31) & (abs(x - 100) < 60) & (place.level.numpy() > -0.1)  # of a head that is bowed
     image = torch.from_numpy(np.where(collar[..., None], HAIR, SKIN)).float().permute(2, 0, 1)  # [3, S, S]
     masks = head_masks(np.maximum(bust(), collar * 1.0), landmarks())
@@ -65,7 +65,7 @@ def test_hair_goes_on_behind_the_cheek_but_not_before_the_neck() -> None:
     image = torch.from_numpy(np.where(beside[..., None], HAIR, SKIN)).float().permute(2, 0, 1)  # [3, S, S]
     masks = head_masks(np.maximum(bust(), beside * 1.0), landmarks())
     parted = part_hair(image, masks, landmarks())
-    place = measure_places(landmarks(), SIZE)
+    place = measure_places(landmarks(), below_rim(landmarks(), SIZE))
     cheek = place.inside.numpy() & (abs(place.level.numpy() + 0.2) < 0.1) & (abs(x - 100) > 25)
     assert parted.behind[cheek].min() > 0.5 and parted.torso[cheek].min() > 0.5
     middle = abs(x - 100) < 5
