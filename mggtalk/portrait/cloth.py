@@ -87,19 +87,22 @@ def find_cloth(portrait: np.ndarray, masks: HeadMasks, landmarks: np.ndarray) ->
     down = down_the_face(landmarks, size)[::step, ::step]
     face = ndimage.distance_transform_edt(face_mask(landmarks, size, size))[::step, ::step] > FACE * height
     head = person & (face | ((down < -SKULL[0]) & (depth < -SKULL[1])))
-    torso = person & (down > TORSO[0]) & (depth > TORSO[1])
+    hair = masks.hanging[::step, ::step] > 0.5  # it is of the head's colours, wherever it hangs
+    torso = person & (down > TORSO[0]) & (depth > TORSO[1]) & ~hair
     if min(head.sum(), torso.sum()) < NEAREST:
         return None
     skin = np.median(colour[face & person], axis=0)  # [3]
     light = (colour @ skin / (skin @ skin)).clip(*SHADE)[..., None]  # [s, s, 1] below the jaw skin lies in shadow
-    from_head = np.minimum(distance(colour, colour[head]), np.linalg.norm(colour - light * skin, axis=-1))  # [s, s]
+    from_head = np.minimum(
+        distance(colour, colour[head | hair]), np.linalg.norm(colour - light * skin, axis=-1)
+    )  # [s, s]
     unlike = from_head / (from_head + distance(colour, colour[torso]) + NOISE) * ~head
     sums = [ndimage.gaussian_filter(part, SMOOTH * height / step) for part in (unlike * person, person.astype(float))]
-    cloth = (sums[0] > CLOTH * np.maximum(sums[1], 0.1)) & ~head
+    cloth = (sums[0] > CLOTH * np.maximum(sums[1], 0.1)) & ~(head | hair)
     cloth = ndimage.binary_propagation(torso & cloth, mask=cloth)
     near = ndimage.distance_transform_edt(~cloth) < EDGE * height / step
     nearest = ndimage.distance_transform_edt(~person, return_distances=False, return_indices=True)  # [2, s, s]
-    cloth = (cloth | (near & (unlike > EVEN)))[tuple(nearest)]  # [s, s] an outline is what is next to it
+    cloth = (cloth | (near & (unlike > EVEN) & ~hair))[tuple(nearest)]  # [s, s] an outline is what is next to it
     cloth = ndimage.gaussian_filter(cloth.astype(np.float32), 1.0)
     return ndimage.zoom(cloth, size / len(cloth), order=1, grid_mode=True, mode="nearest")  # [S, S]
 
