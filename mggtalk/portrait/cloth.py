@@ -53,7 +53,7 @@ def leave_cloth(portrait: np.ndarray, masks: HeadMasks, landmarks: np.ndarray) -
 
     Args:
         portrait: uint8 ``[S, S, 3]``.
-        masks: Of the portrait.
+        masks: Of the portrait, whose hanging hair is known (:func:`mggtalk.portrait.hair.part_hair`).
         landmarks: ``[478, 2 or 3]`` pixels.
 
     Returns:
@@ -76,7 +76,7 @@ def find_cloth(portrait: np.ndarray, masks: HeadMasks, landmarks: np.ndarray) ->
 
     Args:
         portrait: uint8 ``[S, S, 3]``.
-        masks: Of the portrait.
+        masks: Of the portrait, whose hanging hair is known (:func:`mggtalk.portrait.hair.part_hair`).
         landmarks: ``[478, 2 or 3]`` pixels.
     """
     size, height = len(portrait), face_axes(landmarks).height

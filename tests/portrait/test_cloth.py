@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
-from mggtalk.face.masks import below_rim, face_axes, head_masks
+from mggtalk.face.masks import HeadMasks, below_rim, face_axes, head_masks
 from mggtalk.face.regions import face_mask
 from mggtalk.portrait.cloth import find_cloth, leave_cloth
 from tests.face.test_masks import SIZE, bust, landmarks
@@ -20,8 +20,13 @@ def paint(colour: tuple[int, int, int], begins: float) -> np.ndarray:
     return np.where(below, colour, SKIN).astype(np.uint8)
 
 
+def split(matte: np.ndarray) -> HeadMasks:
+    """Masks of a person with short hair."""
+    return head_masks(matte, landmarks())._replace(hanging=np.zeros_like(matte))
+
+
 def test_cloth_under_the_chin_leaves_the_head() -> None:
-    masks = head_masks(bust(), landmarks())
+    masks = split(bust())
     left = leave_cloth(paint(CLOTH, 0.0), masks, landmarks())
     depth = below_rim(landmarks(), SIZE)
     column = masks.neck > 0.99 * masks.person.max()
@@ -33,7 +38,7 @@ def test_cloth_under_the_chin_leaves_the_head() -> None:
 
 def test_a_shoulder_beside_the_face_is_the_torsos() -> None:
     """A bowed head lies before a shoulder, which would fly with it."""
-    masks = head_masks(np.ones((SIZE, SIZE), np.float32), landmarks())
+    masks = split(np.ones((SIZE, SIZE), np.float32))
     shoulder = np.arange(SIZE)[:, None] > 0.35 * SIZE
     beside = (np.arange(SIZE)[:, None] > 0.4 * SIZE) & (masks.depth < -0.05) & (masks.depth > -0.5) & ~near_face(0.15)
     picture = np.where((near_face(0.1) | ~shoulder)[..., None], SKIN, CLOTH).astype(np.uint8)
@@ -51,13 +56,13 @@ def near_face(reach: float) -> np.ndarray:
 
 
 def test_without_a_torso_there_is_no_cloth() -> None:
-    above = head_masks(bust() * (np.arange(SIZE)[:, None] < 0.5 * SIZE), landmarks())
+    above = split(bust() * (np.arange(SIZE)[:, None] < 0.5 * SIZE))
     assert find_cloth(paint(SKIN, 0.0), above, landmarks()) is None
 
 
 @pytest.mark.parametrize(("colour", "begins"), [(SKIN, 0.0), (BEARD, -0.3), ((140, 105, 88), 0.0)])
 def test_skin_its_shade_and_a_beard_stay(colour: tuple[int, int, int], begins: float) -> None:
-    masks = head_masks(bust(), landmarks())
+    masks = split(bust())
     left = leave_cloth(paint(colour, begins), masks, landmarks())
     np.testing.assert_allclose(left.head, masks.head, atol=1e-3)
     np.testing.assert_allclose(left.follow, masks.follow, atol=1e-3)
