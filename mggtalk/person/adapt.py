@@ -23,7 +23,7 @@ from mggtalk.person.background import see_background
 from mggtalk.person.blendshapes.codes import CodeConfig, fresh_adapter
 from mggtalk.person.blendshapes.learn import LearnConfig, Learner
 from mggtalk.person.footage import SIDE, Candidate, Clip, Footage, open_clip
-from mggtalk.person.lessons import never
+from mggtalk.person.lessons import never, perceptual_notes
 from mggtalk.person.load import put_together, with_background
 from mggtalk.person.talking_gaussian.config import FieldConfig
 from mggtalk.person.talking_gaussian.config import LearnConfig as FieldLearnConfig
@@ -137,6 +137,8 @@ def adapt(
     adapter, losses = learn_head(pipe, avatar, clip.learned, config, on_progress, stop, resume)
     file = AdapterFile(adapter, portrait.picture, background, facts._replace(steps=len(losses)), voice.voice)
     own = None if voice.voice is None else voice.voice.voice
+    how = config.learn if config.method == "blendshapes" else config.learn_talking
+    clip = replace(clip, notes=(*clip.notes, *(perceptual_notes("alex", "vgg") if how.lpips else ())))
     return Adaptation(file, avatar.with_(adapter=adapter, voice=own), losses, clip, voice)
 
 

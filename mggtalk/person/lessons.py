@@ -19,7 +19,7 @@ from mggtalk.inpaint.follow import shed_loose, torso_and_background, torso_warp
 from mggtalk.inpaint.shrink import shrink
 from mggtalk.motion.deformation import drive
 from mggtalk.nets.maps import erode, to_float
-from mggtalk.nets.perceptual import LPIPS, Network
+from mggtalk.nets.perceptual import LPIPS, Network, read_weights
 from mggtalk.person.footage import SIDE, Footage
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.render import rasterize
@@ -244,6 +244,16 @@ def perceptual(*networks: Network) -> Perceived | None:
     except WeightsMissingError as error:
         logger.warning("learning without a perceptual distance: %s", error)
         return None
+
+
+def perceptual_notes(*networks: Network) -> tuple[str, ...]:
+    """What the user should know about the perceptual distance: why there is none, or nothing."""
+    try:
+        for network in networks:
+            read_weights(network)
+    except WeightsMissingError as error:
+        return (f"Learned without a perceptual distance, which makes the head duller. {error}",)
+    return ()
 
 
 def _whole(place: np.ndarray, up: bool) -> np.ndarray:
