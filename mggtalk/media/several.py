@@ -39,4 +39,5 @@ def name_photo(picture: Any, index: int, count: int) -> Iterator[str]:
         if count == 1:
             raise
         which = f"Photo {index + 1} of {count}" + (f", {name}" if named else "")
-        raise type(error)(f"{which}: {error.problem}", error.advice) from error
+        advice = error.advice if index == 0 else f"{error.advice} Or leave this photo out."
+        raise type(error)(f"{which}: {error.problem}", advice) from error

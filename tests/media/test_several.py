@@ -21,7 +21,7 @@ def test_all_other_numbers_are_allowed(count: int) -> None:
 
 
 def test_an_error_names_its_photo_and_keeps_its_type() -> None:
-    with pytest.raises(NoFaceError, match=r"Photo 3 of 4, 'c.jpg': No face\. Use another\."):
+    with pytest.raises(NoFaceError, match=r"Photo 3 of 4, 'c.jpg': No face\. Use another\. Or leave this photo out\."):
         with name_photo("some/folder/c.jpg", 2, 4):
             raise NoFaceError("No face.", "Use another.")
     with pytest.raises(NoFaceError, match="^Photo 2 of 2: No face"):
