@@ -17,7 +17,7 @@ SHIFT = 0.08
 """Most by which a patch is made lighter or darker to suit its place, RGB in [0, 1]: walls have gradients."""
 
 DISTRUST = 0.5
-"""What such a change costs, of its square."""
+"""What such a change costs, of what it saves."""
 
 
 @helper
@@ -29,44 +29,36 @@ def _offset(means: np.ndarray, y: int, x: int, row: int, column: int, k: int) ->
 
 @helper
 def _cost(
-    image: np.ndarray,
-    means: np.ndarray,
-    sure: np.ndarray,
-    y: int,
-    x: int,
-    row: int,
-    column: int,
-    pull: float,
-    least: float,
+    image: np.ndarray, means: np.ndarray, y: int, x: int, row: int, column: int, pull: float, least: float
 ) -> float:
     """Squared difference of two patches, the better lit, plus ``pull`` times their squared distance.
 
     Stops at ``least``.
     """
     dt = image.dtype.type
-    red, green, blue = (
-        _offset(means, y, x, row, column, 0),
-        _offset(means, y, x, row, column, 1),
-        _offset(means, y, x, row, column, 2),
-    )
-    total = pull * dt((y - row) ** 2 + (x - column) ** 2)
-    total += dt(DISTRUST * (2 * RADIUS + 1) ** 2) * (red * red + green * green + blue * blue)
+    area = dt((2 * RADIUS + 1) ** 2)
+    gain = dt(0)
+    for k in range(3):
+        off = means[y, x, k] - means[row, column, k]
+        shift = _offset(means, y, x, row, column, k)
+        gain += area * (dt(2) * shift * off - dt(1 + DISTRUST) * shift * shift)
+    far = pull * dt((y - row) ** 2 + (x - column) ** 2)
+    limit = least + gain - far
+    total = dt(0)
     for dy in range(-RADIUS, RADIUS + 1):
         for dx in range(-RADIUS, RADIUS + 1):
-            r = image[y + dy, x + dx, 0] - image[row + dy, column + dx, 0] - red
-            g = image[y + dy, x + dx, 1] - image[row + dy, column + dx, 1] - green
-            b = image[y + dy, x + dx, 2] - image[row + dy, column + dx, 2] - blue
-            total += sure[y + dy, x + dx] * (r * r + g * g + b * b)
-        if total > least:
+            for k in range(3):
+                error = image[y + dy, x + dx, k] - image[row + dy, column + dx, k]
+                total += error * error
+        if total > limit:
             return least + dt(1)
-    return total
+    return total - gain + far
 
 
 @kernel
 def match(
     image: np.ndarray,
     means: np.ndarray,
-    sure: np.ndarray,
     targets: np.ndarray,
     valid: np.ndarray,
     field: np.ndarray,
@@ -81,7 +73,6 @@ def match(
     Args:
         image: ``[H, W, 3]``.
         means: ``[H, W, 3]`` of its patches.
-        sure: ``[H, W]`` weight of a pixel in the cost: what is known counts more than what was guessed.
         targets: ``[T, 2]`` patches of the hole, row by row.
         valid: ``[H, W]`` whether a patch is known as a whole.
         field: ``[H, W, 2]``, changed.
@@ -97,7 +88,7 @@ def match(
     count = len(targets)
     for i in range(count):
         y, x = targets[i, 0], targets[i, 1]
-        costs[y, x] = _cost(image, means, sure, y, x, field[y, x, 0], field[y, x, 1], pull, dt(1e9))
+        costs[y, x] = _cost(image, means, y, x, field[y, x, 0], field[y, x, 1], pull, dt(1e9))
     for sweep in range(sweeps):
         back = -1 if sweep % 2 == 0 else 1
         for j in range(count):
@@ -109,7 +100,7 @@ def match(
                 if field[ny, nx, 0] >= 0:
                     r, c = field[ny, nx, 0] + y - ny, field[ny, nx, 1] + x - nx
                     if 0 <= r < height and 0 <= c < width and valid[r, c] and (r != row or c != column):
-                        cost = _cost(image, means, sure, y, x, r, c, pull, least)
+                        cost = _cost(image, means, y, x, r, c, pull, least)
                         if cost < least:
                             least, row, column = cost, r, c
             reach = max(height, width) if search else 0
@@ -120,7 +111,7 @@ def match(
                 r = row + int(state % np.uint32(2 * reach + 1)) - reach
                 c = column + int((state >> np.uint32(12)) % np.uint32(2 * reach + 1)) - reach
                 if 0 <= r < height and 0 <= c < width and valid[r, c]:
-                    cost = _cost(image, means, sure, y, x, r, c, pull, least)
+                    cost = _cost(image, means, y, x, r, c, pull, least)
                     if cost < least:
                         least, row, column = cost, r, c
                 reach //= 3
