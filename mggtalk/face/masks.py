@@ -56,6 +56,9 @@ NECKS = (0.6, 1.2)
 """Width of a neck over that of the jaw: what is wider is hair or shoulders, what is narrower a part of it; both tell
 nothing."""
 
+LOCKS = 0.2
+"""Face heights below the level of the mouth that hanging hair reaches, at least."""
+
 LOOSE, STRAND, THIN = 0.23, 0.32, 0.056
 """Face heights below the rim down to which what hangs beside the jaw and stands on nothing may reach: ear lobes, which
 end between .03 and .22, and anything of half the width :data:`THIN` at most, strands and earrings. What is wider and
@@ -308,6 +311,7 @@ def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
     column = neck_column(matte, x - under, y, float(y[chin_row, chin_column]), half, under)
     hidden = column * smoothstep(depth, -0.42, -0.30) * smoothstep(y, -0.1, 0.0)  # and not above the ears
     long_hair = standing(matte, chin_row)
+    hair_row = int(np.clip(axes.centre[1] + (SIDE_LEVEL + LOCKS) * axes.height, 0, chin_row))
     floor = min(size - 1, chin_row + round(BELOW_CHIN * axes.height))
     loose = loose_parts(matte, standing(matte, floor), depth, face, axes.height)
     head = matte * np.maximum(1.0 - smoothstep(depth, 0.0, 0.10) * ~loose, face)
@@ -322,7 +326,7 @@ def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
         head=head.astype(np.float32),
         torso=torso.astype(np.float32),
         follow=follow_weight(below_face, axes.height),
-        hanging=(long_hair * (np.abs(x - middle) > 0.7 * half)).astype(np.float32),
+        hanging=(standing(matte, hair_row) * (np.abs(x - middle) > 0.7 * half)).astype(np.float32),
         neck=(matte * hidden).astype(np.float32),
         parted=(smoothstep(depth, 0.0, SOFT) * (1.0 - aside) * ~loose).astype(np.float32),
         beside=np.zeros((size, size), np.float32),
