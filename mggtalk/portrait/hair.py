@@ -17,7 +17,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from mggtalk.face.masks import LEFT_EAR, RIGHT_EAR, SIDE_LEVEL, HeadMasks, face_axes, face_coordinates
+from mggtalk.face.masks import LEFT_EAR, RIGHT_EAR, SIDE_LEVEL, HeadMasks, between, face_axes, face_coordinates
 from mggtalk.face.regions import face_mask
 from mggtalk.nets.maps import erode, fill, step
 
@@ -103,6 +103,7 @@ def part_hair(image: Tensor, masks: HeadMasks, landmarks: np.ndarray) -> HeadMas
     )  # [S, S] ears stay with the head
     both = (hair | edge) * (1.0 - step(-place.level / top, 0.5, 1.0)) * (place.level < LOWEST)
     both = smooth(both, 0.7)
+    both, leaving = step(both, 0.0, 0.5), step(both, 0.5, 1.0)  # where one of them ends the other has all of it
     at_cheek = (1.0 - step(place.away, 0.8 * FAR, FAR)) * step(place.depth, -SURE, -0.5 * SURE)
     person = torch.from_numpy(masks.person)
     narrower = TAPER * (1.0 - step(place.level, -HANGING, -FULL))
@@ -112,12 +113,16 @@ def part_hair(image: Tensor, masks: HeadMasks, landmarks: np.ndarray) -> HeadMas
     near = 1.0 - step(from_above - BEHIND * (1.0 - step(place.level, *SLOPE)), -SPECK, 0.0)
     within = (torch.from_numpy(masks.hanging) > 0.5) | place.inside
     behind = smooth(near * within * step(place.level, -0.9 * HANGING, -0.7 * HANGING), 0.5 * SPECK * place.height)
+    # No slit stays between it and the hair outside.
+    sides = (place.across > 0).float(), (place.across <= 0).float()
+    closed = sum(torch.from_numpy(between((torch.maximum(kept, behind) * side).numpy())) for side in sides)
+    behind = torch.maximum(behind, closed * (closed > kept))
     return masks._replace(
         neck=masks.neck * (step(from_hair, 0.5 * FAR, FAR) * (1.0 - behind)).numpy(),
         torso=np.maximum(masks.torso, (person * torch.maximum(kept, behind)).numpy()),
         hanging=hair.float().numpy(),
-        parted=np.maximum(masks.parted, (both * at_cheek).numpy()),
-        beside=(both * (1.0 - at_cheek)).numpy(),
+        parted=np.maximum(masks.parted, (leaving * at_cheek).numpy()),
+        beside=(leaving * (1.0 - at_cheek)).numpy(),
         behind=behind.numpy(),
         strands=(hair & (place.level < CHIN) & (distance(person < 0.9) > SPECK * place.height)).float().numpy(),
         loose=masks.loose * (1.0 - both).numpy(),
@@ -145,7 +150,7 @@ def measure_places(landmarks: np.ndarray, depth: np.ndarray) -> Places:
     across, down = face_coordinates(landmarks, size)  # [S, S] each
     right, nose, left = (landmarks[[RIGHT_EAR, NOSE, LEFT_EAR], :2] - axes.centre) @ axes.x_axis / axes.height
     wide = 2.0 * np.where(across < nose, nose - right, left - nose) / (left - right)  # [S, S] over the mean of both
-    to_wider = (across - 0.5 * (right + left)) * np.sign(0.5 * (right + left) - nose)
+    to_wider = (across - 0.5 * (right + left)) * (1.0 if right + left >= 2.0 * nose else -1.0)
     lengths = depth, down - SIDE_LEVEL, BEYOND * np.clip(wide**2, 1.0, WIDEST), to_wider
     away = distance(inside) / axes.height
     below, level, ear, aside = (torch.from_numpy(length).float() for length in lengths)

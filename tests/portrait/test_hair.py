@@ -79,3 +79,19 @@ def test_what_is_connected_grows() -> None:
     parts, around = torch.zeros(2, 5, 5, dtype=torch.bool)
     parts[0, 0], around[0, 1], around[4, 4] = True, True, True
     assert connected(parts, around).nonzero().tolist() == [[0, 0], [0, 1]]
+
+
+@pytest.mark.parametrize(("reach", "hangs"), [(0.1, False), (0.26, True)])
+def test_a_bob_hangs_and_no_slit_is_left_beside_it(reach: float, hangs: bool) -> None:
+    """The tips of a bob would stay behind, and the wall would show between its outside and the cheek."""
+    place = measure_places(landmarks(), below_rim(landmarks(), SIZE))
+    y, x = np.mgrid[:SIZE, :SIZE] + 0.5
+    bob = (abs(x - 100) > 31) & (abs(x - 100) < 60) & (y > 40) & (place.level.numpy() < reach)
+    thin = bob & (abs(abs(x - 100) - 48) < 2)  # a lock of another colour
+    image = torch.from_numpy(np.where((bob & ~thin)[..., None], HAIR, SKIN)).float().permute(2, 0, 1)  # [3, S, S]
+    only = np.where(abs(x - 100) < 31, bust(), 0.0)  # nothing below its tips but the neck
+    parted = part_hair(image, head_masks(np.maximum(only, bob * 1.0), landmarks()), landmarks())
+    assert bool(parted.hanging.any()) == hangs
+    row = bob & (abs(place.level.numpy() + 0.1) < 0.05) & (abs(x - 100) < 55)
+    if hangs:
+        assert parted.torso[row].min() > 0.5
