@@ -72,7 +72,7 @@ def leave_cloth(portrait: np.ndarray, masks: HeadMasks, landmarks: np.ndarray) -
 
 
 def find_cloth(portrait: np.ndarray, masks: HeadMasks, landmarks: np.ndarray) -> np.ndarray | None:
-    """Find cloth: ``[S, S]`` in [0, 1]; None where the picture shows no torso.
+    """Find cloth: ``[S, S]`` in [0, 1]; None where the picture shows no torso, or no face.
 
     Args:
         portrait: uint8 ``[S, S, 3]``.
@@ -89,9 +89,10 @@ def find_cloth(portrait: np.ndarray, masks: HeadMasks, landmarks: np.ndarray) ->
     head = person & (face | ((down < -SKULL[0]) & (depth < -SKULL[1])))
     hair = masks.hanging[::step, ::step] > 0.5  # it is of the head's colours, wherever it hangs
     torso = person & (down > TORSO[0]) & (depth > TORSO[1]) & ~hair
-    if min(head.sum(), torso.sum()) < NEAREST:
+    face &= person
+    if min(face.sum(), torso.sum()) < NEAREST:
         return None
-    skin = np.median(colour[face & person], axis=0)  # [3]
+    skin = np.median(colour[face], axis=0)  # [3]
     light = (colour @ skin / (skin @ skin)).clip(*SHADE)[..., None]  # [s, s, 1] below the jaw skin lies in shadow
     from_head = np.minimum(
         distance(colour, colour[head | hair]), np.linalg.norm(colour - light * skin, axis=-1)
