@@ -23,15 +23,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mggtalk.nets.maps import box_mean
+from mggtalk.person.talking_gaussian.conditions import POSE
 from mggtalk.person.talking_gaussian.linear_map import LinearMap
 from mggtalk.scene import Camera
 
 SIDE = 8
 """Side of the squares of the position map that share their drift."""
 
-RIDGE, FIXED, SMOOTH = 40.0, 4.0, 1500.0
-"""Squared RGB per decimetre and frame that counts for no change with expression and pose, for none at all, and for the
-same drift as in the squares beside."""
+FIXED, POSED, EXPRESSED, SMOOTH = 4.0, 40.0, 2500.0, 1500.0
+"""Squared RGB per decimetre and frame that counts for no drift at all, for none with the pose, for none with the
+expression, and for the same drift as in the squares beside. What a face model misses of an expression, the rig has;
+held any less, seconds of the clip that were left out are told worse, however much film there is."""
 
 SWEEPS = 40
 """Times that squares look at those beside them."""
@@ -94,8 +96,8 @@ class Drift(LinearMap):
             wanted += drawn.features[:, None] * way[:, None]
             pairs += weight[:, None, None] * both
         self.follow(pairs)
-        ridge = torch.full((count,), RIDGE)
-        ridge[0] = FIXED
+        ridge = torch.full((count,), EXPRESSED)
+        ridge[0], ridge[1 : 1 + POSE] = FIXED, POSED
         ridge = len(every) * (ridge[:, None] * torch.tensor((1.0, 1.0, DEEP))).flatten()  # [F 3]
         smooth = len(every) * SMOOTH
         there = self.weights.flatten(2).permute(2, 0, 1).flatten(1)  # [S, F 3]

@@ -75,3 +75,15 @@ def test_drift_that_was_there_is_found_in_depth_as_well() -> None:
     farther = Drift((16, 24), axes=2)
     farther.add([one._replace(sums=one.sums * torch.tensor([1, 1, 1, 30, 30, 1])) for one in frames], cells)
     assert float(farther.weights[0].norm(dim=0).max()) < 1.01 * drift.LONGEST, "pictures are not linear so far"
+
+
+def test_drift_follows_the_pose_more_readily_than_the_expression() -> None:
+    cells, count = torch.arange(8 * 8), len(Drift((8, 8), axes=2).weights)
+    views = torch.eye(2, 3).expand(len(cells), 2, 3)
+    sums = torch.tensor([2.0, 0.0, 2.0, 0.1, 0.0, 9.0]).expand(len(cells), 6)
+    far = []
+    for feature in (1, count - 1):  # the same frames, told by the pose or by the last score of the upper face
+        moved, features = Drift((8, 8), axes=2), torch.eye(count)[feature]
+        moved.add([Drawn(features, sums, views)] * 4, cells)
+        far.append(float(moved.weights[feature, 0].mean()))
+    assert 0.0 < far[1] < far[0] / 5, far
