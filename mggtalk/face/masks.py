@@ -77,7 +77,7 @@ heights: on a steeper fall-off the neck would fold over when the head moves by 1
 
 
 class HeadMasks(NamedTuple):
-    """Weights in [0, 1] on the pixels of a square portrait of side S."""
+    """Weights in [0, 1] on the pixels of a square portrait of side S, and their depth below the rim of the head."""
 
     person: np.ndarray  # [S, S] matte of the whole person
     head: np.ndarray  # [S, S] head with hair and ears, soft at the rim and at the hair
