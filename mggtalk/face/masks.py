@@ -93,6 +93,11 @@ class HeadMasks(NamedTuple):
     depth: np.ndarray  # [S, S] face heights below the rim, see below_rim
     below_face: np.ndarray  # [S, S] the same, where what is behind the ears is not the head's
 
+    @property
+    def weights(self) -> tuple[np.ndarray, ...]:
+        """All but the depths."""
+        return self[:-2]
+
 
 class FaceAxes(NamedTuple):
     """The face's own axes in the picture."""

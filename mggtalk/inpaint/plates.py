@@ -111,7 +111,7 @@ def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor, skin: Tensor)
         The plates.
     """
     person, head, stays, follow, hanging, neck, parted, beside, behind, strands, loose = (
-        torch.from_numpy(mask) for mask in masks[:-2]
+        torch.from_numpy(mask) for mask in masks.weights
     )  # [S, S] each
     torso = torch.maximum(stays, loose)
     head = head * (1.0 - (parted + beside).clamp(max=1.0))

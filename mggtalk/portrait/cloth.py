@@ -92,13 +92,14 @@ def find_cloth(portrait: np.ndarray, masks: HeadMasks, landmarks: np.ndarray) ->
     face &= person
     if min(face.sum(), torso.sum()) < NEAREST:
         return None
-    skin = np.median(colour[face], axis=0)  # [3]
-    light = (colour @ skin / (skin @ skin)).clip(*SHADE)[..., None]  # [s, s, 1] below the jaw skin lies in shadow
-    from_head = np.minimum(
-        distance(colour, colour[head | hair]), np.linalg.norm(colour - light * skin, axis=-1)
-    )  # [s, s]
-    unlike = from_head / (from_head + distance(colour, colour[torso]) + NOISE) * ~head
-    sums = [ndimage.gaussian_filter(part, SMOOTH * height / step) for part in (unlike * person, person.astype(float))]
+    unsure = person & ~head
+    seen, skin = colour[unsure], np.median(colour[face], axis=0)  # [U, 3], [3]
+    light = (seen @ skin / (skin @ skin)).clip(*SHADE)[:, None]  # [U, 1] below the jaw skin lies in shadow
+    from_skin = np.linalg.norm(seen - light * skin, axis=-1)  # [U]
+    from_head = np.minimum(distance(seen, colour[head | hair]), from_skin)  # [U]
+    unlike = np.zeros(person.shape)
+    unlike[unsure] = from_head / (from_head + distance(seen, colour[torso]) + NOISE)
+    sums = [ndimage.gaussian_filter(part, SMOOTH * height / step) for part in (unlike, person.astype(float))]
     cloth = (sums[0] > CLOTH * np.maximum(sums[1], 0.1)) & ~(head | hair)
     cloth = ndimage.binary_propagation(torso & cloth, mask=cloth)
     near = ndimage.distance_transform_edt(~cloth) < EDGE * height / step
@@ -108,7 +109,7 @@ def find_cloth(portrait: np.ndarray, masks: HeadMasks, landmarks: np.ndarray) ->
     return ndimage.zoom(cloth, size / len(cloth), order=1, grid_mode=True, mode="nearest")  # [S, S]
 
 
-def distance(colour: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Measure the distance of colours ``[s, s, 3]`` to those that are seen ``[P, 3]``: ``[s, s]``."""
-    samples = seen[np.linspace(0, len(seen) - 1, min(len(seen), SAMPLES)).astype(int)]  # [Q, 3]
-    return KDTree(samples).query(colour, [min(NEAREST, len(samples))])[0][..., 0]
+def distance(colour: np.ndarray, shown: np.ndarray) -> np.ndarray:
+    """Measure the distance of colours ``[U, 3]`` to those that head or torso show ``[P, 3]``: ``[U]``."""
+    samples = shown[np.linspace(0, len(shown) - 1, min(len(shown), SAMPLES)).astype(int)]  # [Q, 3]
+    return KDTree(samples).query(colour, [min(NEAREST, len(samples))])[0][:, 0]

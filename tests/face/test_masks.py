@@ -108,7 +108,7 @@ def test_no_neck_stands_before_a_turned_face() -> None:
 
 def test_masks_split_the_person(masks: HeadMasks) -> None:
     assert all(mask.dtype == np.float32 and mask.shape == (SIZE, SIZE) for mask in masks)
-    assert all(mask.min() >= 0 and mask.max() <= 1 for mask in masks[:-2])  # the last two are depths
+    assert all(mask.min() >= 0 and mask.max() <= 1 for mask in masks.weights)
     assert masks.head[80, 100] > 0.99 and masks.head[30, 100] > 0.9  # face and hair
     assert masks.head[180, 60] == 0 and masks.torso[180, 60] > 0.99  # shoulder
     assert masks.torso[60, 100] == 0  # no torso behind the eyes
