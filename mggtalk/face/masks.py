@@ -49,8 +49,9 @@ LEAST_PULL = 0.165
 """Face heights below the rim over which a head that hardly moves pulls its neck, at least: :data:`FOLLOW_REACH` times
 ``LEAST_REACH`` of :mod:`mggtalk.inpaint.follow`."""
 
-NECK_ROWS = (0.05, 0.1, 0.15, 0.2, 0.25)
-"""Face heights below the chin at which the width of the neck is looked at; collars and shoulders only widen it."""
+NECK_ROWS = (0.05, 0.1, 0.15, 0.2, 0.25), (-0.1, -0.05, 0.0)
+"""Face heights below the chin at which the width of the neck is looked at, as collars and shoulders only widen it; and
+if these tell nothing, as a collar reaches up to the chin, those at which a wide neck is seen beside the jaw."""
 
 NECKS = (0.6, 1.2)
 """Width of a neck over that of the jaw: what is wider is hair or shoulders, what is narrower a part of it; both tell
@@ -198,26 +199,31 @@ def between(weight: np.ndarray) -> np.ndarray:
     return np.minimum(left, right)
 
 
-def neck_edges(matte: np.ndarray, x: np.ndarray, y: np.ndarray, chin: float) -> tuple[float, float] | None:
-    """Find the edges of the neck where it is narrowest below the chin; None where it is not seen on both sides.
+def neck_edges(matte: np.ndarray, x: np.ndarray, y: np.ndarray, chin: float, half: float) -> tuple[float, float] | None:
+    """Find the edges of the neck where it is narrowest; None where it is not seen on both sides.
 
     Args:
         matte: Person alpha ``[S, S]``.
         x: ``[S, S]`` along the eyes from below the middle of the ears, face heights.
         y: ``[S, S]`` down the face.
         chin: The chin's y.
+        half: Half the width of the jaw, face heights.
 
     Returns:
         Left and right edge in the picture, face heights along x.
     """
-    found = []
-    for below in NECK_ROWS:
-        row = np.abs(y - chin - below) < 0.02
-        out = x[row & (matte < 0.5)]  # [K] what is beside the person
-        left, right = out[out < 0.0], out[out > 0.0]
-        if len(left) and len(right):
-            found.append((float(left.max()), float(right.min())))
-    return min(found, key=lambda edges: edges[1] - edges[0]) if found else None
+    for rows in NECK_ROWS:
+        found = []
+        for below in rows:
+            row = np.abs(y - chin - below) < 0.02
+            out = x[row & (matte < 0.5)]  # [K] what is beside the person
+            left, right = out[out < 0.0], out[out > 0.0]
+            if len(left) and len(right):
+                found.append((float(left.max()), float(right.min())))
+        left, right = min(found, key=lambda edges: edges[1] - edges[0], default=(0.0, 0.0))
+        if NECKS[0] < 0.5 * (right - left) / half < NECKS[1]:
+            return left, right
+    return None
 
 
 def neck_column(
@@ -230,14 +236,14 @@ def neck_column(
         x: See :func:`neck_edges`.
         y: See :func:`neck_edges`.
         chin: See :func:`neck_edges`.
-        half: Half the width of the jaw, face heights.
+        half: See :func:`neck_edges`.
         ears: See :func:`middle_of_ears`. A throat goes back from below the chin to below the ears; of a turned face
             that is the far side of the column.
     """
     throat = half * (1.0 - min(1.0, abs(ears) / ASIDE) * (1.0 - np.clip(y / (chin + THROAT), 0.0, 1.0)))  # [S, S]
     before = smoothstep(throat + np.sign(ears) * x, 0.0, SOFT)  # [S, S]
-    edges = neck_edges(matte, x, y, chin)
-    if edges is None or not NECKS[0] < 0.5 * (edges[1] - edges[0]) / half < NECKS[1]:
+    edges = neck_edges(matte, x, y, chin, half)
+    if edges is None:
         return before * (1.0 - smoothstep(np.abs(x) / half, *HIDDEN_NECK))
     left, right = max(edges[0], -half), min(edges[1], half)
     return before * smoothstep(x - left, 0.0, SOFT) * smoothstep(right - x, 0.0, SOFT)
@@ -323,8 +329,8 @@ def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
     below = matte * smoothstep(depth, -0.04, -0.01)
     torso = np.maximum(below * ~loose, matte * hidden)
     aside = smoothstep(np.abs(x - middle), 0.95 * half, 1.05 * half)
-    behind = np.maximum(between(torso * long_hair), aside * smoothstep(depth, -0.2, -0.06) * long_hair)
-    torso = np.maximum(torso, matte * behind)
+    torso = np.maximum(torso, matte * between(torso * long_hair))
+    wider = matte * aside * smoothstep(depth, -0.2, -0.06) * long_hair  # a cheek or a neck beyond the jaw of the model
     below_face = below_rim(landmarks, size, behind=False)  # a shoulder behind the ears follows no more than others
     return HeadMasks(
         person=matte.astype(np.float32),
@@ -337,7 +343,7 @@ def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
         beside=np.zeros((size, size), np.float32),
         behind=np.zeros((size, size), np.float32),
         strands=np.zeros((size, size), np.float32),
-        loose=(below * loose).astype(np.float32),
+        loose=np.maximum(below * loose, wider - torso).astype(np.float32),
         depth=depth.astype(np.float32),
         below_face=below_face.astype(np.float32),
     )

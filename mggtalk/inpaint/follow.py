@@ -185,6 +185,6 @@ def warp_torso(plate: Tensor, warp: Tensor, size: int) -> Tensor:
     steps = (torch.arange(size, dtype=warp.dtype, device=warp.device) + 0.5) / size
     x, y = steps + offset[:, 0], steps[:, None] + offset[:, 1]  # [B, size, size]
     beyond = (x - x.clamp(0, 1)).abs()  # beside the picture
-    grid = torch.stack([torch.minimum(x.abs(), 2 - x), y - SHOULDER * beyond], dim=-1) * 2 - 1  # [B, size, size, 2]
+    grid = torch.stack([x, y - SHOULDER * beyond], dim=-1) * 2 - 1  # [B, size, size, 2]
     layers = plate.expand(len(grid), *plate.shape[-3:])
     return F.grid_sample(layers, grid, padding_mode="border", align_corners=False)  # [B, C, size, size]

@@ -15,8 +15,8 @@ from mggtalk.inpaint.strands import add_strands, find_strands, without_strands
 from mggtalk.nets.maps import dilate, fill, step
 
 SHOULDER = 1.0
-"""Slope at which a torso goes on beside the picture, down over out: mirrored at the border, and falling like shoulders
-and hair."""
+"""Slope at which a torso goes on beside the picture, down over out: the colours of its border, falling like shoulders
+and hair. What is near the border does not come again: hair and neck would fly beside the person."""
 
 RIM = 0.012
 """How far around the person the background is filled as well, over the side of the picture."""

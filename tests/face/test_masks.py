@@ -164,6 +164,20 @@ def test_a_neck_as_wide_as_the_jaw_is_hidden_as_wide() -> None:
     assert head_masks(bust(), landmarks()).torso[100, 76] < 0.5
 
 
+def test_a_neck_that_a_collar_hides_below_the_chin_is_as_wide_as_it_is_beside_the_jaw() -> None:
+    y, x = np.mgrid[0:SIZE, 0:SIZE] + 0.5
+    wide, collar = (np.abs(x - 100) < 29) & (y > 100), (np.abs(x - 100) < 60) & (y > 118)
+    masks = head_masks(np.maximum.reduce([bust(), wide * 1.0, collar * 1.0]), landmarks())
+    assert masks.neck[100, 76] > 0.5 and masks.neck[100, 68] < 0.1
+
+
+def test_a_cheek_beyond_the_jaw_of_the_model_is_the_torsos_in_the_portraits_view_alone() -> None:
+    y, x = np.mgrid[0:SIZE, 0:SIZE] + 0.5
+    cheeks = (np.abs(x - 100) < 35) & (y > 70)  # from there straight down to the shoulders
+    masks = head_masks(np.maximum(bust(), cheeks * 1.0), landmarks())
+    assert masks.loose[84, 67] > 0.5 and masks.torso[84, 67] < 0.1, "from aside it would hang beside the head"
+
+
 def test_follow_goes_from_head_to_nothing_without_a_step(masks: HeadMasks) -> None:
     assert masks.follow[80, 100] > 0.99
     assert masks.follow[199, 100] < 0.15

@@ -162,3 +162,12 @@ def test_the_neck_gives_way_nearer_the_less_the_head_goes_from_the_shoulders() -
     both = MotionFrame(*(torch.stack(parts) for parts in zip(along, near, far)))
     reach = neck_reach(steep, STILL, both, RATIO)
     assert reach.tolist() == pytest.approx([LEAST_REACH, FREE * 0.03 * steep.item(), 1.0], rel=0.1)
+
+
+def test_beside_the_picture_the_border_goes_on_and_what_is_near_it_does_not_come_again() -> None:
+    x = torch.arange(SIZE).expand(4, SIZE, SIZE)
+    plate = ((x >= 4) & (x < 8)).float()  # a lock of hair near the left border
+    moved = warp_torso(plate, torch.tensor([-0.5, 0.0]).view(1, 2, 1, 1).expand(1, 2, GRID, GRID), SIZE)[0]
+    assert torch.allclose(moved[:, :, 68:72], plate[:, :, 4:8]) and moved[:, :, :66].abs().max() < 1e-4
+    moved = warp_torso(1.0 - plate, torch.tensor([-0.5, 0.0]).view(1, 2, 1, 1).expand(1, 2, GRID, GRID), SIZE)[0]
+    assert moved[:, :, :66].min() > 1.0 - 1e-4

@@ -54,7 +54,7 @@ void main() {
   vec2 at = vec2(gl_FragCoord.x, size - gl_FragCoord.y) / size;
   vec2 from = at + offsetAt(at);
   float beyond = abs(from.x - clamp(from.x, 0.0, 1.0));
-  from = vec2(min(abs(from.x), 2.0 - from.x), from.y - shoulder * beyond);
+  from = vec2(from.x, from.y - shoulder * beyond);
   vec3 behind = texture(torso, from).rgb + (1.0 - texture(torsoAlpha, from).r) * texture(background, at).rgb;
   vec4 front = texelFetch(head, ivec2(gl_FragCoord.xy), 0);
   result = vec4(clamp(front.rgb + (1.0 - front.a) * behind, 0.0, 1.0), 1.0);

@@ -161,7 +161,6 @@ def cover_plate(
             move_y = moves[left, vertical] + along * (moves[right, vertical] - moves[left, vertical])
             place = dt(x) + half + move_x
             beyond = max(-place, place - dt(side), zero)
-            place = min(max(place, -place), dt(2 * side) - place)
             x0, x1, part_x = _cell(place, side)
             y0, y1, part_y = _cell(dt(y) + half + move_y - dt(shoulder) * beyond, side)
             a, b = (one - part_y) * (one - part_x), (one - part_y) * part_x
