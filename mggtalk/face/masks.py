@@ -220,9 +220,9 @@ def neck_edges(matte: np.ndarray, x: np.ndarray, y: np.ndarray, chin: float, hal
             left, right = out[out < 0.0], out[out > 0.0]
             if len(left) and len(right):
                 found.append((float(left.max()), float(right.min())))
-        left, right = min(found, key=lambda edges: edges[1] - edges[0], default=(0.0, 0.0))
-        if NECKS[0] < 0.5 * (right - left) / half < NECKS[1]:
-            return left, right
+        edges = min(found, key=lambda edges: edges[1] - edges[0], default=(0.0, 0.0))
+        if NECKS[0] < 0.5 * (edges[1] - edges[0]) / half < NECKS[1]:
+            return edges
     return None
 
 
