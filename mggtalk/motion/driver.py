@@ -81,7 +81,7 @@ def track_driver(
     for note in notes:
         logger.warning(note)
     motion = join_shots([shot.motion for shot in shots])
-    torso = _torso(tracking.matte, first[0], small, track.landmarks[0]) if len(shots) == 1 and track.found[0] else None
+    torso = _torso(tracking.matte, first[0], small, track) if len(shots) == 1 and track.found[0] else None
     return motion.with_(notes=notes, torso=torso, cuts=track.cuts)
 
 
@@ -115,14 +115,15 @@ def track_file(
     return ease_in(motion.with_(notes=(turned,) if turned else ()))
 
 
-def _torso(matte: PersonMatte, first: np.ndarray, small: list[np.ndarray], landmarks: np.ndarray) -> Tensor | None:
+def _torso(matte: PersonMatte, first: np.ndarray, small: list[np.ndarray], track: FaceTrack) -> Tensor | None:
     """The way of the shoulders ``[T, 2, 3]``, see :mod:`mggtalk.motion.torso`."""
     height, width = first.shape[:2]
     side = max(height, width)
-    square = np.pad(matte.around(first, landmarks), (((side - height) // 2,), ((side - width) // 2,)))
+    square = np.pad(matte.around(first, track.landmarks[0]), (((side - height) // 2,), ((side - width) // 2,)))
     person = np.asarray(Image.fromarray(square).resize((SIDE, SIDE), Image.Resampling.BOX))
     corner = ((side - width) / 2, (side - height) / 2)
-    found = track_torso(small, torso_mask(person, (landmarks[:, :2] + corner) * (SIDE / side)))
+    heads = (track.landmarks[..., :2] + corner) * (SIDE / side)  # [T, V, 2]
+    found = track_torso(small, torso_mask(person, heads[0]), heads)
     return None if found is None else torch.from_numpy(found)
 
 

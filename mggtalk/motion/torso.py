@@ -2,11 +2,14 @@
 
 Every frame is registered to the first one, ``I_0(p) = I_t(A_t p)`` on the person below the chin, by the inverse
 compositional Lucas-Kanade method with Tukey's weights (Baker and Matthews 2004): nothing drifts, and what moves by
-itself (hands, captions, what the head uncovers) is left out. A frame that cannot be registered, as after a cut, takes
-the identity.
+itself (hands, captions, what the head uncovers) is left out. It starts twice, where the torso was before and where it
+is if it went along with the head, as a body does that leans back or forth, and what fits better is taken. A frame that
+cannot be registered takes what those around it have; the identity if there are none.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from PIL import Image
@@ -32,14 +35,17 @@ PIXELS = 800
 RIDGE = 1e-3
 """Weight of no change, over the mean curvature: cloth without a texture stays."""
 
+UPRIGHT = 0.03
+"""Weight of no turn, over the mean curvature and the blur: a round collar alone tells none."""
+
 EVERY = 2
 """Each so many-th frame is registered; shoulders move slowly."""
 
 LEAST_PIXELS = 60
 """Pixels that a torso needs."""
 
-MOST_SHIFT, MOST_SCALE = 0.25, 1.4
-"""Largest shift (sides of the picture) and change of size that are believed."""
+MOST_SHIFT, MOST_SCALE, MOST_TURN = 0.25, 1.4, 15.0
+"""Largest shift (sides of the picture), change of size and turn (degrees) that are believed."""
 
 SMOOTH = 1.0
 """Standard deviation in frames of the smoothing over time."""
@@ -70,12 +76,13 @@ def torso_mask(person: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     return grown & (below_rim(landmarks, SIDE) > BELOW)
 
 
-def track_torso(pictures: list[np.ndarray], mask: np.ndarray) -> np.ndarray | None:
+def track_torso(pictures: list[np.ndarray], mask: np.ndarray, heads: np.ndarray) -> np.ndarray | None:
     """Follow the torso through a video.
 
     Args:
         pictures: T of :func:`grey_square`.
         mask: :func:`torso_mask` of the first.
+        heads: Landmarks ``[T, V, 2]`` in pixels of the pictures.
 
     Returns:
         ``[T, 2, 3]`` float32: places of the first frame to those of each, in sides of the picture; None where there is
@@ -85,21 +92,25 @@ def track_torso(pictures: list[np.ndarray], mask: np.ndarray) -> np.ndarray | No
         return None
     levels = [_Level(pictures[0], mask, blur) for blur in BLURS]
     moments = np.unique([*range(0, len(pictures), EVERY), len(pictures) - 1])
-    found = np.zeros((len(moments), 4))  # a, b, x, y about the middle of the mask
+    found: dict[int, np.ndarray] = {}  # by the frame: a, b, x, y about the middle of the mask
     current = np.zeros(4)
-    for index, picture in enumerate(pictures[moment] for moment in moments):
-        for level in levels:
-            smooth = _smooth(picture, level.blur)
-            current = level.register(smooth, current)
-        if not levels[-1].fits(smooth, current):
-            current = np.zeros(4)
-        found[index] = current
-    found = np.stack([np.interp(np.arange(len(pictures)), moments, line) for line in found.T], axis=1)  # [T, 4]
-    found = ndimage.gaussian_filter1d(found, SMOOTH, axis=0, mode="nearest")
+    for moment in moments:
+        blurred = [_smooth(pictures[moment], level.blur) for level in levels]
+        best = np.inf
+        for state in (current, _with_head(heads[0], heads[moment], levels[0].middle)):
+            for level, smooth in zip(levels, blurred):
+                state = level.register(smooth, state)
+            if levels[-1].fits(smooth, state) and levels[-1].miss(smooth, state) < best:
+                best, found[moment] = levels[-1].miss(smooth, state), state
+        current = found.get(moment, np.zeros(4))
+    found = found or {0: np.zeros(4)}
+    lines = np.stack(list(found.values()), axis=1)  # [4, M]
+    states = np.stack([np.interp(np.arange(len(pictures)), list(found), line) for line in lines], axis=1)  # [T, 4]
+    states = ndimage.gaussian_filter1d(states, SMOOTH, axis=0, mode="nearest")
     middle = levels[0].middle / SIDE  # [2] x, y
-    a, b = 1.0 + found[:, 0], found[:, 1]
+    a, b = 1.0 + states[:, 0], states[:, 1]
     linear = np.stack([np.stack([a, -b], -1), np.stack([b, a], -1)], axis=1)  # [T, 2, 2]
-    shift = middle + found[:, 2:] / SIDE - linear @ middle  # [T, 2]
+    shift = middle + states[:, 2:] / SIDE - linear @ middle  # [T, 2]
     return np.concatenate([linear, shift[:, :, None]], axis=2).astype(np.float32)
 
 
@@ -137,8 +148,10 @@ class _Level:
             weight = np.clip(1.0 - (error / reach) ** 2, 0.0, None) ** 2  # Tukey
             slopes = self.slopes * self.units
             curvature = (slopes * weight[:, None]).T @ slopes
-            ridge = RIDGE * np.trace(curvature) / 4 + 1e-6
-            step = self.units * np.linalg.solve(curvature + ridge * np.eye(4), slopes.T @ (weight * error))
+            mean = np.trace(curvature) / 4
+            upright = UPRIGHT * self.blur * mean * np.array([0.0, 1.0, 0.0, 0.0])
+            held = curvature + np.diag(RIDGE * mean + 1e-6 + upright)
+            step = self.units * np.linalg.solve(held, slopes.T @ (weight * error) + upright * state / self.units)
             state = _after(state, step)
             if abs(step[2]) + abs(step[3]) < 0.02:
                 break
@@ -146,11 +159,24 @@ class _Level:
 
     def fits(self, smooth: np.ndarray, state: np.ndarray) -> bool:
         """Whether a similarity explains the frame better than none, and is a likely one."""
-        size = float(np.hypot(1.0 + state[0], state[1]))
-        if np.abs(state[2:]).max() > MOST_SHIFT * SIDE or not 1 / MOST_SCALE < size < MOST_SCALE:
+        size, turn = float(np.hypot(1.0 + state[0], state[1])), math.degrees(math.atan2(state[1], 1.0 + state[0]))
+        if not 1 / MOST_SCALE < size < MOST_SCALE or abs(turn) > MOST_TURN:
+            return False
+        if np.abs(state[2:]).max() > MOST_SHIFT * SIDE:
             return False
         own, none = (np.abs(self._residual(smooth, place)).mean() for place in (state, np.zeros(4)))
         return bool(own <= none)
+
+    def miss(self, smooth: np.ndarray, state: np.ndarray) -> float:
+        """Median difference of a frame from the first one; hands and what the head uncovers do not count."""
+        return float(np.median(np.abs(self._residual(smooth, state))))
+
+
+def _with_head(before: np.ndarray, now: np.ndarray, middle: np.ndarray) -> np.ndarray:
+    """The state ``[4]`` of a torso that goes along with a head of landmarks ``[V, 2]`` and does not turn."""
+    size = now.std(axis=0).max() / before.std(axis=0).max()
+    shift = now.mean(0) + size * (middle - before.mean(0)) - middle
+    return np.array([size - 1.0, 0.0, *shift])
 
 
 def _smooth(picture: np.ndarray, blur: float) -> np.ndarray:

@@ -8,7 +8,10 @@ import torch
 from scipy import ndimage
 
 from mggtalk.geometry import compose_similarities, invert_similarity
-from mggtalk.motion.torso import SIDE, grey_square, track_torso
+from mggtalk.motion.torso import SIDE, _Level, grey_square, track_torso
+
+STILL = np.random.default_rng(1).uniform(20.0, 60.0, (8, 2))
+"""Landmarks of a head that does not move."""
 
 
 def scene(angle: float, size: float, shift: tuple[float, float]) -> np.ndarray:
@@ -33,7 +36,7 @@ def test_a_similarity_is_found_again_also_beside_a_hand(covered: bool) -> None:
             frame[60:72, 30:44] = 255
     mask = np.zeros((SIDE, SIDE), bool)
     mask[45:90, 15:80] = True
-    found = track_torso(frames, mask)
+    found = track_torso(frames, mask, np.stack([STILL] * 9))
     assert found is not None and found.shape == (9, 2, 3)
     np.testing.assert_allclose(found[0], np.eye(2, 3), atol=0.02)
     corner = np.array([0.3, 0.8])
@@ -45,11 +48,35 @@ def test_a_similarity_is_found_again_also_beside_a_hand(covered: bool) -> None:
 def test_what_cannot_be_followed_stays() -> None:
     frames = [scene(0.0, 1.0, (0.0, 0.0)), 255 - scene(1.0, 1.0, (20.0, 30.0))]
     mask = np.zeros((SIDE, SIDE), bool)
-    assert track_torso(frames, mask) is None
+    assert track_torso(frames, mask, np.stack([STILL] * 2)) is None
     mask[50:90, 20:70] = True
-    found = track_torso(frames, mask)
+    found = track_torso(frames, mask, np.stack([STILL] * 2))
     assert found is not None
     assert np.isfinite(found).all() and np.abs(found - np.eye(2, 3)).max() < 0.5
+
+
+def test_a_body_that_leans_back_at_once_is_found_by_its_head() -> None:
+    size, shift = 0.75, (9.0, 7.0)
+    frames = [scene(0.0, 1.0, (0.0, 0.0)), *[scene(0.0, size, shift)] * 6]
+    back = (STILL - SIDE / 2) * size + SIDE / 2 + np.array(shift)
+    mask = np.zeros((SIDE, SIDE), bool)
+    mask[45:90, 15:80] = True
+    found = track_torso(frames, mask, np.stack([STILL, *[back + 0.5] * 6]))
+    assert found is not None
+    corner = np.array([0.3, 0.8])
+    expected = size * (corner - 0.5) + 0.5 + np.array(shift) / SIDE
+    assert np.abs(found[-1, :, :2] @ corner + found[-1, :, 2] - expected).max() < 0.6 / SIDE
+
+
+def test_a_frame_that_cannot_be_followed_takes_what_those_around_it_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Level, "fits", lambda self, smooth, state: smooth.max() > 0.0)
+    frames = [scene(0.0, 1.0, (0.0, 0.0)), *[scene(0.0, 1.0, (5.0, 0.0))] * 8]
+    frames[4] = np.zeros_like(frames[4])
+    mask = np.zeros((SIDE, SIDE), bool)
+    mask[45:90, 15:80] = True
+    found = track_torso(frames, mask, np.stack([STILL] * 9))
+    assert found is not None
+    np.testing.assert_allclose(found[4], found[7], atol=0.01)
 
 
 def test_frames_that_are_not_square_stand_in_the_middle() -> None:
