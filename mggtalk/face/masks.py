@@ -91,6 +91,7 @@ class HeadMasks(NamedTuple):
     behind: np.ndarray  # [S, S] where such hair goes on behind the cheeks
     strands: np.ndarray  # [S, S] where its colours are seen
     loose: np.ndarray  # [S, S] ear lobes and locks beside the jaw, which torso has in the portrait's view alone
+    fringe: np.ndarray  # [S, S] hair, collar or shadow next to the jaw, which head has in the portrait's view alone
     depth: np.ndarray  # [S, S] face heights below the rim, see below_rim
     below_face: np.ndarray  # [S, S] the same, where what is behind the ears is not the head's
 
@@ -98,6 +99,11 @@ class HeadMasks(NamedTuple):
     def weights(self) -> tuple[np.ndarray, ...]:
         """All but the depths."""
         return self[:-2]
+
+    @property
+    def shed(self) -> np.ndarray:
+        """What leaves the head next to the jaw as it turns ``[S, S]``."""
+        return np.maximum(self.parted, self.fringe)
 
 
 class FaceAxes(NamedTuple):
@@ -344,6 +350,7 @@ def head_masks(matte: np.ndarray, landmarks: np.ndarray) -> HeadMasks:
         behind=np.zeros((size, size), np.float32),
         strands=np.zeros((size, size), np.float32),
         loose=np.maximum(below * loose, wider - torso).astype(np.float32),
+        fringe=np.zeros((size, size), np.float32),
         depth=depth.astype(np.float32),
         below_face=below_face.astype(np.float32),
     )

@@ -110,7 +110,7 @@ def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor, skin: Tensor)
     Returns:
         The plates.
     """
-    person, head, stays, follow, hanging, neck, parted, beside, behind, strands, loose = (
+    person, head, stays, follow, hanging, neck, parted, beside, behind, strands, loose, _ = (
         torch.from_numpy(mask) for mask in masks.weights
     )  # [S, S] each
     torso = torch.maximum(stays, loose)

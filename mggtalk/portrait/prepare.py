@@ -61,7 +61,7 @@ def build_avatar(
     child = to_colour_map(view.foreground, view.grid[head.mask] + half, view.size)  # [N, 3]
     child = torch.where(view.shown[head.mask][:, None], child, own)
     on_progress("avatar", 3, 3)
-    hair = np.stack([view.masks.parted, view.masks.beside])  # [2, S, S]
+    hair = np.stack([view.masks.shed, view.masks.beside])  # [2, S, S]
     parted, beside = view.sample(torch.from_numpy(hair))[:, head.mask]  # [N] each
     grazed = find_grazed(view, head)  # [N]
     signs = head.cloud[0, head.mask].sign(), head.half.points[:, 0].sign()  # [N], [M]

@@ -119,7 +119,7 @@ def look_at_halves(view: PortraitView, cloud: Tensor, mask: Tensor, colour: Tens
     return VisibleHead(
         points=cloud,
         colour=colour,
-        weight=view.head * (1.0 - view.sample(torch.from_numpy(view.masks.parted)[None])[0]),  # the rest is the torso's
+        weight=view.head * (1.0 - view.sample(torch.from_numpy(view.masks.shed)[None])[0]),  # the rest is the torso's
         mask=mask,
         camera=view.camera,
         rotation=view.rotation,

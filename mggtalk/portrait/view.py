@@ -25,6 +25,7 @@ from mggtalk.nets.maps import erode, fill, in_picture, step, to_colour_map, to_f
 from mggtalk.portrait.closed_lips import is_closed, move_closed_lips
 from mggtalk.portrait.cloth import leave_cloth
 from mggtalk.portrait.hair import part_hair
+from mggtalk.portrait.jaw_edge import find_fringe
 from mggtalk.portrait.skull import COARSE, SOFT, outermost, skull_level
 from mggtalk.scene import FaceTrack
 
@@ -203,7 +204,7 @@ def see(
     vertices = face_model.vertices(fit.identity, fit.expression[0])  # [V, 3]
     in_camera = head_to_camera(vertices, rotation, translation)
     masks = part_hair(image, head_masks(sharpen_edges(portrait, matte), landmarks), landmarks)
-    masks = leave_cloth(portrait, masks, landmarks)
+    masks = find_fringe(image, leave_cloth(portrait, masks, landmarks), landmarks)
     skull = vertices[list(EARS)].mean(0) + torch.tensor(SKULL_OFFSET)
 
     def level(pixels: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 from gradio.utils import get_function_description
-from gradio_client import Client, handle_file
+from gradio_client import handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
@@ -24,6 +24,7 @@ from mggtalk.media import has_sound, load_image, open_video, read_mark
 from mggtalk.media.verify import verify
 from mggtalk.motion.motion_file import load_motion
 from mggtalk.pipeline import MGGTalkPipeline
+from tests.demo.visits import visit
 from tests.folders import files_below
 
 HEAVY = ("reenact", "talk", "free_view")
@@ -32,7 +33,7 @@ UPLOADS = ("portrait", "driving", "speech", "motion", "donor")
 
 @pytest.fixture(scope="module")
 def client(page):
-    return Client(page.local_url, verbose=False)
+    return visit(page.local_url)
 
 
 def call(client, endpoint, files, **arguments):
@@ -163,16 +164,16 @@ def test_an_avatar_is_prepared_once_for_a_visitor(page, files, monkeypatch):
         return prepare(self, portrait, *arguments, **options)
 
     monkeypatch.setattr(MGGTalkPipeline, "prepare", counted)
-    visitor = Client(page.local_url, verbose=False)
+    visitor = visit(page.local_url)
     for pose in ("relative", "absolute"):
         call(visitor, "/reenact", files, **reenact(pose=pose))
     assert len(prepared) == 1
-    call(Client(page.local_url, verbose=False), "/edit", files, portrait="portrait.png", size=256)
+    call(visit(page.local_url), "/edit", files, portrait="portrait.png", size=256)
     assert len(prepared) == 2, "another visitor has avatars of his own"
 
 
 def test_six_jobs_of_three_clients_finish_or_are_refused(page, files):
-    clients = [Client(page.local_url, verbose=False) for _ in range(3)]
+    clients = [visit(page.local_url) for _ in range(3)]
     for visitor in clients:
         call(visitor, "/edit", files, portrait="portrait.png", size=256)  # the avatars, so that the jobs are short
     arguments = given(files, reenact())

@@ -6,16 +6,17 @@ import re
 import tempfile
 
 import pytest
-from gradio_client import Client, handle_file
+from gradio_client import handle_file
 from gradio_client.exceptions import AppError
 
+from tests.demo.visits import visit
 from tests.folders import files_below
 from tests.hostile import SECRET, hostile_images, hostile_sounds, hostile_videos, strange_names
 
 
 @pytest.fixture(scope="module")
 def client(page):
-    return Client(page.local_url, verbose=False)
+    return visit(page.local_url)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def drawing() -> tuple[torch.Tensor, HeadMasks]:
     image[2] = torso * (1 - head)
     image[0] = head
     follow = np.clip(1 - (y - 56) / 40, 0, 1).astype(np.float32)
-    return torch.from_numpy(image), HeadMasks(person, head, torso, follow, *[0 * head] * 9)
+    return torch.from_numpy(image), HeadMasks(person, head, torso, follow, *[0 * head] * 10)
 
 
 def test_background_has_no_person_left_in_it() -> None:
@@ -115,7 +115,7 @@ def test_what_is_loose_is_there_and_can_leave() -> None:
 def test_plates_of_an_empty_and_of_a_full_matte_are_finite(share: float) -> None:
     image, _ = drawing()
     full = np.full((SIZE, SIZE), share, np.float32)
-    for plate in make_plates(image, HeadMasks(*[full] * 6, *[0 * full] * 7), torch.from_numpy(full), SKIN):
+    for plate in make_plates(image, HeadMasks(*[full] * 6, *[0 * full] * 8), torch.from_numpy(full), SKIN):
         assert torch.isfinite(plate).all()
 
 

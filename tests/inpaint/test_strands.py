@@ -25,7 +25,7 @@ def drawing(noise: float = 0.003) -> tuple[torch.Tensor, np.ndarray]:
 
 def plates_of(image: torch.Tensor, head: np.ndarray) -> Plates:
     nothing = 0 * head
-    masks = HeadMasks(head, head, nothing, 1 + nothing, *[nothing] * 9)
+    masks = HeadMasks(head, head, nothing, 1 + nothing, *[nothing] * 10)
     return make_plates(image, masks, torch.from_numpy(head), SKIN)
 
 

@@ -33,7 +33,7 @@ CONFIG = AdaptConfig(
     codes=CodeConfig(poses=2, eyes=2, mouths=2, head_side=16, eyes_cells=500, mouth_cells=500),
     learn=LearnConfig(minutes=600.0, steps=2, lpips=0.0),
     talking=SMALL,
-    learn_talking=TalkingLearnConfig(minutes=600.0, steps=2, light_frames=2, open_frames=2, lpips=0.0),
+    learn_talking=TalkingLearnConfig(minutes=600.0, steps=2, drift_frames=2, light_frames=2, open_frames=2, lpips=0.0),
 )
 
 

@@ -1,0 +1,55 @@
+"""What the rim of the head takes along next to the jaw: it is a little wider than the jaw.
+
+Hair, a collar or a shadow between the two would go with a turning head as a dark line along its jaw. Behind them the
+torso goes on, so that the head may lose them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mggtalk.face.masks import HeadMasks, face_axes
+from mggtalk.face.regions import face_mask
+from mggtalk.nets.maps import dilate, erode, fill, step
+
+INSIDE = 0.02
+"""Face heights inside the outline of the face from where on all is skin, or beard."""
+
+RIM = 0.1
+"""Face heights above the rim from where on all beside the face is an ear or hair, which go with the head."""
+
+SHADE = (0.4, 1.2)
+"""Brightness of skin below and beside the jaw over that of the skin inside."""
+
+UNLIKE = (0.12, 0.2)
+"""Difference of colour, RGB in [0, 1], from which on a pixel may be no skin, and is none."""
+
+MIXED = 0.01
+"""Face heights around such pixels in which the two colours mix."""
+
+
+def find_fringe(portrait: Tensor, masks: HeadMasks, landmarks: np.ndarray) -> HeadMasks:
+    """Find what is next to a jaw and has another colour than the skin inside of it.
+
+    Args:
+        portrait: ``[3, S, S]`` RGB in [0, 1].
+        masks: Of the portrait.
+        landmarks: ``[478, 2 or 3]`` pixels.
+
+    Returns:
+        The masks with their ``fringe``.
+    """
+    size, height = portrait.shape[-1], face_axes(landmarks).height
+    inside = torch.from_numpy(face_mask(landmarks, size, size))  # [S, S]
+    face = erode(inside.float()[None, None], max(1, round(INSIDE * height)))  # [1, 1, S, S]
+    if float(face.sum()) == 0.0:
+        return masks
+    skin = fill(portrait[None], face)[0]  # [3, S, S] of the nearest skin
+    light = (portrait * skin).sum(0) / skin.square().sum(0).clamp(min=1e-4)  # [S, S]
+    apart = (portrait - light.clamp(*SHADE) * skin).norm(dim=0)  # [S, S]
+    depth = torch.from_numpy(masks.depth)
+    near = step(depth, -RIM, 0.0) * (1.0 - step(depth, 0.0, INSIDE)) * ~inside  # [S, S]
+    other = dilate((step(apart, *UNLIKE) * near)[None, None], max(1, round(MIXED * height)))[0, 0]  # [S, S]
+    return masks._replace(fringe=masks.torso * other.numpy())
