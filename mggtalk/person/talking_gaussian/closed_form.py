@@ -187,7 +187,7 @@ def _in_time(
 def _features(touches: FieldTouches, lesson: Lesson) -> Tensor:
     """What maps are linear in ``[F]``."""
     conditions, frame = touches.field.conditions, lesson.frame
-    return LinearMap.features(conditions.pose(frame.rotation), *conditions(frame.expression))
+    return LinearMap.features(conditions.free_pose(frame.rotation), *conditions(frame.expression))
 
 
 def _fine(values: Tensor, block: int) -> Tensor:

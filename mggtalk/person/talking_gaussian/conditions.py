@@ -87,9 +87,14 @@ class Conditions(nn.Module):
         self.pose_range.copy_(torch.stack([poses.mean(0), poses.std(0).clamp(min=LEAST_TURN), *ends]))
 
     def pose(self, rotation: Tensor) -> Tensor:
-        """Pose ``[..., 3]`` of head rotations ``[..., 3, 3]``."""
+        """Pose ``[..., 3]`` of head rotations ``[..., 3, 3]``; beyond what the clip showed the nearest one."""
         middle, spread, low, high = self.pose_range
         return (pose_of(rotation).clamp(low, high) - middle) / spread
+
+    def free_pose(self, rotation: Tensor) -> Tensor:
+        """The same without a limit, for maps that have limits of their own."""
+        middle, spread, _, _ = self.pose_range
+        return (pose_of(rotation) - middle) / spread
 
     def forward(self, expression: Tensor) -> tuple[Tensor, Tensor]:
         """Lips ``[..., E]`` and upper face ``[..., 6]`` of expressions ``[..., K]``."""

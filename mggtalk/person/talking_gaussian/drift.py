@@ -35,6 +35,9 @@ FIXED, POSED, EXPRESSED, SMOOTH = 4.0, 40.0, 2500.0, 1500.0
 expression, and for the same drift as in the squares beside. What a face model misses of an expression, the rig has;
 held any less, seconds of the clip that were left out are told worse, however much film there is."""
 
+REACH = 3.0
+"""Standard deviations of the pose in which drift is followed: a depth that was guessed wrong goes on being wrong."""
+
 SWEEPS = 40
 """Times that squares look at those beside them."""
 
@@ -65,7 +68,7 @@ class Drawn(NamedTuple):
 class Drift(LinearMap):
     """Displacements, decimetres, head frame, on the head's part of the position map; none before :meth:`add`."""
 
-    side = SIDE
+    side, reach = SIDE, REACH
 
     @torch.no_grad()
     def add(self, frames: Iterable[Drawn], cells: Tensor) -> None:

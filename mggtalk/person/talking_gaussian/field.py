@@ -223,7 +223,7 @@ class FieldTouches:
         lips, upper = field.conditions(frame.expression)
         places = self._found or self._places()
         pose = field.conditions.pose(frame.rotation)  # [3]
-        features = LinearMap.features(pose, lips, upper)
+        features = LinearMap.features(field.conditions.free_pose(frame.rotation), lips, upper)
         if field.drift is not None:
             points = points + field.drift(features, self.cells)
         if field.light is not None:

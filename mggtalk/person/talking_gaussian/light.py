@@ -26,6 +26,9 @@ from mggtalk.person.talking_gaussian.linear_map import LinearMap
 SIDE = 2
 """Side of the squares of the position map that share their light."""
 
+REACH = 2.0
+"""Standard deviations of the pose in which light is followed: the light on a side that comes to be seen is another."""
+
 RIDGE, FIXED = 150.0, 10.0
 """Painted pixels that count for no change with expression and pose, and for none at all."""
 
@@ -41,7 +44,7 @@ class Seen(NamedTuple):
 class Light(LinearMap):
     """Changes of RGB on the head's part of the position map; none before :meth:`add`."""
 
-    side = SIDE
+    side, reach = SIDE, REACH
 
     @torch.no_grad()
     def add(self, frames: Iterable[Seen], cells: Tensor) -> None:

@@ -19,9 +19,6 @@ from torch.nn import functional as F
 
 from mggtalk.person.talking_gaussian.conditions import POSE, UPPER
 
-REACH = 2.0
-"""Poses of a square that are followed, in standard deviations of those in which it was seen, from their mean."""
-
 UNSEEN = 5.0
 """Painted pixels, in the usual pose, that are added to those of every square when this is told."""
 
@@ -36,6 +33,9 @@ class LinearMap(nn.Module):
 
     side: ClassVar[int]
     """Of the squares, in cells of the position map."""
+
+    reach: ClassVar[float]
+    """Poses of a square that are followed, in standard deviations of those in which it was seen, from their mean."""
 
     weights: Tensor  # [F, 3, h, w]
     seen: Tensor  # [2, POSE, h, w] least and greatest pose that a square follows
@@ -72,6 +72,6 @@ class LinearMap(nn.Module):
         weight = pairs[:, :1, 0] + UNSEEN  # [S, 1] of the usual pose, which is zero, as well
         mean = pairs[:, 0, 1 : 1 + POSE] / weight  # [S, POSE]
         square = pairs.diagonal(dim1=1, dim2=2)[:, 1 : 1 + POSE] / weight
-        reach = REACH * (square - mean.square()).clamp(min=0.0).sqrt()
+        reach = self.reach * (square - mean.square()).clamp(min=0.0).sqrt()
         ends = torch.stack([mean - reach, mean + reach]).mT  # [2, POSE, S]
         self.seen.copy_(ends.unflatten(2, self.seen.shape[-2:]))

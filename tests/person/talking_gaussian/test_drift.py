@@ -87,3 +87,26 @@ def test_drift_follows_the_pose_more_readily_than_the_expression() -> None:
         moved.add([Drawn(features, sums, views)] * 4, cells)
         far.append(float(moved.weights[feature, 0].mean()))
     assert 0.0 < far[1] < far[0] / 5, far
+
+
+def test_drift_goes_on_for_a_while_beyond_the_poses_of_the_film() -> None:
+    cells, count = torch.arange(8 * 8), len(Drift((8, 8), axes=2).weights)
+    sums = torch.tensor([2.0, 0.0, 2.0, 0.1, 0.0, 900.0])
+    moved, film = Drift((8, 8), axes=2), torch.linspace(-1.0, 1.0, 21)
+    moved.add(
+        [
+            Drawn(
+                torch.cat([torch.ones(1), yaw[None], torch.zeros(count - 2)]),
+                (sums * torch.tensor([1, 1, 1, yaw, 1, 1])).expand(len(cells), 6),
+                torch.eye(2, 3).expand(len(cells), 2, 3),
+            )
+            for yaw in film
+        ],
+        cells,
+    )
+    at = [
+        float(moved(torch.cat([torch.ones(1), torch.tensor([yaw]), torch.zeros(count - 2)]), cells)[0, 0])
+        for yaw in (1.0, 1.5, 4.0, 8.0)
+    ]
+    assert at[0] > 0.0 and abs(at[1] - 1.5 * at[0]) < 0.05 * at[0], "what the poses of the film tell goes on"
+    assert at[2] == at[3] < 2.5 * at[0], "but not for good"
