@@ -49,10 +49,6 @@ pinholes."""
 LEAST = 100
 """Pixels of the smallest part that is kept: less is no side of a head, but a slip of the pose."""
 
-HALF = 0.1
-"""Share of the visible points whose twins are a half at least: less, of a head that is turned by 10 degrees, is the rim
-of an ear, which stands apart like a hook. Of 57 portraits 21 have up to .06, and eight .16 and more."""
-
 LIGHT_BLUR = 11
 """Side in pixels of the position map of the neighbourhood whose light is compared: detail is not light."""
 
@@ -123,9 +119,8 @@ def mirror_half(head: VisibleHead, config: DSGRConfig) -> MirroredHalf:
     if config.filter and config.trust:
         side = _relight(mirrored, head)  # [3]
         seam = _lay_seam(original, mirrored, usable, side, head)
+        replaced = step(seam.behind(original), 0.0, BLEND)
         usable &= seam.behind(mirrored) > 0.0
-        usable &= bool(usable.sum() >= HALF * usable.numel())
-        replaced = step(seam.behind(original), 0.0, BLEND) * bool(usable.any())
         mirrored, gain = seam.join(mirrored)
         replacing = 1.0 - step(seam.beyond(mirrored, original[(head.weight > 0.9)[mask]]), -BLEND, 0.0)
         light = head.colour[:, mask].T * ((side + gain).exp() - 1.0)

@@ -37,6 +37,11 @@ STEEP, AROUND = (0.25, 0.45), 5
 """Cosines between normal and ray under which a point beside the face is of no use from the side, and over which it is
 shown, where a pixel is stretched four times and twice; and side of the neighbourhood that has one share, pixels."""
 
+HALF = 0.1
+"""Share of the visible points whose twins are a half at least: less, of a head that is hardly turned, is the rim of an
+ear or a strand, which closes a gap at small turns and stands apart like a hook at larger ones. Of 57 portraits 21 have
+up to .06, and eight, all turned, .16 and more."""
+
 EYE_SETBACK, MOUTH_SETBACK = 0.03, 0.06
 """Decimetres that eyeballs and the seen inside of the mouth lie behind the lids and lips."""
 
@@ -65,7 +70,8 @@ def build_avatar(
     parted, beside = view.sample(torch.from_numpy(hair))[:, head.mask]  # [N] each
     grazed = find_grazed(view, head)  # [N]
     signs = head.cloud[0, head.mask].sign(), head.half.points[:, 0].sign()  # [N], [M]
-    beside, beside_twins = signs[0] * beside, signs[1] * beside[head.mirrored]
+    sliver = len(head.mirrored) < HALF * len(own)
+    beside, beside_twins = signs[0] * beside, signs[1] * (1.0 if sliver else beside[head.mirrored])
     grazed, twins = signs[0] * grazed, signs[1] * grazed[head.mirrored]
     mouth = find_lip_line(view, head), opening(view.face_model)  # [N], [K]
     back, back_alone = paint_back(view, head)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 
 from mggtalk.avatar.avatar import Avatar
@@ -147,3 +148,25 @@ def test_several_half_opaque_points_cover_what_is_asked() -> None:
     asked = torch.tensor([0.0, 0.3, 0.6])
     assert torch.allclose(1.0 - (1.0 - soft_opacity(asked)) ** 5, asked, atol=1e-5)
     assert float(soft_opacity(torch.tensor(1.0))) > 0.99
+
+
+def test_a_sliver_of_twins_goes_as_the_head_turns_to_its_side(
+    prior_pipeline: MGGTalkPipeline, astronaut: np.ndarray
+) -> None:
+    avatar = prior_pipeline.prepare(astronaut)
+    turning, sides = avatar.turning, avatar.mirrored_points[:, 0].sign()
+    assert 0 < len(sides) < 0.01 * len(avatar.points), "she hardly turns, and a strand of hair has twins"
+    assert turning is not None and torch.equal(turning.beside_twins, sides)
+    shown = Gaussians(
+        *[torch.zeros(len(avatar.points) + len(sides), size) for size in (3, 4, 3)],
+        torch.ones(len(avatar.points) + len(sides)),
+        torch.zeros(len(avatar.points) + len(sides), 1, 3),
+    )
+
+    def twins(yaw: float) -> torch.Tensor:
+        shares = turn_shares(turned(0.0), turned(yaw), None)
+        return turn_opacities(shown, turning, shares, sets=1).opacities[-len(sides) :]
+
+    assert torch.allclose(twins(2.0), torch.ones(len(sides)))
+    side = 15.0 if float(twins(15.0).max()) < float(twins(-15.0).max()) else -15.0
+    assert twins(side).max() < 1e-4 and torch.allclose(twins(-side), torch.ones(len(sides)))
