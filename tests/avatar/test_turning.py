@@ -167,6 +167,6 @@ def test_a_sliver_of_twins_goes_as_the_head_turns_to_its_side(
         shares = turn_shares(turned(0.0), turned(yaw), None)
         return turn_opacities(shown, turning, shares, sets=1).opacities[-len(sides) :]
 
-    assert torch.allclose(twins(2.0), torch.ones(len(sides)))
+    assert twins(2.0).min() > 0.99
     side = 15.0 if float(twins(15.0).max()) < float(twins(-15.0).max()) else -15.0
-    assert twins(side).max() < 1e-4 and torch.allclose(twins(-side), torch.ones(len(sides)))
+    assert twins(side).max() < 1e-4 and twins(-side).min() > 0.99
