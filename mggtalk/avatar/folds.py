@@ -29,6 +29,9 @@ LIPS = len(LIPS_INNER_UPPER)
 RIGHT_LIDS, LEFT_LIDS, WIDTH = LIPS, LIPS + 1, LIPS + 2
 """Places of the lids' gaps and of the mouth's width."""
 
+SHUT = WIDTH + 1
+"""First of the places along lips that were open and shut."""
+
 CORNERS = (0, 1, LIPS - 2, LIPS - 1)
 """Gaps at the corners of the mouth."""
 
@@ -38,6 +41,9 @@ APART = (0.015, 0.07)
 NARROWER = (0.03, 0.2)
 """Shares of its width by which the mouth is narrower when its corners begin to be lips all around, as in an O, and when
 they are. The corners of a smile stay dark."""
+
+TOUCHING = (0.02, 0.05)
+"""Gaps in decimetres at which lips that were open are shut, and from which they are not."""
 
 LID_STARTS, LID_ENDS = 0.25, 0.75
 """Shares of an eye's own opening by which it has closed when its lid begins to unroll, and when it is smooth."""
@@ -49,13 +55,13 @@ class Folds(NamedTuple):
     points: Tensor  # [S] int64 indices among the visible points, each one once
     weight: Tensor  # [S] in (0, 1]: how much of what they show is the fold's
     colour: Tensor  # [S, 3] RGB of the skin beside it
-    place: Tensor  # [S] which of the gaps opens the fold; between two of them, both do; WIDTH: a mouth that gets round
+    place: Tensor  # [S] which gap opens the fold; between two of them, both do; WIDTH: a mouth that gets round
     gaps: Tensor  # [G] the portrait's gaps, decimetres, see :func:`gaps_of`
 
     def shares(self, vertices: Tensor) -> Tensor:
         """Measure how far the fold at each point is open ``[..., S]`` in [0, 1], on a driven mesh ``[..., V, 3]``.
 
-        Nothing is while lips are no further apart and lids no closer than the portrait's.
+        Nothing is while the lips are as far apart as the portrait's and lids no closer.
         """
         change = gaps_of(vertices) - self.gaps  # [..., G]
         shrunk = -change[..., LIPS:] / self.gaps[LIPS:].clamp(min=1e-3)  # [..., 3] of its own size
@@ -63,8 +69,10 @@ class Folds(NamedTuple):
         rounded = ((shrunk[..., 2:] - NARROWER[0]) / (NARROWER[1] - NARROWER[0])).clamp(0.0, 1.0)  # [..., 1]
         parted = ((change[..., :LIPS] - APART[0]) / (APART[1] - APART[0])).clamp(0.0, 1.0)
         parted = parted.index_copy(-1, indices(CORNERS, parted), parted[..., indices(CORNERS, parted)] * rounded)
-        opened = torch.cat([parted, unrolled.clamp(0.0, 1.0), rounded], dim=-1)  # [..., G]
-        low = self.place.long().clamp(max=WIDTH - 1)  # [S]
+        gap = change[..., :LIPS] + self.gaps[:LIPS]
+        shut = ((TOUCHING[1] - gap) / (TOUCHING[1] - TOUCHING[0])).clamp(0.0, 1.0)
+        opened = torch.cat([parted, unrolled.clamp(0.0, 1.0), rounded, shut], dim=-1)  # [..., G + LIPS]
+        low = self.place.long().clamp(max=SHUT + LIPS - 2)  # [S]
         along = self.place - low
         return self.weight * (opened[..., low] * (1 - along) + opened[..., low + 1] * along)  # [..., S]
 

@@ -1,14 +1,16 @@
-"""Folds of the skin in a portrait: the line between closed lips, and the lids over open eyes."""
+"""Folds of the skin in a portrait: the line between closed lips, the rims of open ones, the lids over open eyes."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
-from mggtalk.avatar.folds import LEFT_LIDS, LIPS, RIGHT_LIDS, WIDTH, Folds, gaps_of
+from mggtalk.avatar.folds import CORNERS, LEFT_LIDS, LIPS, RIGHT_LIDS, SHUT, WIDTH, Folds, gaps_of
 from mggtalk.face.topology import LEFT_EYE_UPPER, LIPS_INNER_LOWER, LIPS_INNER_UPPER, RIGHT_EYE_UPPER
 from mggtalk.nets.maps import to_colour_map
 
@@ -31,6 +33,13 @@ is behind, and from which they are open."""
 WHITE = 0.1
 """By how much the least channel of teeth is above that of a lip."""
 
+MIXED = (1.5, 2.5)
+"""Pixels from the inside of an open mouth up to which a point of the lip is a mixture, and from which it is lip alone:
+a pixel of the portrait is blurred over about two."""
+
+SEAM = (0.67, 0.55, 0.56)
+"""RGB of the line between closed lips over that of the lip: the median of twelve people with closed mouths."""
+
 LASHES = (0.008, 0.02)
 """Decimetres above the rim of the upper lid where lashes end for good, and where the lid is all lid."""
 
@@ -52,6 +61,7 @@ class MapView(NamedTuple):
     colour: Tensor  # [3, H, W] the portrait on the position map
     mask: Tensor  # [H, W] bool, its N points
     skin: Tensor  # [N] bool: no eye and no inside of a mouth
+    mouth: Tensor  # [N] bool: the inside of an open mouth
     pixels: Tensor  # [V, 2] tracked landmarks on the map, x and y
     vertices: Tensor  # [V, 3] the portrait's mesh, decimetres
     pixel_size: float  # decimetres
@@ -64,7 +74,7 @@ class MapView(NamedTuple):
 
 def find_folds(view: MapView) -> Folds:
     """All folds of a portrait."""
-    folds = lip_line(view)
+    folds = lip_line(view).and_(lip_rims(view))
     for rim, place in ((RIGHT_EYE_UPPER, RIGHT_LIDS), (LEFT_EYE_UPPER, LEFT_LIDS)):
         folds = folds.and_(lid(view, rim, place))
     return folds
@@ -105,6 +115,33 @@ def lip_line(view: MapView) -> Folds:
     weight = weight * torch.maximum(torch.maximum(outward[chosen], white), (across > 0).float())
     seen = weight > 0
     return Folds(chosen[seen], weight[seen], skin[seen], place[seen], gaps)
+
+
+def lip_rims(view: MapView) -> Folds:
+    """The rims of an open mouth: the lower lip's is lip as it goes down, the upper lip's the line where lips shut."""
+    line = (view.pixels[list(LIPS_INNER_UPPER)] + view.pixels[list(LIPS_INNER_LOWER)]).float() / 2  # [11, 2]
+    inside = np.zeros(view.mask.shape, bool)
+    inside[view.mask.numpy()] = view.mouth.numpy()
+    away = ndimage.distance_transform_edt(~inside) if inside.any() else np.full(inside.shape, np.inf)  # [H, W] pixels
+    distance = torch.from_numpy(away.astype(np.float32))[view.mask]  # [N]
+    place, across = _along_line(line, view.centres)  # [N]
+    place = place.clamp(CORNERS[1] + 1.0, CORNERS[2] - 1.0)  # corners part where the lips beside them do
+    gaps = gaps_of(view.vertices)
+    apart = ((gaps[place.round().long()] - CLOSED[0]) / (CLOSED[1] - CLOSED[0])).clamp(0.0, 1.0)
+    weight = ((MIXED[1] - distance) / (MIXED[1] - MIXED[0])).clamp(0.0, 1.0) * apart * view.skin
+    chosen = (weight > 0).nonzero().squeeze(-1)  # [S]
+    weight, place, lower = weight[chosen], place[chosen], across[chosen] > 0
+    further = MIXED[1] + LIP / view.pixel_size - distance[chosen]
+    points = view.centres[chosen] + torch.stack(
+        [torch.zeros_like(further), torch.where(lower, further, -further)], dim=-1
+    )
+    lip = to_colour_map(view.colour, points, view.colour.shape[-1])
+    own = view.colour[:, view.mask].T[chosen]  # [S, 3]
+    colour = torch.where(lower[:, None], lip, torch.minimum(own, lip * torch.tensor(SEAM)))
+    white = ((own.amin(-1) - lip.amin(-1)) / WHITE).clamp(0.0, 1.0)  # what else there is, is shadow, which a lip has
+    weight = weight * torch.where(lower, white, 1.0)
+    seen = weight > 0
+    return Folds(chosen[seen], weight[seen], colour[seen], torch.where(lower, place, place + SHUT)[seen], gaps)
 
 
 def lid(view: MapView, rim: tuple[int, ...], place: int) -> Folds:

@@ -124,7 +124,9 @@ def paint_mouth(view: PortraitView, colour: Tensor, part: Tensor) -> MouthSheet:
     )
 
 
-def paint_folds(view: PortraitView, shape: HeadShape, skin: Tensor) -> Folds:
-    """Guess what the portrait's closed lips and open eyes hide; ``skin [N]`` says which points are skin."""
+def paint_folds(view: PortraitView, shape: HeadShape) -> Folds:
+    """Guess what the portrait's closed lips, the rims of open ones and open eyes hide."""
     pixels = torch.from_numpy(view.pixels)  # [V, 2]
-    return find_folds(MapView(shape.colour, shape.mask, skin, pixels, view.vertices, view.pixel_size))
+    part = shape.binding.part
+    skin, mouth = part == Part.SKIN, part >= Part.UPPER_MOUTH
+    return find_folds(MapView(shape.colour, shape.mask, skin, mouth, pixels, view.vertices, view.pixel_size))

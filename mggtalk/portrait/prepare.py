@@ -96,7 +96,7 @@ def build_avatar(
         mirrored_binding=binding.select(head.mirrored).mirrored(view.face_model.mirror),
         back=back,
         mouth=paint_mouth(view, own, binding.part),
-        folds=paint_folds(view, head, binding.part == Part.SKIN),
+        folds=paint_folds(view, head),
         head_image=torch.cat([head.colour * view.head, view.head[None]])[None],  # [1, 4, H, W]
         window=MovingWindow.of(head.mask, binding.weights.sum(-1)),
         plates=make_plates(view.image, view.masks, view.matte, view.skin),

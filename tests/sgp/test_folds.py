@@ -51,6 +51,7 @@ def portrait(make_lips: Lips, gap: float = 0.0) -> MapView:
         colour=colour,
         mask=torch.ones(SIDE, SIDE, dtype=torch.bool),
         skin=torch.ones(SIDE * SIDE, dtype=torch.bool),
+        mouth=torch.zeros(SIDE * SIDE, dtype=torch.bool),
         pixels=pixels,
         vertices=face(make_lips, gap),
         pixel_size=PIXEL,
@@ -136,6 +137,37 @@ def test_the_portrait_itself_is_not_changed(make_lips: Lips) -> None:
 def test_an_open_mouth_has_no_line(make_lips: Lips) -> None:
     folds = find_folds(portrait(make_lips, gap=0.4))
     assert len(folds.points) and (folds.place >= LIPS).all()
+
+
+def open_mouth(make_lips: Lips) -> MapView:
+    """An open mouth of eight rows, whose lower rim shows a crumb of teeth, and whose upper rim is lip."""
+    view = portrait(make_lips, gap=0.4)
+    view.colour[:, LINE_ROW - 11 : LINE_ROW + 11, 10:54] = LIP[:, None, None]
+    view.colour[:, LINE_ROW - 4 : LINE_ROW + 4, 16:48] = torch.tensor((0.9, 0.9, 0.8))[:, None, None]
+    inside = torch.zeros(SIDE, SIDE, dtype=torch.bool)
+    inside[LINE_ROW - 4 : LINE_ROW + 4, 16:48] = True
+    view.colour[:, LINE_ROW + 4, 28:36] = 0.85  # the crumb
+    return view._replace(mouth=inside.flatten(), skin=~inside.flatten())
+
+
+def test_lips_that_were_open_shut_with_a_line(make_lips: Lips) -> None:
+    view = open_mouth(make_lips)
+    folds, rim = find_folds(view), (LINE_ROW - 5, slice(28, 36))
+    shut = shown(view, folds, face(make_lips, 0.0))[rim]
+    assert (shut < LIP - 0.05).all() and (shut > 0.4 * LIP).all(), "darker than lip, and no black"
+    for gap in (0.1, 0.4, 0.6):
+        open_lips = shown(view, folds, face(make_lips, gap))[rim]
+        assert torch.allclose(open_lips, LIP.expand(8, 3)), "none while they are open"
+    assert torch.equal(shown(view, folds, view.vertices), view.colour.permute(1, 2, 0))
+
+
+def test_crumbs_of_teeth_do_not_go_down_with_the_lower_lip(make_lips: Lips) -> None:
+    view = open_mouth(make_lips)
+    rim = (LINE_ROW + 4, slice(29, 35))
+    wide = shown(view, find_folds(view), face(make_lips, 0.8))
+    assert torch.allclose(wide[rim], LIP.expand(6, 3), atol=0.1)
+    own = view.colour.permute(1, 2, 0)
+    assert torch.equal(wide[LINE_ROW - 4 : LINE_ROW + 4], own[LINE_ROW - 4 : LINE_ROW + 4]), "teeth stay teeth"
 
 
 def test_a_point_is_in_one_fold_only(make_lips: Lips) -> None:
