@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
 
 from mggtalk.face.masks import HeadMasks, face_axes
@@ -17,8 +18,9 @@ from mggtalk.nets.maps import dilate, erode, fill, step
 INSIDE = 0.02
 """Face heights inside the outline of the face from where on all is skin, or beard."""
 
-RIM = 0.1
-"""Face heights above the rim from where on all beside the face is an ear or hair, which go with the head."""
+RIM, BESIDE = 0.1, 0.05
+"""Face heights above the rim from where on all beside the face is an ear or hair, which go with the head; and away from
+the face, as behind the ear of a turned one."""
 
 SHADE = (0.4, 1.2)
 """Brightness of skin below and beside the jaw over that of the skin inside."""
@@ -50,6 +52,7 @@ def find_fringe(portrait: Tensor, masks: HeadMasks, landmarks: np.ndarray) -> He
     light = (portrait * skin).sum(0) / skin.square().sum(0).clamp(min=1e-4)  # [S, S]
     apart = (portrait - light.clamp(*SHADE) * skin).norm(dim=0)  # [S, S]
     depth = torch.from_numpy(masks.depth)
-    near = step(depth, -RIM, 0.0) * (1.0 - step(depth, 0.0, INSIDE)) * ~inside  # [S, S]
+    away = torch.from_numpy(ndimage.distance_transform_edt(~inside.numpy())) < BESIDE * height  # [S, S]
+    near = step(depth, -RIM, 0.0) * (1.0 - step(depth, 0.0, INSIDE)) * (away & ~inside)  # [S, S]
     other = dilate((step(apart, *UNLIKE) * near)[None, None], max(1, round(MIXED * height)))[0, 0]  # [S, S]
     return masks._replace(fringe=masks.torso * other.numpy())

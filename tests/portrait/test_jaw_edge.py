@@ -24,8 +24,10 @@ def fringe_of(colours: np.ndarray) -> tuple[np.ndarray, HeadMasks]:
 
 def test_a_collar_next_to_the_jaw_is_shed_and_the_face_is_not() -> None:
     fringe, masks = fringe_of(np.where(FACE[..., None], SKIN, DARK))
-    rim = ~FACE & (masks.depth > -0.03) & (masks.depth < 0.0) & (masks.torso > 0.9)
+    away = distance_transform_edt(~FACE) / face_axes(landmarks()).height
+    rim = ~FACE & (masks.depth > -0.03) & (masks.depth < 0.0) & (masks.torso > 0.9) & (away < 0.04)
     assert rim.sum() > 20 and fringe[rim].min() > 0.5
+    assert fringe[away > 0.08].max() == 0, "hair behind the ear of a turned head stays"
     inside = distance_transform_edt(FACE) > 2 * INSIDE * face_axes(landmarks()).height
     assert fringe[inside].max() == 0 and fringe[masks.depth < -0.2].max() == 0  # nor ears and hair above
     masks = masks._replace(fringe=fringe)
