@@ -142,7 +142,7 @@ class Animator:
 
     def _compose(self, drawn: Render, frame: MotionFrame) -> Layers:
         """The layers of a head that is drawn."""
-        warp = torso_warp(self.avatar.plates.follow, self.avatar.source, frame, self.focal_ratio)
+        warp = torso_warp(self.avatar.plates, self.avatar.source, frame, self.focal_ratio)
         plates = shed_loose(self.plates, self.avatar.source, frame)
         plate = torso_and_background(plates, warp, self.fine)  # [B, 3, fine, fine]
         head = drawn.image.movedim(-1, -3).reshape(-1, 3, self.fine, self.fine)  # [B, 3, fine, fine]

@@ -57,7 +57,7 @@ class PersonCoverage:
 
     def __call__(self, alpha: Tensor, frame: MotionFrame) -> Tensor:
         """See :class:`Coverage`."""
-        warp = torso_warp(self._plates.follow, self._source, frame, self._ratio)
+        warp = torso_warp(self._plates, self._source, frame, self._ratio)
         torso = shed_loose(self._plates, self._source, frame).torso
         torso = warp_torso(torso, warp, alpha.shape[-1])  # [B, 1, F, F]
         person = shrink(alpha + (1.0 - alpha) * torso, self._block)  # [B, 1, S, S]
@@ -83,7 +83,7 @@ class ChangeCoverage:
     def __call__(self, alpha: Tensor, frame: MotionFrame) -> Tensor:
         """See :class:`Coverage`."""
         size = alpha.shape[-1]
-        warp = torso_warp(self._plates.follow, self._source, frame, self._ratio)  # [B, 2, G, G] in sides
+        warp = torso_warp(self._plates, self._source, frame, self._ratio)  # [B, 2, G, G] in sides
         way = warp.norm(dim=1, keepdim=True) * (size / self._block)  # [B, 1, G, G] pixels of the frame
         moved = ((way - MOVED[0]) / (MOVED[1] - MOVED[0])).clamp(0.0, 1.0)
         moved = F.interpolate(moved, size=(size, size), mode="bilinear", align_corners=False)  # [B, 1, F, F]

@@ -24,7 +24,7 @@ from mggtalk.media.files import PathLike, check_readable, check_writable
 from mggtalk.media.provenance import mark_text
 from mggtalk.runtime.files import whole_file
 
-FORMAT = "mggtalk-avatar-12"
+FORMAT = "mggtalk-avatar-13"
 
 SUFFIX = ".safetensors"
 
@@ -78,6 +78,7 @@ SHAPES = {
     "plates.background": "3 P P",
     "plates.torso": "4 P P",
     "plates.follow": "1 P P",
+    "plates.nearer": "1 P P",
     "plates.loose": "1 P P",
     "coarse_colour": "N 3",
     "photos.axes": "3 D X",

@@ -119,12 +119,14 @@ def _plates(animator: Animator, packer: Packer) -> dict[str, Any]:
     """Background, torso and the weights with which it follows, as pictures in the block."""
     plates = animator.avatar.plates
     torso = (plates.torso * (1.0 - plates.loose)).clamp(0.0, 1.0)  # the player turns heads, and has one torso
-    follow = torch.nn.functional.interpolate(plates.follow[None], size=(FOLLOW_SIDE, FOLLOW_SIDE), mode="area")[0]
+    maps = torch.cat([plates.follow, plates.nearer])[None]  # [1, 2, S, S]
+    follow, nearer = torch.nn.functional.interpolate(maps, size=(FOLLOW_SIDE, FOLLOW_SIDE), mode="area")[0]  # [F, F]
     return {
         "background": packer.raw(_encode(plates.background, "JPEG", quality=92)),
         "torso": packer.raw(_encode(torso[:3], "JPEG", quality=94)),
         "torso_alpha": packer.raw(_encode(torso[3:], "PNG")),
         "follow": packer.add(follow.reshape(-1, 1), 8) | {"side": FOLLOW_SIDE},
+        "nearer": packer.add(nearer.reshape(-1, 1), 8),
         "shoulder": SHOULDER,
         "grid": GRID,
         "steps": STEPS,

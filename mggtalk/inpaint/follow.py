@@ -101,11 +101,11 @@ def neck_weight(follow: Tensor, reach: Tensor) -> Tensor:
     return 1.0 - nearer * nearer * (3.0 - 2.0 * nearer)
 
 
-def torso_warp(follow: Tensor, source: MotionFrame, driven: MotionFrame, focal_ratio: float) -> Tensor:
+def torso_warp(plates: Plates, source: MotionFrame, driven: MotionFrame, focal_ratio: float) -> Tensor:
     """Compute where each pixel of the new frame comes from in the torso plate.
 
     Args:
-        follow: Weight ``[1, S, S]``.
+        plates: With ``follow`` and ``nearer [1, S, S]``.
         source: Pose of the portrait.
         driven: Pose of the frame, or of B frames.
         focal_ratio: Focal length over the side of the square.
@@ -113,6 +113,7 @@ def torso_warp(follow: Tensor, source: MotionFrame, driven: MotionFrame, focal_r
     Returns:
         Offset to the place in the plate, ``[B, 2, GRID, GRID]`` (x, y) in units of the side; zero without motion.
     """
+    follow = plates.follow
     steps = (torch.arange(GRID, dtype=follow.dtype, device=follow.device) + 0.5) / GRID
     y, x = torch.meshgrid(steps, steps, indexing="ij")
     target = torch.stack([x, y], dim=-1)  # [G, G, 2] in units of the side
@@ -121,11 +122,11 @@ def torso_warp(follow: Tensor, source: MotionFrame, driven: MotionFrame, focal_r
     place = target.expand(len(pose.rotation), GRID, GRID, 2)
     torso = driven.torso.to(place).view(-1, 1, 2, 3)  # [B or 1, 1, 2, 3]
     reach = neck_reach(steepness(follow), source, driven, focal_ratio).view(-1, 1, 1)  # [B, 1, 1]
-    follow = follow.expand(len(place), *follow.shape)  # [B, 1, S, S]
+    maps = torch.cat([follow, plates.nearer]).expand(len(place), 2, *follow.shape[1:])  # [B, 2, S, S]
     for _ in range(STEPS):
-        weight = F.grid_sample(follow, place * 2 - 1, padding_mode="border", align_corners=False)[:, 0]
-        weight = neck_weight(weight, reach)  # [B, G, G]
-        moved = _move(place, depth, source, pose, focal_ratio)
+        sampled = F.grid_sample(maps, place * 2 - 1, padding_mode="border", align_corners=False)  # [B, 2, G, G]
+        weight = neck_weight(sampled[:, 0], reach)  # [B, G, G]
+        moved = _move(place, depth - sampled[:, 1], source, pose, focal_ratio)
         below = place @ torso[..., :2].mT + torso[..., None, :, 2]  # [B, G, G, 2]
         place = place + target - (below + weight[..., None] * (moved - below))  # [B, G, G, 2]
     across, down = (place - target).unbind(-1)  # [B, G, G] each
@@ -134,9 +135,9 @@ def torso_warp(follow: Tensor, source: MotionFrame, driven: MotionFrame, focal_r
 
 
 def _move(place: Tensor, depth: Tensor, source: MotionFrame, driven: MotionFrame, focal_ratio: float) -> Tensor:
-    """Compute where points of the neck's plane ``[B, G, G, 2]`` (units of the side) go with the head."""
+    """Compute where points ``[B, G, G, 2]`` (units of the side) at depths ``[B, G, G]`` go with the head."""
     flat = place.flatten(1, 2)  # [B, G*G, 2]
-    points = unproject(flat, depth.expand(flat.shape[:-1]), focal_ratio, (0.5, 0.5))
+    points = unproject(flat, depth.flatten(1), focal_ratio, (0.5, 0.5))
     head = camera_to_head(points, source.rotation, source.translation)
     return project(head_to_camera(head, driven.rotation, driven.translation), focal_ratio, (0.5, 0.5)).view_as(place)
 

@@ -65,6 +65,7 @@ class Plates(NamedTuple):
     background: Tensor  # [3, S, S] RGB in [0, 1], filled behind the whole person
     torso: Tensor  # [4, S, S] premultiplied RGB and alpha
     follow: Tensor  # [1, S, S] share of the head's motion that a torso pixel takes
+    nearer: Tensor  # [1, S, S] decimetres that it lies before the plane about which the neck turns
     loose: Tensor  # [1, S, S] share of a torso pixel that leaves it as the head turns
 
 
@@ -98,7 +99,7 @@ def like_skin(portrait: Tensor, skin: Tensor) -> Tensor:
     return torch.exp(-((apart / LIKE_SKIN) ** 2))
 
 
-def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor, skin: Tensor) -> Plates:
+def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor, skin: Tensor, nearer: Tensor) -> Plates:
     """Split a portrait into the layers behind its head.
 
     Args:
@@ -106,6 +107,7 @@ def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor, skin: Tensor)
         masks: Soft weights of the same square.
         matte: Person ``[S, S]`` before its edges were sharpened: wherever it sees one, there may be some hair.
         skin: Colour of the face ``[3]``.
+        nearer: Decimetres that pixels lie before the plane about which the neck turns, ``[1, S, S]``.
 
     Returns:
         The plates.
@@ -138,7 +140,7 @@ def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor, skin: Tensor)
     # Strands leave as far as they go with the head.
     stays = stays + (1.0 - follow) * (torso[3] - torch.maximum(stays, loose)).clamp(min=0.0)  # [S, S]
     leaving = (torso[3] - stays) / torso[3].clamp(min=1e-6)
-    return Plates(background, torso, follow[None], leaving[None])
+    return Plates(background, torso, follow[None], nearer, leaving[None])
 
 
 class TorsoView(NamedTuple):
@@ -200,6 +202,6 @@ def resize(image: Tensor, size: int) -> Tensor:
 
 
 def resize_plates(plates: Plates, size: int) -> Plates:
-    """The plates at another size; the weight map keeps its own."""
+    """The plates at another size; weights and depths keep their own."""
     background, torso = (resize(plate, size).clamp(0.0, 1.0) for plate in (plates.background, plates.torso))
-    return Plates(background, torso, plates.follow, resize(plates.loose, size).clamp(0.0, 1.0))
+    return plates._replace(background=background, torso=torso, loose=resize(plates.loose, size).clamp(0.0, 1.0))

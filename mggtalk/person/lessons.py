@@ -180,7 +180,7 @@ class Lessons:
         near = (slice(inner_low[1], inner_high[1]), slice(inner_low[0], inner_high[0]))
         rows, columns = slice(low[1], high[1]), slice(low[0], high[0])
         frame = self.motion[index]
-        warp = torso_warp(self.avatar.plates.follow, self.avatar.source, frame, self.animator.focal_ratio)
+        warp = torso_warp(self.avatar.plates, self.avatar.source, frame, self.animator.focal_ratio)
         block, fine = self.animator.oversampling, self.animator.fine
         window = (slice(block * low[1], block * high[1]), slice(block * low[0], block * high[0]))
         plates = shed_loose(self.animator.plates, self.avatar.source, frame)

@@ -27,6 +27,7 @@ from mggtalk.face.topology import LIPS_INNER_UPPER
 from mggtalk.geometry import camera_to_head, head_to_camera
 from mggtalk.inpaint.plates import make_plates
 from mggtalk.nets.maps import step, to_colour_map
+from mggtalk.portrait.hair_depth import measure_hair
 from mggtalk.portrait.mouth_pixels import dark_slit, lip_line, thin_rim
 from mggtalk.portrait.paint import paint_back, paint_folds, paint_mouth
 from mggtalk.portrait.shape import HeadShape, shape
@@ -77,6 +78,7 @@ def build_avatar(
     back, back_alone = paint_back(view, head)
     hidden = parted, beside, beside_twins, grazed, twins
     turning = Turning(head.half.replaced, head.half.replacing, *hidden, *mouth, back_alone)
+    nearer = measure_hair(view, head.cloud, head.mask)
     return Avatar(
         identity=view.fit.identity,
         expression=view.expression,
@@ -99,7 +101,7 @@ def build_avatar(
         folds=paint_folds(view, head),
         head_image=torch.cat([head.colour * view.head, view.head[None]])[None],  # [1, 4, H, W]
         window=MovingWindow.of(head.mask, binding.weights.sum(-1)),
-        plates=make_plates(view.image, view.masks, view.matte, view.skin),
+        plates=make_plates(view.image, view.masks, view.matte, view.skin, nearer),
         pixel_size=torch.tensor(view.pixel_size),
         turning=turning if any(bool(share.any()) for share in turning[:-2]) else None,
     )

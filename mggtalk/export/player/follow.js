@@ -36,7 +36,7 @@ function neckReach(head, before, after, torso) {
 // Where each cell of a coarse grid comes from in the torso plate: offsets [grid, grid, 2] in units of the side.
 // `torso`: the similarity [2, 3] by which the shoulders move themselves, in units of the side.
 export function torsoWarp(head, rotation, translation, torso, out) {
-  const { grid, steps, pivot_depth: pivot, follow, followSide } = head.plates;
+  const { grid, steps, pivot_depth: pivot, follow, nearer, followSide } = head.plates;
   const { source, focalRatio: ratio } = head;
   const [turn, own] = [rotation, source.rotation].map((part) => viewRotation(Float64Array.from(part)));
   const m = multiply(turn, transpose(own));
@@ -50,10 +50,11 @@ export function torsoWarp(head, rotation, translation, torso, out) {
       let x = targetX, y = targetY;
       for (let step = 0; step < steps; step++) {
         const weight = neckWeight(sample(follow, followSide, x, y), reach);
-        const px = ((x - 0.5) / ratio) * depth, py = ((y - 0.5) / ratio) * depth;
-        const qx = m[0] * px + m[1] * py + m[2] * depth + shift[0];
-        const qy = m[3] * px + m[4] * py + m[5] * depth + shift[1];
-        const qz = 1 / (m[6] * px + m[7] * py + m[8] * depth + shift[2]);
+        const pz = depth - sample(nearer, followSide, x, y);
+        const px = ((x - 0.5) / ratio) * pz, py = ((y - 0.5) / ratio) * pz;
+        const qx = m[0] * px + m[1] * py + m[2] * pz + shift[0];
+        const qy = m[3] * px + m[4] * py + m[5] * pz + shift[1];
+        const qz = 1 / (m[6] * px + m[7] * py + m[8] * pz + shift[2]);
         const belowX = torso[0] * x + torso[1] * y + torso[2], belowY = torso[3] * x + torso[4] * y + torso[5];
         x += targetX - (belowX + weight * (qx * qz * ratio + 0.5 - belowX));
         y += targetY - (belowY + weight * (qy * qz * ratio + 0.5 - belowY));

@@ -165,6 +165,7 @@ export function decodeHead(header, data) {
       neck: numbers(plates.neck, 3, "neck"),
       followSide: count(plates.follow?.side, 1024, "weight map"),
       follow: constants(plates.follow, plates.follow.side ** 2, 1, data, "weight map"),
+      nearer: constants(plates.nearer, plates.follow.side ** 2, 1, data, "depth map"),
     },
     motion: header.motion ? motionOf(header.motion, components, data) : null,
   };

@@ -49,6 +49,7 @@ class CpuFinisher:
         self._torso = _shedding(plates)
         self._loose = bool(plates.loose.any())
         self._follow = plates.follow[0].contiguous().numpy()
+        self._nearer = plates.nearer[0].contiguous().numpy()
         self._steep = steepness(plates.follow)
         self._source = source
         self._ratio = np.float32(focal_ratio)
@@ -104,7 +105,7 @@ class CpuFinisher:
         offsets = np.empty((GRID, GRID, 2), np.float32)
         reach = np.float32(neck_reach(self._steep, source, frame, float(self._ratio)).item())
         how = (reach, self._ratio, np.float32(STRETCH), STEPS)
-        places = (self._follow, motion, shift, frame.torso.numpy(), depth, *how)
+        places = (self._follow, self._nearer, motion, shift, frame.torso.numpy(), depth, *how)
         run_ranges(follow_head, GRID, ROWS, *places, offsets)
         composite = np.empty_like(self._background)
         torso = self._torso(parting(source, frame).item() if self._loose else 0.0)

@@ -57,6 +57,7 @@ def follow_head(
     first: int,
     last: int,
     follow: np.ndarray,
+    nearer: np.ndarray,
     motion: np.ndarray,
     shift: np.ndarray,
     torso: np.ndarray,
@@ -73,6 +74,7 @@ def follow_head(
         first: First row.
         last: One past the last row.
         follow: Weight ``[S, S]``.
+        nearer: Decimetres ``[S, S]`` that a pixel lies before the neck's plane.
         motion: ``[3, 3]`` takes camera-frame points of the source pose to those of the driven one, with ``shift``.
         shift: ``[3]``.
         torso: ``[2, 3]`` similarity of the shoulders, in units of the side.
@@ -93,10 +95,11 @@ def follow_head(
             x, y = target_x, target_y
             for _ in range(steps):
                 weight = _neck_weight(_sample(follow, x, y), reach)
-                px, py = (x - half) / ratio * depth, (y - half) / ratio * depth
-                qx = motion[0, 0] * px + motion[0, 1] * py + motion[0, 2] * depth + shift[0]
-                qy = motion[1, 0] * px + motion[1, 1] * py + motion[1, 2] * depth + shift[1]
-                qz = one / (motion[2, 0] * px + motion[2, 1] * py + motion[2, 2] * depth + shift[2])
+                pz = depth - _sample(nearer, x, y)
+                px, py = (x - half) / ratio * pz, (y - half) / ratio * pz
+                qx = motion[0, 0] * px + motion[0, 1] * py + motion[0, 2] * pz + shift[0]
+                qy = motion[1, 0] * px + motion[1, 1] * py + motion[1, 2] * pz + shift[1]
+                qz = one / (motion[2, 0] * px + motion[2, 1] * py + motion[2, 2] * pz + shift[2])
                 below_x = torso[0, 0] * x + torso[0, 1] * y + torso[0, 2]
                 below_y = torso[1, 0] * x + torso[1, 1] * y + torso[1, 2]
                 x, y = (
