@@ -17,7 +17,6 @@ from mggtalk.errors import FaceTooSmallError, NoFaceError, OptionError
 from mggtalk.face.crop import choose_crop
 from mggtalk.geometry import euler_to_rotation, head_to_camera, project, rotation_to_euler
 from mggtalk.inpaint.follow import GRID, torso_and_background, torso_warp
-from mggtalk.inpaint.plates import Plates
 from mggtalk.motion.retarget import still
 from mggtalk.pipeline import MGGTalkPipeline
 from mggtalk.render import rasterize
@@ -54,8 +53,8 @@ def head_alpha(pipeline: MGGTalkPipeline, avatar: Avatar, frame: MotionFrame) ->
 def torso_alpha(avatar: Avatar, frame: MotionFrame) -> Tensor:
     """Coverage of the warped torso ``[S, S]``."""
     alpha = avatar.plates.torso[3:].expand(4, -1, -1)
-    plates = Plates(torch.zeros(3, SIZE, SIZE), alpha.contiguous(), avatar.plates.follow, avatar.plates.loose)
-    return torso_and_background(plates, torso_warp(plates.follow, avatar.source, frame, RATIO), SIZE)[0, 0]
+    plates = avatar.plates._replace(background=torch.zeros(3, SIZE, SIZE), torso=alpha.contiguous())
+    return torso_and_background(plates, torso_warp(plates, avatar.source, frame, RATIO), SIZE)[0, 0]
 
 
 def test_no_change_no_difference(pipeline: MGGTalkPipeline, avatar: Avatar, astronaut: np.ndarray) -> None:
@@ -94,7 +93,7 @@ def test_the_head_is_no_wider_than_in_the_portrait(pipeline: MGGTalkPipeline, cl
 @pytest.mark.parametrize("move", MOVES)
 def test_neck_does_not_fold_when_the_head_moves(kind: str, move: tuple, request: pytest.FixtureRequest) -> None:
     avatar = request.getfixturevalue(kind)
-    warp = torso_warp(avatar.plates.follow, avatar.source, shifted(avatar, move), RATIO)
+    warp = torso_warp(avatar.plates, avatar.source, shifted(avatar, move), RATIO)
     steps = (torch.arange(GRID) + 0.5) / GRID
     x, y = warp[0, 0] + steps[None], warp[0, 1] + steps[:, None]
     determinant = x.diff(dim=1)[:-1] * y.diff(dim=0)[:, :-1] - x.diff(dim=0)[:, :-1] * y.diff(dim=1)[:-1]

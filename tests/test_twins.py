@@ -171,7 +171,8 @@ def finished(size: int, side: int, learned: bool, block: int) -> Outcome:
         return F.interpolate(picture, size=(fine, fine), mode="bicubic")[0].clamp(0, 1)
 
     alpha, torso = smooth(1, 8, 8), smooth(1, 6, 6)
-    plates = Plates(smooth(3, 8, 8), torch.cat([smooth(3, 9, 9) * torso, torso]), smooth(1, 4, 4), smooth(1, 5, 5))
+    maps = smooth(1, 4, 4), smooth(1, 3, 3), smooth(1, 5, 5)
+    plates = Plates(smooth(3, 8, 8), torch.cat([smooth(3, 9, 9) * torso, torso]), *maps)
     source = MotionFrame(torch.zeros(64), torch.eye(3), torch.tensor((0.1, 0.2, 9.0)))
     frame = MotionFrame(
         torch.full((64,), 0.7),
@@ -182,9 +183,7 @@ def finished(size: int, side: int, learned: bool, block: int) -> Outcome:
     head, network, ratio = smooth(3, 8, 8) * alpha, image_renderer(side, learned), 2.5
     assert CpuFinisher.suits(plates, network)
     finisher = CpuFinisher(plates, source, network, ratio, block)
-    plate = torso_and_background(
-        shed_loose(plates, source, frame), torso_warp(plates.follow, source, frame, ratio), fine
-    )
+    plate = torso_and_background(shed_loose(plates, source, frame), torso_warp(plates, source, frame, ratio), fine)
     pixels, cover = head.permute(1, 2, 0).contiguous(), alpha[0].contiguous()
     composite = torch.from_numpy(finisher.compose(pixels.numpy(), cover.numpy(), frame)).permute(2, 0, 1)
     over = head + (1.0 - alpha) * plate[0]

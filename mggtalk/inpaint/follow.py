@@ -1,12 +1,13 @@
 """The neck and the shoulders follow the head: a soft warp of the torso plate.
 
-Points of the neck are taken on a plane through the head's pivot, parallel to the image. With the motion of the head
-``H`` (source pose to driven pose, projected) and that of the shoulders ``A`` (a similarity, where a driver's were
-followed), a torso pixel ``p`` moves to ``q = A(p) + w(p) (H(p) - A(p))``. The weight ``w`` is 1 at the rim of the head
-and falls to 0 below, within a reach that grows with how far the head went from the shoulders: skin slides under the
-jaw, so the neck gives way as near to it as it can without folding, and shoulders that nobody followed go along with a
-head that goes far. The renderer needs the inverse, ``p`` for a given ``q``, which a few fixed-point steps on a coarse
-grid find. The plate ends at its lower border: a body that rises is stretched above it,
+Points of the neck are taken on a plane through the head's pivot, parallel to the image; long hair lies before it, by
+``nearer`` decimetres (:mod:`mggtalk.portrait.hair_depth`), so that it goes where the head's hair goes. With the motion
+of the head ``H`` (source pose to driven pose, projected) and that of the shoulders ``A`` (a similarity, where a
+driver's were followed), a torso pixel ``p`` moves to ``q = A(p) + w(p) (H(p) - A(p))``. The weight ``w`` is 1 at the
+rim of the head and falls to 0 below, within a reach that grows with how far the head went from the shoulders: skin
+slides under the jaw, so the neck gives way as near to it as it can without folding, and shoulders that nobody followed
+go along with a head that goes far. The renderer needs the inverse, ``p`` for a given ``q``, which a few fixed-point
+steps on a coarse grid find. The plate ends at its lower border: a body that rises is stretched above it,
 ``dy <- dy (1 - exp(-r / (STRETCH dy)))`` at the distance ``r`` from the border.
 
 Its compiled twin: :mod:`mggtalk.inpaint.compiled.frame`.

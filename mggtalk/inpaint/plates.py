@@ -99,7 +99,9 @@ def like_skin(portrait: Tensor, skin: Tensor) -> Tensor:
     return torch.exp(-((apart / LIKE_SKIN) ** 2))
 
 
-def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor, skin: Tensor, nearer: Tensor) -> Plates:
+def make_plates(
+    portrait: Tensor, masks: HeadMasks, matte: Tensor, skin: Tensor, nearer: Tensor | None = None
+) -> Plates:
     """Split a portrait into the layers behind its head.
 
     Args:
@@ -107,7 +109,7 @@ def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor, skin: Tensor,
         masks: Soft weights of the same square.
         matte: Person ``[S, S]`` before its edges were sharpened: wherever it sees one, there may be some hair.
         skin: Colour of the face ``[3]``.
-        nearer: Decimetres that pixels lie before the plane about which the neck turns, ``[1, S, S]``.
+        nearer: Decimetres that pixels lie before the plane about which the neck turns, ``[1, S, S]``; None: on it.
 
     Returns:
         The plates.
@@ -140,6 +142,7 @@ def make_plates(portrait: Tensor, masks: HeadMasks, matte: Tensor, skin: Tensor,
     # Strands leave as far as they go with the head.
     stays = stays + (1.0 - follow) * (torso[3] - torch.maximum(stays, loose)).clamp(min=0.0)  # [S, S]
     leaving = (torso[3] - stays) / torso[3].clamp(min=1e-6)
+    nearer = torch.zeros_like(follow)[None] if nearer is None else nearer
     return Plates(background, torso, follow[None], nearer, leaving[None])
 
 

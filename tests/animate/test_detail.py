@@ -118,7 +118,7 @@ def test_plates_are_refined_only_where_they_show_the_portrait() -> None:
     background[:, :, 16:] = 0.9  # filled: the person was here
     torso[:, 20:, 16:] = torch.tensor([0.5, 0.5, 0.5, 1.0])[:, None, None]
     torso[:, 28:, 16:] = torch.tensor([0.1, 0.1, 0.1, 1.0])[:, None, None]  # continued under the jaw
-    plates = refine_plates(Plates(background, torso, *torch.zeros(2, 1, 16, 16)), portrait, small)
+    plates = refine_plates(Plates(background, torso, *torch.zeros(3, 1, 16, 16)), portrait, small)
     assert torch.allclose(plates.background[:, :, :14], portrait[:, :, :14].clamp(0, 1), atol=1e-5)
     assert torch.allclose(plates.background[:, :, 17:], background[:, :, 17:])
     assert torch.allclose(plates.torso[:3, 22:26, 18:], portrait[:, 22:26, 18:].clamp(0, 1), atol=1e-5)

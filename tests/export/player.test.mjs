@@ -30,7 +30,7 @@ function small() {
     closed_gap: 0.01, focal_ratio: 2.5, rest: [0],
     source: { rotation: IDENTITY, translation: [0, 0, 12] },
     rasterizer: { side: 64, blur: 0.3, near: 0.01, field_margin: 0.3, max_extent: 3.33, min_alpha: 1 / 255, max_alpha: 0.999 },
-    plates: { shoulder: 1, grid: 4, steps: 8, pivot_depth: 0.8, neck: [0, -0.8, -0.8], steep: 4, least_reach: 0.15, followed: 2, free: 5, follow: { ...constant(1, 1), side: 2 } },
+    plates: { shoulder: 1, grid: 4, steps: 8, pivot_depth: 0.8, neck: [0, -0.8, -0.8], steep: 4, least_reach: 0.15, followed: 2, free: 5, follow: { ...constant(1, 1), side: 2 }, nearer: constant(1, 0) },
     controls: { blink: [1] },
     motion: null,
   };
@@ -109,6 +109,9 @@ test("the torso stays while the head does", () => {
   const still = torsoWarp(head, IDENTITY, [0, 0, 12], STILL, new Float32Array(32));
   assert.ok(still.every((value) => Math.abs(value) < 1e-6));
   const moved = torsoWarp(head, IDENTITY, [0.5, 0, 12], STILL, new Float32Array(32));
+  head.plates.nearer.fill(6.4);
+  const nearer = torsoWarp(head, IDENTITY, [0.5, 0, 12], STILL, new Float32Array(32));
+  assert.ok(nearer[0] < 1.8 * moved[0], "hair at half the distance goes twice as far in the picture");
   head.plates.follow.fill(0);
   const shoulders = torsoWarp(head, IDENTITY, [0, 0, 12], [1, 0, 0.1, 0, 1, 0], new Float32Array(32));
   assert.ok(Math.abs(shoulders[0] + 0.1) < 1e-6, "shoulders that move by themselves come from where they were");

@@ -23,7 +23,7 @@ def image_renderer(side: int, learned: bool) -> ImageRenderer:
 
 def test_no_motion_leaves_the_torso_where_it_is() -> None:
     torch.manual_seed(0)
-    plates = Plates(torch.rand(3, 32, 32), torch.rand(4, 32, 32), *torch.rand(2, 1, 32, 32))
+    plates = Plates(torch.rand(3, 32, 32), torch.rand(4, 32, 32), *torch.rand(3, 1, 32, 32))
     source = MotionFrame(torch.zeros(64), torch.eye(3), torch.tensor((0.0, 0.0, 9.0)))
     finisher = CpuFinisher(plates, source, image_renderer(32, False), RATIO)
     nothing = torch.zeros(32, 32, 4).numpy()

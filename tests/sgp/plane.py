@@ -95,7 +95,7 @@ def plane_avatar() -> Avatar:
         folds=folds(),
         head_image=torch.rand(1, 4, 16, 16, generator=generator),
         window=MovingWindow.of(mask, binding.weights.sum(-1)),
-        plates=Plates(torch.zeros(3, 8, 8), torch.zeros(4, 8, 8), *torch.zeros(2, 1, 8, 8)),
+        plates=Plates(torch.zeros(3, 8, 8), torch.zeros(4, 8, 8), *torch.zeros(3, 1, 8, 8)),
         pixel_size=torch.tensor(STEP),
     )
 

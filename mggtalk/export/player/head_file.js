@@ -1,7 +1,7 @@
 // Reading a head: nothing that the file says is believed before it was checked. See mggtalk/export/head_file.py.
 
 export const FORMAT = "mggtalk-head";
-export const VERSION = 1;
+export const VERSION = 2;
 const MOST_GAUSSIANS = 400000;
 const MOST_SHAPES = 128;
 const MOST_BYTES = 256e6;
