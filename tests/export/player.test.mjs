@@ -23,7 +23,7 @@ function small() {
     shapes: {},
   });
   const header = {
-    format: "mggtalk-head", version: 1, length: 64, made: "AI-made", consent: "",
+    format: "mggtalk-head", version: 2, length: 64, made: "AI-made", consent: "",
     groups: { head: group(2), back: group(1), mouth: group(1) },
     measures: { start: [0, 0, 0, 0, 1], slope: [[0], [0], [0], [0], [1]] },
     knees: { measure: [[0, 0, 0, 0, 1]], place: [1], sign: [1], scale: [2] },

@@ -137,7 +137,7 @@ def test_the_player_shows_what_animate_makes(
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('"version": 1', '"version": 7', "version 7"),
+        ('"version": 2', '"version": 7', "version 7"),
         ('"count": ', '"count": 9', "cannot be shown"),
         ('"length": ', '"length": 99999999', "length is"),
     ],
