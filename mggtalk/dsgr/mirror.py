@@ -144,8 +144,8 @@ def _lay_seam(original: Tensor, mirrored: Tensor, usable: Tensor, side: Tensor, 
     """
     eye = camera_to_head(torch.zeros(1, 3), head.rotation, head.translation)[0]  # the camera, on the near side
     colour = head.colour[:, head.mask].T  # [N, 3]
-    own = Half(original, colour, head.trust, head.eye).select((head.weight > 0.9)[head.mask])
-    twins = Half(mirrored, colour * side.exp(), head.trust, head.eye).select(usable)
+    own = Half(original, colour, head.trust, head.eye, head.face).select((head.weight > 0.9)[head.mask])
+    twins = Half(mirrored, colour * side.exp(), head.trust, head.eye, head.face).select(usable)
     return find_seam(own, twins, head.axis, math.atan2(float(eye[0]), float(eye[2])))
 
 

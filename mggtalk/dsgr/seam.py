@@ -67,7 +67,10 @@ SPARSE = 5
 ALONG = 3.0
 """Standard deviation in rows by which what is measured along the seam is smoothed."""
 
-MOST_SHIFT, MOST_LIGHT = 0.2, math.log(1.5)
+SPREAD = (2.0, 1.5), (6.0, 8.0)
+"""Standard deviations in rows and columns by which light is smoothed, and over which it is continued."""
+
+MOST_SHIFT, MOST_LIGHT, ON_SKIN = 0.2, math.log(1.5), math.log(4.0)
 """Decimetres, and log of the ratio, by which the halves may differ at the seam and be brought together."""
 
 
@@ -78,6 +81,7 @@ class Half(NamedTuple):
     colour: Tensor  # [N, 3] RGB
     trust: Tensor  # [N] how well the portrait saw them
     whole: Tensor  # [N] bool: of an eye, which no seam may cut
+    face: Tensor  # [N] bool: in the face, where both halves are skin
 
     def select(self, chosen: Tensor) -> Half:
         """Keep a choice of the points ``[N]`` (bool)."""
@@ -94,7 +98,7 @@ class Seam(NamedTuple):
     angle: Tensor  # [ROWS] radians from the middle of the face
     gap: Tensor  # [ROWS] radians that are left between the portrait's own points and their twins
     shift: Tensor  # [ROWS] decimetres from twins out to the portrait's own points
-    light: Tensor  # [ROWS, 3] log of the ratio of the portrait's own colours and the twins'
+    light: Tensor  # [ROWS, COLUMNS, 3] log of the ratio of the portrait's own colours and the twins'
 
     def _place(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Angle ``[N]`` behind the seam and row ``[N]`` of points ``[N, 3]``."""
@@ -124,7 +128,9 @@ class Seam(NamedTuple):
         angle = unroll(twins, self.axis, self.far)[0] - fade * _at_rows(self.gap[:, None], row)[:, 0]
         radius = _radius(twins, self.axis) + out  # [N]
         x, z = self.far * radius * angle.sin(), radius * angle.cos() + self.axis
-        return torch.stack([x, twins[:, 1], z], dim=-1), fade[:, None] * _at_rows(self.light, row)
+        place = torch.stack([(angle * 2.0 / math.pi - 1.0), (row + 0.5) * 2.0 / ROWS - 1.0], dim=-1)  # [N, 2]
+        light = F.grid_sample(self.light.permute(2, 0, 1)[None], place[None, None], align_corners=False)[0, :, 0].T
+        return torch.stack([x, twins[:, 1], z], dim=-1), light
 
 
 def unroll(points: Tensor, axis: float, far: float) -> tuple[Tensor, Tensor]:
@@ -172,7 +178,9 @@ def find_seam(own: Half, twins: Half, axis: float, azimuth: float) -> Seam:
     ratio = seen.colour.clamp(min=0.02).log() - back.colour.clamp(min=0.02).log()  # [ROWS, COLUMNS, 3]
     apart = seen.radius - back.radius
     weight = near * both * seen.trust * back.trust * (apart.abs() < MOST_SHIFT)
-    light = _along(ratio.clamp(-MOST_LIGHT, MOST_LIGHT), weight * (ratio.abs().amax(-1) < MOST_LIGHT))
+    skin = torch.minimum(seen.face, back.face) > 0.9
+    sure = torch.where(skin, seen.trust * back.trust, weight * (ratio.abs().amax(-1) < MOST_LIGHT)) * both
+    light = _spread(ratio.clamp(-ON_SKIN, ON_SKIN), sure)
     shift = _along(apart[..., None], weight)[:, 0]
     seam = Seam(axis, far, bottom, height, angle, torch.zeros(ROWS), shift, light)
     return seam._replace(gap=_find_gap(seam, own.points, twins.points))
@@ -210,6 +218,7 @@ class _Map(NamedTuple):
     radius: Tensor  # [ROWS, COLUMNS] decimetres from the axis
     colour: Tensor  # [ROWS, COLUMNS, 3]
     whole: Tensor  # [ROWS, COLUMNS] share of an eye
+    face: Tensor  # [ROWS, COLUMNS] share of the face
 
 
 def _average(half: Half, axis: float, far: float, bottom: float, height: float) -> _Map:
@@ -219,12 +228,12 @@ def _average(half: Half, axis: float, far: float, bottom: float, height: float) 
     column = (angle * (COLUMNS / math.pi)).floor().long()  # [N]
     cell = (row * COLUMNS + column)[(angle >= 0) & (column < COLUMNS)]
     radius = _radius(half.points, axis)  # [N]
-    values = torch.cat([half.trust[:, None], radius[:, None], half.whole[:, None].float(), half.colour], dim=-1)
-    values = F.pad(values, (1, 0), value=1.0)[(angle >= 0) & (column < COLUMNS)]  # [n, 7]
-    grid = torch.zeros(ROWS * COLUMNS, 7).index_add(0, cell, values).T.view(1, 7, ROWS, COLUMNS)
-    grid = F.avg_pool2d(grid, 3, stride=1, padding=1)[0]  # [7, ROWS, COLUMNS]
+    values = torch.cat([half.trust[:, None], radius[:, None], half.whole[:, None].float(), half.face[:, None].float(), half.colour], dim=-1)
+    values = F.pad(values, (1, 0), value=1.0)[(angle >= 0) & (column < COLUMNS)]  # [n, 8]
+    grid = torch.zeros(ROWS * COLUMNS, 8).index_add(0, cell, values).T.view(1, 8, ROWS, COLUMNS)
+    grid = F.avg_pool2d(grid, 3, stride=1, padding=1)[0]  # [8, ROWS, COLUMNS]
     mean = grid[1:] / grid[0].clamp(min=1e-6)
-    return _Map(grid[0] > 0.05, mean[0], mean[1], mean[3:].permute(1, 2, 0), mean[2])
+    return _Map(grid[0] > 0.05, mean[0], mean[1], mean[4:].permute(1, 2, 0), mean[2], mean[3])
 
 
 def _cheapest_path(cost: np.ndarray) -> np.ndarray:
@@ -258,6 +267,18 @@ def _along(values: Tensor, weight: Tensor) -> Tensor:
     sums = torch.cat([(values * weight[..., None]).sum(1), weight.sum(1, keepdim=True)], dim=-1)  # [ROWS, C + 1]
     sums = torch.from_numpy(ndimage.gaussian_filter1d(sums.numpy(), ALONG, axis=0, mode="nearest"))
     return sums[:, :-1] / (sums[:, -1:] + 0.1)
+
+
+def _spread(values: Tensor, weight: Tensor) -> Tensor:
+    """Smooth values ``[ROWS, COLUMNS, C]`` with weights ``[ROWS, COLUMNS]``, and continue them; to zero far from any."""
+    spread, left = torch.zeros_like(values), torch.ones_like(values[..., :1])
+    for sigma in SPREAD:
+        sums = torch.cat([values * weight[..., None], weight[..., None]], dim=-1).numpy()  # [ROWS, COLUMNS, C + 1]
+        sums = torch.from_numpy(ndimage.gaussian_filter(sums, (*sigma, 0), mode="nearest"))
+        share = sums[..., -1:] / (sums[..., -1:] + 0.02)
+        spread += left * share * sums[..., :-1] / sums[..., -1:].clamp(min=1e-6)
+        left = left * (1.0 - share)
+    return spread
 
 
 def _at_rows(values: Tensor, row: Tensor) -> Tensor:

@@ -71,7 +71,7 @@ def build_avatar(
     parted, beside = view.sample(torch.from_numpy(hair))[:, head.mask]  # [N] each
     grazed = find_grazed(view, head)  # [N]
     signs = head.cloud[0, head.mask].sign(), head.half.points[:, 0].sign()  # [N], [M]
-    sliver = len(head.mirrored) < HALF * len(own)
+    sliver = len(head.mirrored) < HALF * len(own) and not bool(head.half.replaced.any())
     beside, beside_twins = signs[0] * beside, signs[1] * (1.0 if sliver else beside[head.mirrored])
     grazed, twins = signs[0] * grazed, signs[1] * grazed[head.mirrored]
     mouth = find_lip_line(view, head), opening(view.face_model)  # [N], [K]

@@ -26,7 +26,7 @@ FALLOFF = 0.22
 """Decimetres over which the face's expression fades out beyond the mesh."""
 
 
-TURNED = 12.0
+TURNED = 4.0
 """Degrees of yaw from which twins take over on the far side as the head turns to the front: of a portrait that is less
 turned, neither half shows more than the other."""
 
