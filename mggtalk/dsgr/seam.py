@@ -67,7 +67,7 @@ SPARSE = 5
 ALONG = 3.0
 """Standard deviation in rows by which what is measured along the seam is smoothed."""
 
-SPREAD = (2.0, 1.5), (6.0, 8.0)
+SPREAD = (4.0, 2.5), (6.0, 5.0)
 """Standard deviations in rows and columns by which light is smoothed, and over which it is continued."""
 
 MOST_SHIFT, MOST_LIGHT, ON_SKIN = 0.2, math.log(1.5), math.log(4.0)
@@ -275,7 +275,7 @@ def _spread(values: Tensor, weight: Tensor) -> Tensor:
     for sigma in SPREAD:
         sums = torch.cat([values * weight[..., None], weight[..., None]], dim=-1).numpy()  # [ROWS, COLUMNS, C + 1]
         sums = torch.from_numpy(ndimage.gaussian_filter(sums, (*sigma, 0), mode="nearest"))
-        share = sums[..., -1:] / (sums[..., -1:] + 0.02)
+        share = sums[..., -1:] / (sums[..., -1:] + 0.1)
         spread += left * share * sums[..., :-1] / sums[..., -1:].clamp(min=1e-6)
         left = left * (1.0 - share)
     return spread

@@ -23,7 +23,8 @@ def cylinder(start: float, end: float, radius: float = RADIUS, grey: float = 0.5
     )
     points = torch.stack([radius * angle.sin(), height, radius * angle.cos()], dim=-1).view(-1, 3)
     count = len(points)
-    return Half(points, torch.full((count, 3), grey), torch.ones(count), torch.zeros(count, dtype=torch.bool))
+    no = torch.zeros(count, dtype=torch.bool)
+    return Half(points, torch.full((count, 3), grey), torch.ones(count), no, no)
 
 
 def degrees(half: Half) -> Tensor:
@@ -82,7 +83,23 @@ def test_halves_meet_where_they_differ_in_place_and_light(far: float) -> None:
     meets, back = (behind > BLEND) & (behind < 1.2 * BLEND), behind > math.radians(55)
     assert (joined[meets][:, ::2].norm(dim=1) - RADIUS).abs().max() < 0.03
     assert (0.4 * gain[meets].exp() - 0.5).abs().max() < 0.03
-    assert torch.allclose(joined[back], twins.points[back], atol=1e-5) and (gain[back].abs() < 1e-5).all()
+    assert torch.allclose(joined[back], twins.points[back], atol=1e-5) and (gain[back].abs() < 0.03).all()
+
+
+def test_a_shadow_on_the_seen_side_is_not_carried_over() -> None:
+    """Each place of the face has the light that its own side has there, behind the seam too; hair keeps its colour."""
+    own = cylinder(-90, 70)
+    own = own._replace(trust=(degrees(own) < 20) * 0.7 + 0.3, face=own.points[:, 1] < 0.4)
+    twins = cylinder(0, 120)
+    shadow = (degrees(twins) > 40) & (degrees(twins) < 60)
+    twins = twins._replace(face=twins.points[:, 1] < 0.4, colour=torch.where(shadow[:, None], 0.15, twins.colour))
+    seam = find_seam(own, twins, 0.0, WIDE)
+    lit = twins.colour * seam.join(twins.points)[1].exp()
+    deep = shadow & ((degrees(twins) - 50).abs() < 5)
+    face, hair = twins.points[:, 1].abs() < 0.3, twins.points[:, 1] > 0.6
+    assert angles(seam).max() < 40 and lit[deep & face].min() > 0.3
+    assert lit[face & (degrees(twins) < 30)].sub(0.5).abs().max() < 0.05
+    assert lit[deep & hair].max() < 0.25
 
 
 def test_a_gap_is_closed() -> None:
