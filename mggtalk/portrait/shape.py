@@ -27,8 +27,8 @@ FALLOFF = 0.22
 
 
 TURNED = 4.0
-"""Degrees of yaw from which twins take over on the far side as the head turns to the front: of a portrait that is less
-turned, neither half shows more than the other."""
+"""Degrees of yaw from which twins take over on the far side as the head turns to the front: the far ear is hidden then.
+Of a portrait that is less turned, neither half shows more than the other."""
 
 
 class HeadShape(NamedTuple):
