@@ -281,7 +281,7 @@ def _along(values: Tensor, weight: Tensor) -> Tensor:
 
 
 def _spread(values: Tensor, weight: Tensor) -> Tensor:
-    """Smooth values ``[ROWS, COLUMNS, C]`` with weights ``[ROWS, COLUMNS]``, and continue them; to zero far from any."""
+    """Smooth values ``[ROWS, COLUMNS, C]`` with weights ``[ROWS, COLUMNS]``, and go on with them, to zero far away."""
     spread, left = torch.zeros_like(values), torch.ones_like(values[..., :1])
     for sigma in SPREAD:
         sums = torch.cat([values * weight[..., None], weight[..., None]], dim=-1).numpy()  # [ROWS, COLUMNS, C + 1]
