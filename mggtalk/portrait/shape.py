@@ -26,9 +26,9 @@ FALLOFF = 0.22
 """Decimetres over which the face's expression fades out beyond the mesh."""
 
 
-TURNED = 4.0
-"""Degrees of yaw from which twins take over on the far side as the head turns to the front: the far ear is hidden then.
-Of a portrait that is less turned, neither half shows more than the other."""
+TURNED, WITH_HAIR = 4.0, 12.0
+"""Degrees of yaw from which twins take over on the far side as the head turns to the front, as the far ear is hidden,
+and where long hair hangs before the ears. Of a portrait that is less turned, neither half shows more than the other."""
 
 
 class HeadShape(NamedTuple):
@@ -73,7 +73,8 @@ def shape(
         cloud = refine((coarse * mask)[None].to(device), head_image, eye)[0].cpu()
     on_progress("symmetry", 2, 3)
     binding = bind_points(view, mask, colour)
-    turned = math.degrees(abs(float(rotation_to_euler(view.rotation)[1]))) > TURNED
+    least = WITH_HAIR if view.masks.hanging.any() else TURNED
+    turned = math.degrees(abs(float(rotation_to_euler(view.rotation)[1]))) > least
     by_trust = replace(config, trust=config.trust and turned)
     half = mirror_half(look_at_halves(view, cloud, mask, colour, binding), by_trust)
     mirrored = torch.nonzero(half.kept[mask]).squeeze(-1)  # [M]
