@@ -291,9 +291,9 @@ def _spread(values: Tensor, weight: Tensor) -> Tensor:
     """Smooth values ``[ROWS, COLUMNS, C]`` with weights ``[ROWS, COLUMNS]``, and go on with them, to zero far away."""
     spread, left = torch.zeros_like(values), torch.ones_like(values[..., :1])
     for sigma in SPREAD:
-        sums = torch.cat([values * weight[..., None], weight[..., None]], dim=-1).numpy()  # [ROWS, COLUMNS, C + 1]
-        sums = torch.from_numpy(ndimage.gaussian_filter(sums, (*sigma, 0), mode="nearest"))
-        share = sums[..., -1:] / (sums[..., -1:] + DOUBT)
+        sums = torch.cat([values * weight[..., None], weight[..., None]], dim=-1)  # [ROWS, COLUMNS, C + 1]
+        sums = torch.from_numpy(ndimage.gaussian_filter(sums.numpy(), (*sigma, 0), mode="nearest"))
+        share = sums[..., -1:] / (sums[..., -1:] + DOUBT)  # [ROWS, COLUMNS, 1]
         spread += left * share * sums[..., :-1] / sums[..., -1:].clamp(min=1e-6)
         left = left * (1.0 - share)
     return spread
