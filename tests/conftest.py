@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -64,6 +65,17 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Leave no process behind."""
     if COMPILER in config.stash and config.stash[COMPILER].wait() != 0:
         raise RuntimeError("The kernels could not be compiled ahead: python -m tests.compile_kernels says why.")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Look for no garbage among what all tests import: each look goes over millions of objects that stay for good."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()  # later looks, those of tests too, pass over what was there before the first test
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
