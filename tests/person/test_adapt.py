@@ -26,7 +26,7 @@ from tests.person.conftest import FRAMES
 SMALL = CodeConfig(poses=3, eyes=3, mouths=4, head_side=16, eyes_cells=1000, mouth_cells=1000)
 
 
-LEARN = LearnConfig(minutes=600.0, steps=24, lpips=0.0, rate=4e-3, frozen=0.5)
+LEARN = LearnConfig(minutes=600.0, steps=14, lpips=0.0, rate=4e-3, frozen=0.5)
 
 
 @pytest.fixture(scope="module")

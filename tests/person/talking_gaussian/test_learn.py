@@ -25,7 +25,7 @@ from mggtalk.pipeline import MGGTalkPipeline
 from tests.person.talking_gaussian.conftest import SMALL
 
 LEARN = LearnConfig(
-    minutes=600.0, steps=20, drift_frames=2, light_frames=3, open_frames=2, lpips=0.0, rates=Rates(colour=2e-2)
+    minutes=600.0, steps=12, drift_frames=2, light_frames=3, open_frames=2, lpips=0.0, rates=Rates(colour=2e-2)
 )
 
 
