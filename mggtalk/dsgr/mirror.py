@@ -83,6 +83,7 @@ class VisibleHead(NamedTuple):
     face: Tensor  # [N] bool: in the face, where the model knows the twin
     eye: Tensor  # [N] bool: of an eye
     axis: float  # z of the vertical axis through the head, decimetres
+    slightly: bool  # whether it is hardly turned, so that hair above the ears does not give way
     shift: Tensor  # [N, 3] by how much the mirror image of each differs from an exact one
 
 
@@ -123,6 +124,8 @@ def mirror_half(head: VisibleHead, config: DSGRConfig) -> MirroredHalf:
         usable &= seam.behind(mirrored) > 0.0
         mirrored, gain = seam.join(mirrored)
         replacing = 1.0 - step(seam.beyond(mirrored, original[(head.weight > 0.9)[mask]]), -BLEND, 0.0)
+        if head.slightly:  # seen from further aside, twins would stand out beside the head
+            replacing = torch.ones_like(replacing)
         light = head.colour[:, mask].T * ((side + gain).exp() - 1.0)
     elif config.filter:
         kept = usable & ~_in_front(mirrored, head)
@@ -146,7 +149,7 @@ def _lay_seam(original: Tensor, mirrored: Tensor, usable: Tensor, side: Tensor, 
     colour = head.colour[:, head.mask].T  # [N, 3]
     own = Half(original, colour, head.trust, head.eye, head.face).select((head.weight > 0.9)[head.mask])
     twins = Half(mirrored, colour * side.exp(), head.trust, head.eye, head.face).select(usable)
-    return find_seam(own, twins, head.axis, math.atan2(float(eye[0]), float(eye[2])))
+    return find_seam(own, twins, head.axis, math.atan2(float(eye[0]), float(eye[2])), head.slightly)
 
 
 def _scatter(values: Tensor, mask: Tensor) -> Tensor:

@@ -42,10 +42,9 @@ WIDE = (math.radians(20.0), math.radians(30.0))
 stretched wherever it is seen, and has the shadow of the nose. Without it, the seam of a head that is turned by 12
 degrees runs down the middle of the face, where the halves always agree, and what the portrait shows is hidden."""
 
-SLIGHT, HAIR = (math.radians(11.0), math.radians(13.0)), 0.55
-"""Azimuths up to which, and to which no more, the hair of a head stays the portrait's own, and the height in the head
-frame from which on it does, above the ears: it is parted, and its twin looks like a patch. What lies behind it goes on
-softly, as the back of the head does."""
+HAIR = 0.55
+"""Height in the head frame from which on, above the ears, the hair of a slightly turned head stays the portrait's own:
+it is parted, and its twin looks like a patch. What lies behind it goes on softly, as the back of the head does."""
 
 MISMATCH, UNLIKE = 3.0, 0.25
 """Cost in columns of a seam between colours that differ by :data:`UNLIKE` or more, and of one through an eye twice."""
@@ -156,7 +155,7 @@ def _radius(points: Tensor, axis: float) -> Tensor:
     return (points[:, ::2] - torch.tensor((0.0, axis))).norm(dim=-1)
 
 
-def find_seam(own: Half, twins: Half, axis: float, azimuth: float) -> Seam:
+def find_seam(own: Half, twins: Half, axis: float, azimuth: float, slightly: bool = False) -> Seam:
     """Find the seam.
 
     Args:
@@ -164,18 +163,18 @@ def find_seam(own: Half, twins: Half, axis: float, azimuth: float) -> Seam:
         twins: Mirror images of the same.
         axis: z of the vertical axis through the head, decimetres.
         azimuth: Of the portrait's camera in the head frame, radians; 0 in front of the face, positive where x is.
+        slightly: Whether the head is hardly turned; its hair stays, see :data:`HAIR`.
     """
     far = -1.0 if azimuth > 0 else 1.0  # sign of x on the side that the portrait shows less of
-    turned = torch.tensor(abs(azimuth))
-    loss, stays = LOSS * (1.0 - step(turned, *WIDE)), HOLE * (1.0 - step(turned, *SLIGHT))
+    loss = LOSS * (1.0 - float(step(torch.tensor(abs(azimuth)), *WIDE)))
     bottom, top = float(own.points[:, 1].min()), float(own.points[:, 1].max())
     height = max(top - bottom, 1e-3) / ROWS
     seen, back = (_average(half, axis, far, bottom, height) for half in (own, twins))
+    hair = (1.0 - seen.face) * (bottom + height * (torch.arange(ROWS) + 0.5) > HAIR)[:, None]  # [ROWS, COLUMNS]
     keep = torch.where(seen.there, 1.0 - seen.trust, HOLE * back.there)  # [ROWS, COLUMNS]
     take = (
         torch.where(back.there, 1.0 - back.trust + BIAS, HOLE * seen.there)
-        + loss * step(seen.trust, *SURE) * seen.there
-        + stays * (1.0 - seen.face) * seen.there * (bottom + height * (torch.arange(ROWS) + 0.5) > HAIR)[:, None]
+        + (loss * step(seen.trust, *SURE) + (HOLE if slightly else 0.0) * hair) * seen.there
     )
     both = seen.there & back.there
     unlike = (seen.colour - back.colour).abs().amax(-1) / UNLIKE + (seen.radius - back.radius).abs() / MOST_SHIFT

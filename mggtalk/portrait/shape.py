@@ -26,9 +26,10 @@ FALLOFF = 0.22
 """Decimetres over which the face's expression fades out beyond the mesh."""
 
 
-TURNED, WITH_HAIR = 4.0, 12.0
-"""Degrees of yaw from which twins take over on the far side as the head turns to the front, as the far ear is hidden,
-and where long hair hangs before the ears. Of a portrait that is less turned, neither half shows more than the other."""
+SLIGHTLY, TURNED = 4.0, 12.0
+"""Degrees of yaw from which the far ear is hidden, and from which the far side of the hair is as well. From there on
+twins take over as the head turns to the front; from the larger one on where long hair hangs before the ears. Of a
+portrait that is less turned, neither half shows more than the other."""
 
 
 class HeadShape(NamedTuple):
@@ -73,10 +74,10 @@ def shape(
         cloud = refine((coarse * mask)[None].to(device), head_image, eye)[0].cpu()
     on_progress("symmetry", 2, 3)
     binding = bind_points(view, mask, colour)
-    least = WITH_HAIR if view.masks.hanging.any() else TURNED
-    turned = math.degrees(abs(float(rotation_to_euler(view.rotation)[1]))) > least
-    by_trust = replace(config, trust=config.trust and turned)
-    half = mirror_half(look_at_halves(view, cloud, mask, colour, binding), by_trust)
+    yaw = math.degrees(abs(float(rotation_to_euler(view.rotation)[1])))
+    least = TURNED if view.masks.hanging.any() else SLIGHTLY
+    by_trust = replace(config, trust=config.trust and yaw > least)
+    half = mirror_half(look_at_halves(view, cloud, mask, colour, binding, yaw <= TURNED), by_trust)
     mirrored = torch.nonzero(half.kept[mask]).squeeze(-1)  # [M]
     return HeadShape(cloud, mask, colour, binding, mirrored, half)
 
@@ -93,7 +94,9 @@ def bind_points(view: PortraitView, mask: Tensor, colour: Tensor) -> Binding:
     )
 
 
-def look_at_halves(view: PortraitView, cloud: Tensor, mask: Tensor, colour: Tensor, binding: Binding) -> VisibleHead:
+def look_at_halves(
+    view: PortraitView, cloud: Tensor, mask: Tensor, colour: Tensor, binding: Binding, slightly: bool
+) -> VisibleHead:
     """Collect what the mirror needs: the points, how well they were seen, and how even the face is.
 
     No expression is even. Inside the face a twin is carried over by the face model, whose two halves were both fitted
@@ -109,6 +112,7 @@ def look_at_halves(view: PortraitView, cloud: Tensor, mask: Tensor, colour: Tens
         mask: ``[H, W]`` bool, its points.
         colour: ``[3, H, W]``.
         binding: Of the N points.
+        slightly: Whether the head is hardly turned.
     """
     in_camera = head_to_camera(cloud.flatten(1).T, view.rotation, view.translation).T.view_as(cloud)  # [3, H, W]
     trust = trust_points(view, in_camera, mask, binding)  # [N]
@@ -129,5 +133,6 @@ def look_at_halves(view: PortraitView, cloud: Tensor, mask: Tensor, colour: Tens
         face=torch.from_numpy(view.raster.triangle >= 0)[mask],
         eye=(binding.part == Part.RIGHT_EYE) | (binding.part == Part.LEFT_EYE),
         axis=float(camera_to_head(view.skull[None], view.rotation, view.translation)[0, 2]),
+        slightly=slightly,
         shift=shift,
     )

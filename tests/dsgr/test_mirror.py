@@ -35,6 +35,7 @@ def visible_head(head, mask: torch.Tensor | None = None, colour: torch.Tensor | 
         face=torch.zeros(count, dtype=torch.bool),
         eye=torch.zeros(count, dtype=torch.bool),
         axis=0.0,
+        slightly=False,
         shift=torch.zeros(count, 3),
     )
 
@@ -142,3 +143,10 @@ def test_the_mirrored_half_has_the_light_of_its_own_side(half_turned_head) -> No
     assert (dark.colour[near].mean(0) + 0.12).abs().max() < 0.04
     even = mirror_half(visible_head(head), CONFIG)
     assert (even.colour.abs() < 1e-3).all()
+
+
+def test_twins_of_a_slightly_turned_head_are_drawn_only_when_it_looks_ahead(half_turned_head) -> None:
+    head = visible_head(half_turned_head)
+    usual, slightly = mirror_half(head, CONFIG), mirror_half(head._replace(slightly=True), CONFIG)
+    assert usual.replacing.min() < 0.5 and len(slightly.replacing)
+    assert (slightly.replacing == 1.0).all()

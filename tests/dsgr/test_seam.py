@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mggtalk.dsgr.seam import BLEND, COLUMNS, ROWS, Half, Seam, find_seam, unroll
+from mggtalk.dsgr.seam import BLEND, COLUMNS, HAIR, ROWS, Half, Seam, find_seam, unroll
 
 RADIUS = 0.8
 
@@ -68,6 +68,15 @@ def test_what_a_slightly_turned_portrait_shows_well_is_not_hidden() -> None:
     slight, wide = (find_seam(own, twins, 0.0, azimuth) for azimuth in (SLIGHT, WIDE))
     assert angles(slight).min() > 48
     assert angles(wide).max() < 15
+
+
+def test_the_hair_of_a_slightly_turned_head_stays() -> None:
+    own, twins = cylinder(-90, 70), cylinder(10, 120)
+    own = own._replace(trust=(degrees(own) < 40).float(), face=own.points[:, 1] < HAIR)
+    levels = torch.linspace(-1, 1, ROWS)
+    slight, usual = (angles(find_seam(own, twins, 0.0, SLIGHT, slightly)) for slightly in (True, False))
+    assert slight[levels > HAIR + 0.3].min() > 60 and usual[levels > HAIR + 0.3].max() < 47
+    assert (slight - usual)[levels < HAIR - 0.4].abs().max() < 3, "the face as usual"
 
 
 @pytest.mark.parametrize("far", [-1.0, 1.0])
