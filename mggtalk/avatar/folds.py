@@ -63,14 +63,14 @@ class Folds(NamedTuple):
 
         Nothing is while the lips are as far apart as the portrait's and lids no closer.
         """
-        change = gaps_of(vertices) - self.gaps  # [..., G]
+        gaps = gaps_of(vertices)  # [..., G]
+        change = gaps - self.gaps  # [..., G]
         shrunk = -change[..., LIPS:] / self.gaps[LIPS:].clamp(min=1e-3)  # [..., 3] of its own size
         unrolled = (shrunk[..., :2] - LID_STARTS) / (LID_ENDS - LID_STARTS)
         rounded = ((shrunk[..., 2:] - NARROWER[0]) / (NARROWER[1] - NARROWER[0])).clamp(0.0, 1.0)  # [..., 1]
         parted = ((change[..., :LIPS] - APART[0]) / (APART[1] - APART[0])).clamp(0.0, 1.0)
         parted = parted.index_copy(-1, indices(CORNERS, parted), parted[..., indices(CORNERS, parted)] * rounded)
-        gap = change[..., :LIPS] + self.gaps[:LIPS]
-        shut = ((TOUCHING[1] - gap) / (TOUCHING[1] - TOUCHING[0])).clamp(0.0, 1.0)
+        shut = ((TOUCHING[1] - gaps[..., :LIPS]) / (TOUCHING[1] - TOUCHING[0])).clamp(0.0, 1.0)
         opened = torch.cat([parted, unrolled.clamp(0.0, 1.0), rounded, shut], dim=-1)  # [..., G + LIPS]
         low = self.place.long().clamp(max=SHUT + LIPS - 2)  # [S]
         along = self.place - low

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mggtalk.face.masks import HeadMasks
+from mggtalk.face.skin import like_skin
 from mggtalk.inpaint.fill_background import fill_background
 from mggtalk.inpaint.strands import add_strands, find_strands, without_strands
 from mggtalk.nets.maps import dilate, fill, step
@@ -51,10 +52,6 @@ COLLAR = (0.05, 0.12)
 AROUND = 0.08
 """How far around a neck that no hair stands beside all is skin, over the side of the picture."""
 
-LIKE_SKIN, LIGHTS = 0.12, (0.45, 1.6)
-"""Difference of colour by which what counts as skin falls to 1 / e, and how much light may fall on it, over that on the
-cheeks."""
-
 MOST = 0.998
 """Share of the picture that a hole may have and still be filled from around it."""
 
@@ -90,13 +87,6 @@ def background_plate(portrait: Tensor, person: Tensor) -> Tensor:
     if float(hole.sum()) > MOST * hole.numel():  # the person covers the picture: continue its border
         return fill(portrait[None], (1.0 - person)[None, None].clamp(min=1e-3))[0]
     return fill_background(portrait, hole.numpy())
-
-
-def like_skin(portrait: Tensor, skin: Tensor) -> Tensor:
-    """Measure how much pixels ``[3, S, S]`` look like a skin ``[3]`` in some light: ``[S, S]`` in [0, 1]."""
-    light = torch.einsum("chw,c->hw", portrait, skin) / skin.square().sum().clamp(min=1e-4)
-    apart = (portrait - light.clamp(*LIGHTS) * skin[:, None, None]).norm(dim=0)  # [S, S]
-    return torch.exp(-((apart / LIKE_SKIN) ** 2))
 
 
 def make_plates(

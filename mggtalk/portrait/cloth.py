@@ -12,11 +12,13 @@ and it hangs together with the torso. Hair and skin that are seen on both have s
 from __future__ import annotations
 
 import numpy as np
+import torch
 from scipy import ndimage
 from scipy.spatial import KDTree
 
 from mggtalk.face.masks import LEAST_PULL, HeadMasks, down_the_face, face_axes, follow_weight
 from mggtalk.face.regions import face_mask
+from mggtalk.face.skin import skin_distance
 
 SAMPLES, NEAREST = 1000, 10
 """Number of pixels that show the colours of head and of torso, and which of the nearest of them gives the distance: a
@@ -94,8 +96,8 @@ def find_cloth(portrait: np.ndarray, masks: HeadMasks, landmarks: np.ndarray) ->
         return None
     unsure = person & ~head
     seen, skin = colour[unsure], np.median(colour[face], axis=0)  # [U, 3], [3]
-    light = (seen @ skin / (skin @ skin)).clip(*SHADE)[:, None]  # [U, 1] below the jaw skin lies in shadow
-    from_skin = np.linalg.norm(seen - light * skin, axis=-1)  # [U]
+    in_light = torch.from_numpy(seen.T), torch.from_numpy(skin)[:, None]  # [3, U], [3, 1]
+    from_skin = skin_distance(*in_light, lights=SHADE).numpy()  # [U] below the jaw skin lies in shadow
     from_head = np.minimum(distance(seen, colour[head | hair]), from_skin)  # [U]
     unlike = np.zeros(person.shape)
     unlike[unsure] = from_head / (from_head + distance(seen, colour[torso]) + NOISE)

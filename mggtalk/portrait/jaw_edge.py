@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mggtalk.face.masks import HeadMasks, face_axes
 from mggtalk.face.regions import face_mask
+from mggtalk.face.skin import skin_distance
 from mggtalk.nets.maps import dilate, erode, fill, step
 
 INSIDE = 0.02
@@ -49,8 +50,7 @@ def find_fringe(portrait: Tensor, masks: HeadMasks, landmarks: np.ndarray) -> He
     if float(face.sum()) == 0.0:
         return masks
     skin = fill(portrait[None], face)[0]  # [3, S, S] of the nearest skin
-    light = (portrait * skin).sum(0) / skin.square().sum(0).clamp(min=1e-4)  # [S, S]
-    apart = (portrait - light.clamp(*SHADE) * skin).norm(dim=0)  # [S, S]
+    apart = skin_distance(portrait, skin, SHADE)  # [S, S]
     depth = torch.from_numpy(masks.depth)
     away = torch.from_numpy(ndimage.distance_transform_edt(~inside.numpy())) < BESIDE * height  # [S, S]
     near = step(depth, -RIM, 0.0) * (1.0 - step(depth, 0.0, INSIDE)) * (away & ~inside)  # [S, S]

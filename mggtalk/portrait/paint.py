@@ -14,8 +14,8 @@ from mggtalk.avatar.neighbours import Neighbours
 from mggtalk.avatar.turning import soft_opacity
 from mggtalk.dsgr.back import STRIDE, back_cloud, keep_under, points_between
 from mggtalk.face.masks import SIDE_LEVEL
+from mggtalk.face.skin import like_skin
 from mggtalk.geometry import camera_to_head, head_to_camera, unproject
-from mggtalk.inpaint.plates import like_skin
 from mggtalk.nets.maps import dilate, step
 from mggtalk.portrait.find_folds import MapView, find_folds
 from mggtalk.portrait.hair import HANGING

@@ -19,8 +19,8 @@ from mggtalk.face.face_model import FaceModel
 from mggtalk.face.fitting import FaceFit, fit_track
 from mggtalk.face.masks import HeadMasks, down_the_face, head_masks
 from mggtalk.face.matte_edges import sharpen_edges
+from mggtalk.face.skin import like_skin
 from mggtalk.geometry import head_to_camera, project
-from mggtalk.inpaint.plates import like_skin
 from mggtalk.nets.maps import erode, fill, in_picture, step, to_colour_map, to_float
 from mggtalk.portrait.closed_lips import is_closed, move_closed_lips
 from mggtalk.portrait.cloth import leave_cloth
