@@ -74,10 +74,9 @@ def shape(
         cloud = refine((coarse * mask)[None].to(device), head_image, eye)[0].cpu()
     on_progress("symmetry", 2, 3)
     binding = bind_points(view, mask, colour)
-    yaw = math.degrees(abs(float(rotation_to_euler(view.rotation)[1])))
     least = TURNED if view.masks.hanging.any() else SLIGHTLY
-    by_trust = replace(config, trust=config.trust and yaw > least)
-    half = mirror_half(look_at_halves(view, cloud, mask, colour, binding, yaw <= TURNED), by_trust)
+    by_trust = replace(config, trust=config.trust and turned_by(view) > least)
+    half = mirror_half(look_at_halves(view, cloud, mask, colour, binding), by_trust)
     mirrored = torch.nonzero(half.kept[mask]).squeeze(-1)  # [M]
     return HeadShape(cloud, mask, colour, binding, mirrored, half)
 
@@ -94,9 +93,12 @@ def bind_points(view: PortraitView, mask: Tensor, colour: Tensor) -> Binding:
     )
 
 
-def look_at_halves(
-    view: PortraitView, cloud: Tensor, mask: Tensor, colour: Tensor, binding: Binding, slightly: bool
-) -> VisibleHead:
+def turned_by(view: PortraitView) -> float:
+    """Yaw of a portrait to either side, degrees."""
+    return math.degrees(abs(float(rotation_to_euler(view.rotation)[1])))
+
+
+def look_at_halves(view: PortraitView, cloud: Tensor, mask: Tensor, colour: Tensor, binding: Binding) -> VisibleHead:
     """Collect what the mirror needs: the points, how well they were seen, and how even the face is.
 
     No expression is even. Inside the face a twin is carried over by the face model, whose two halves were both fitted
@@ -112,7 +114,6 @@ def look_at_halves(
         mask: ``[H, W]`` bool, its points.
         colour: ``[3, H, W]``.
         binding: Of the N points.
-        slightly: Whether the head is hardly turned.
     """
     in_camera = head_to_camera(cloud.flatten(1).T, view.rotation, view.translation).T.view_as(cloud)  # [3, H, W]
     trust = trust_points(view, in_camera, mask, binding)  # [N]
@@ -133,6 +134,6 @@ def look_at_halves(
         face=torch.from_numpy(view.raster.triangle >= 0)[mask],
         eye=(binding.part == Part.RIGHT_EYE) | (binding.part == Part.LEFT_EYE),
         axis=float(camera_to_head(view.skull[None], view.rotation, view.translation)[0, 2]),
-        slightly=slightly,
+        slightly=turned_by(view) <= TURNED,
         shift=shift,
     )
