@@ -1,10 +1,10 @@
 """Long hair beside the face belongs to head and torso, so that nothing opens between them when the head turns.
 
 On the head alone, hair that reaches the shoulders would end with it. From the height of the eyes down the torso's plate
-has such hair as well, at the depth of the head's (:mod:`mggtalk.portrait.hair_depth`), so that the two move as one where
-they meet; and it goes on there behind the cheek. As the head turns (see :mod:`mggtalk.avatar.turning`) the head's copy
-goes on the side that comes to be seen, where it was seen at a grazing angle, and at the cheek on both. On the other side
-it covers the plate's. Cheek and ear are told from hair by their colour.
+has such hair as well, at the depth of the head's (:mod:`mggtalk.portrait.hair_depth`), so that the two move as one
+where they meet; and it goes on there behind the cheek. As the head turns (see :mod:`mggtalk.avatar.turning`) the head's
+copy goes on the side that comes to be seen, where it was seen at a grazing angle, and at the cheek on both. On the
+other side it covers the plate's. Cheek and ear are told from hair by their colour.
 """
 
 from __future__ import annotations

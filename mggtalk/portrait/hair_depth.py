@@ -19,8 +19,8 @@ from mggtalk.portrait.hair import smooth
 from mggtalk.portrait.view import PortraitView
 
 SOFT = 0.2
-"""Decimetres over which the depth goes from that of hair to that of the neck beside it: with half of it, the plate folds
-over where the two part as the head turns by 30 degrees."""
+"""Decimetres over which the depth goes from that of hair to that of the neck beside it: with half of it, the plate
+folds over where the two part as the head turns by 30 degrees."""
 
 
 def measure_hair(view: PortraitView, cloud: Tensor, mask: Tensor) -> Tensor:
