@@ -62,7 +62,7 @@ BEHIND = 0.02
 """Decimetres that the twins stand back while they are covered by the portrait's own points."""
 
 FADE = math.radians(50.0)
-"""Angle behind the seam over which the twins come back to their own place and light."""
+"""Angle behind the seam over which the twins come back to their own place."""
 
 START, FINE, BINS = math.radians(20.0), math.radians(1.0), 60
 """Angle on the near side from which on it is seen how far a surface goes on without a hole, and steps of that."""
@@ -141,7 +141,8 @@ class Seam(NamedTuple):
         radius = _radius(twins, self.axis) + out  # [N]
         x, z = self.far * radius * angle.sin(), radius * angle.cos() + self.axis
         place = torch.stack([(angle * 2.0 / math.pi - 1.0), (row + 0.5) * 2.0 / ROWS - 1.0], dim=-1)  # [N, 2]
-        light = F.grid_sample(self.light.permute(2, 0, 1)[None], place[None, None], align_corners=False)[0, :, 0].T
+        cells = self.light.permute(2, 0, 1)[None]  # [1, 3, ROWS, COLUMNS]
+        light = F.grid_sample(cells, place[None, None], align_corners=False)[0, :, 0].T  # [N, 3]
         return torch.stack([x, twins[:, 1], z], dim=-1), light
 
 
@@ -191,9 +192,10 @@ def find_seam(own: Half, twins: Half, axis: float, azimuth: float, slightly: boo
     near = (middles - angle[:, None]).abs() < 1.5 * BLEND  # [ROWS, COLUMNS]
     ratio = seen.colour.clamp(min=0.02).log() - back.colour.clamp(min=0.02).log()  # [ROWS, COLUMNS, 3]
     apart = seen.radius - back.radius
-    weight = near * both * seen.trust * back.trust * (apart.abs() < MOST_SHIFT)
+    trust = both * seen.trust * back.trust  # [ROWS, COLUMNS]
+    weight = near * trust * (apart.abs() < MOST_SHIFT)
     skin = torch.minimum(seen.face, back.face) > 0.9
-    sure = torch.where(skin, seen.trust * back.trust, weight * (ratio.abs().amax(-1) < MOST_LIGHT)) * both
+    sure = torch.where(skin, trust, weight * (ratio.abs().amax(-1) < MOST_LIGHT))
     light = _spread(ratio.clamp(-ON_SKIN, ON_SKIN), sure)
     shift = _along(apart[..., None], weight)[:, 0]
     seam = Seam(axis, far, bottom, height, angle, torch.zeros(ROWS), shift, light)
@@ -242,10 +244,8 @@ def _average(half: Half, axis: float, far: float, bottom: float, height: float) 
     column = (angle * (COLUMNS / math.pi)).floor().long()  # [N]
     cell = (row * COLUMNS + column)[(angle >= 0) & (column < COLUMNS)]
     radius = _radius(half.points, axis)  # [N]
-    values = torch.cat(
-        [half.trust[:, None], radius[:, None], half.whole[:, None].float(), half.face[:, None].float(), half.colour],
-        dim=-1,
-    )
+    values = torch.stack([half.trust, radius, half.whole.float(), half.face.float()], dim=-1)  # [N, 4]
+    values = torch.cat([values, half.colour], dim=-1)  # [N, 7]
     values = F.pad(values, (1, 0), value=1.0)[(angle >= 0) & (column < COLUMNS)]  # [n, 8]
     grid = torch.zeros(ROWS * COLUMNS, 8).index_add(0, cell, values).T.view(1, 8, ROWS, COLUMNS)
     grid = F.avg_pool2d(grid, 3, stride=1, padding=1)[0]  # [8, ROWS, COLUMNS]
